@@ -1,0 +1,139 @@
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { Glob } from "bun";
+import { ROOT } from "./paths.ts";
+
+/** The browser scripts of the chat page; htmx and its extensions as its package ships them. */
+const ENTRY = join(ROOT, "src", "client", "chat.ts");
+const HTMX = ["htmx.min.js"];
+const OUTPUT = join(ROOT, "public", "build");
+const STAMP = ".inputs";
+/** What a change of which makes the build stale. */
+const INPUTS = ["src/client/**/*.ts", "src/domain/**/*.ts", "bun.lock", "scripts/build-client.ts"];
+
+export interface BuildOptions {
+  /** Readable code with source maps. */
+  dev?: boolean;
+  /** Names of htmx extensions, such as `hx-head`. */
+  htmxExtensions?: readonly string[];
+  /** Where the files go; `public/build` if unset. */
+  output?: string;
+}
+
+/**
+ * Builds what the browser loads into `public/build/`, if any input has changed since.
+ *
+ * `chat.js` and the htmx files have stable names. livekit-client, which is most of the code and
+ * seldom changes, is a file of its own whose name carries its hash, so that browsers keep it.
+ *
+ * @returns whether anything had to be built
+ */
+export async function buildClient(options: BuildOptions = {}): Promise<boolean> {
+  const output = options.output ?? OUTPUT;
+  const key = await inputsKey(options);
+  if ((await readText(join(output, STAMP))) === key) return false;
+  const files = new Map<string, Uint8Array>();
+  const library = await bundle("livekit-client", options);
+  const libraryName = `livekit-client.${hash(library.code).slice(0, 12)}.js`;
+  addBundle(files, libraryName, library);
+  addBundle(files, "chat.js", await bundle(ENTRY, options, libraryName));
+  for (const path of htmxFiles(options)) {
+    const file = Bun.file(join(ROOT, "node_modules", "htmx.org", "dist", path));
+    files.set(basename(path), await file.bytes());
+  }
+  await replaceFiles(output, files);
+  await writeAtomically(join(output, STAMP), new TextEncoder().encode(key));
+  return true;
+}
+
+function htmxFiles({ htmxExtensions = [] }: BuildOptions): string[] {
+  return [...HTMX, ...htmxExtensions.map((name) => `ext/${name}.min.js`)];
+}
+
+async function inputsKey(options: BuildOptions): Promise<string> {
+  const paths = INPUTS.flatMap((pattern) => [...new Glob(pattern).scanSync({ cwd: ROOT })]);
+  const hasher = new Bun.CryptoHasher("sha256").update(JSON.stringify(options));
+  for (const path of paths.filter((path) => !path.endsWith(".test.ts")).sort()) {
+    hasher.update(`\0${path}\0`).update(await Bun.file(join(ROOT, path)).bytes());
+  }
+  return hasher.digest("hex");
+}
+
+interface Bundle {
+  code: string;
+  /** The source map, in dev builds. */
+  map: string | undefined;
+}
+
+/** @param libraryName the file that imports of livekit-client go to; unset: it is bundled */
+async function bundle(
+  entry: string,
+  { dev = false }: BuildOptions,
+  libraryName?: string,
+): Promise<Bundle> {
+  const result = await Bun.build({
+    entrypoints: [entry],
+    root: ROOT,
+    target: "browser",
+    format: "esm",
+    minify: !dev,
+    sourcemap: dev ? "external" : "none",
+    define: { "process.env.NODE_ENV": JSON.stringify(dev ? "development" : "production") },
+    plugins: [
+      {
+        name: "livekit-client in a file of its own",
+        setup(build) {
+          if (!libraryName) return;
+          build.onResolve({ filter: /^livekit-client$/ }, () => ({
+            path: `./${libraryName}`,
+            external: true,
+          }));
+        },
+      },
+    ],
+  });
+  const outputs = await Promise.all(
+    result.outputs.map(async (output) => ({ kind: output.kind, text: await output.text() })),
+  );
+  const code = outputs.find(({ kind }) => kind === "entry-point")?.text;
+  if (code === undefined) throw new Error(`Bun.build made nothing of ${entry}`);
+  return { code, map: outputs.find(({ kind }) => kind === "sourcemap")?.text };
+}
+
+function addBundle(files: Map<string, Uint8Array>, name: string, { code, map }: Bundle): void {
+  const encoder = new TextEncoder();
+  const link = map === undefined ? "" : `\n//# sourceMappingURL=${name}.map\n`;
+  files.set(name, encoder.encode(code + link));
+  if (map !== undefined) files.set(`${name}.map`, encoder.encode(map));
+}
+
+/** Puts new files in place one by one, each whole at any time, and then removes what is left. */
+async function replaceFiles(output: string, files: Map<string, Uint8Array>): Promise<void> {
+  mkdirSync(output, { recursive: true });
+  // The entry last: what it refers to is there before it.
+  const names = [...files.keys()].sort((a, b) => Number(a === "chat.js") - Number(b === "chat.js"));
+  for (const name of names) {
+    const bytes = files.get(name);
+    if (bytes) await writeAtomically(join(output, name), bytes);
+  }
+  for (const name of readdirSync(output)) {
+    if (!files.has(name) && name !== STAMP) rmSync(join(output, name), { force: true });
+  }
+}
+
+async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  const aside = `${path}.${process.pid}.tmp`;
+  await Bun.write(aside, bytes);
+  renameSync(aside, path);
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  const file = Bun.file(path);
+  return (await file.exists()) ? file.text() : undefined;
+}
+
+function hash(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+if (import.meta.main) await buildClient({ dev: process.argv.includes("--dev") });

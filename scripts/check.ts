@@ -1,0 +1,102 @@
+// `npm run check`: everything about the code that can be checked without running it.
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { ROOT } from "./paths.ts";
+
+export interface CheckResult {
+  name: string;
+  ok: boolean;
+  /** What the tool said, to be shown when it is not content. */
+  output: string;
+  seconds: number;
+}
+
+const CHECKS: Record<string, () => Promise<Outcome>> = {
+  "format and lint": () =>
+    tool("@biomejs/biome/bin/biome", ["ci", "--error-on-warnings", "--colors=off"]),
+  types: () => tool("typescript/bin/tsc", ["--noEmit", "--project", "."]),
+  "unused code": () => tool("knip/bin/knip-bun.js", ["--no-progress"]),
+  migrations: checkMigrations,
+};
+
+interface Outcome {
+  ok: boolean;
+  output: string;
+}
+
+/** Runs every check. @param onResult told of each as it ends */
+export async function runChecks(onResult: (result: CheckResult) => void): Promise<CheckResult[]> {
+  return Promise.all(
+    Object.entries(CHECKS).map(async ([name, check]) => {
+      const startedAt = performance.now();
+      const outcome = await check();
+      const result = { name, ...outcome, seconds: (performance.now() - startedAt) / 1000 };
+      onResult(result);
+      return result;
+    }),
+  );
+}
+
+/** Prints one line for a check, and what it said if it failed. */
+export function printCheck({ name, ok, output, seconds }: CheckResult): void {
+  console.log(`${ok ? "✓" : "✗"} ${name} (${seconds.toFixed(1)} s)`);
+  if (!ok) console.log(output.trim());
+}
+
+async function tool(script: string, args: string[]): Promise<Outcome> {
+  // Under this Bun, as the machine's Node may be too old for a tool, or missing.
+  const command = [process.execPath, join(ROOT, "node_modules", script), ...args];
+  const child = Bun.spawn(command, {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  const output = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { ok: (await child.exited) === 0, output: output.join("") };
+}
+
+/** The migrations are sound, and making them anew from the schema adds none. */
+async function checkMigrations(): Promise<Outcome> {
+  const drizzleKit = "drizzle-kit/bin.cjs";
+  const sound = await tool(drizzleKit, ["check"]);
+  if (!sound.ok) return sound;
+  const copy = mkdtempSync(join(tmpdir(), "parley-drizzle-"));
+  try {
+    const migrations = join(ROOT, "drizzle");
+    if (existsSync(migrations)) cpSync(migrations, copy, { recursive: true });
+    const before = migrationsIn(copy);
+    const made = await tool(drizzleKit, [
+      "generate",
+      "--dialect=sqlite",
+      `--schema=${join("src", "db", "schema.ts")}`,
+      // drizzle-kit takes paths relative to the project only.
+      `--out=${relative(ROOT, copy)}`,
+    ]);
+    if (!made.ok) return made;
+    const added = migrationsIn(copy).filter((name) => !before.includes(name));
+    if (added.length === 0) return made;
+    return {
+      ok: false,
+      output: `the schema has changes without a migration: npm run db:generate\n${made.output}`,
+    };
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function migrationsIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith(".sql"));
+}
+
+if (import.meta.main) {
+  const results = await runChecks(printCheck);
+  const failed = results.filter((result) => !result.ok).length;
+  console.log(failed === 0 ? "all is well" : `${failed} of ${results.length} checks failed`);
+  process.exit(failed === 0 ? 0 : 1);
+}

@@ -1,0 +1,363 @@
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import {
+  AGENT_IDENTITY_PREFIX,
+  type EndReason,
+  type Session,
+  type SessionRequest,
+  type SessionStore,
+} from "../domain/session.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
+import { Failure } from "../errors.ts";
+import type { Agent, AgentStack } from "./agent-stack.ts";
+import { withDeadline } from "./deadline.ts";
+import {
+  type AgentSignal,
+  initialTranscriptState,
+  normalize,
+  type TranscriptState,
+} from "./normalize-events.ts";
+import type { ProviderCheck } from "./provider-check.ts";
+import { providersOf, sessionPlan, sttModelFor } from "./session-plan.ts";
+
+export interface AgentManagerOptions {
+  config: Pick<
+    Config,
+    | "stt"
+    | "llm"
+    | "tts"
+    | "systemPrompt"
+    | "greeting"
+    | "maxSessions"
+    | "sessionMaxMs"
+    | "sessionIdleMs"
+  >;
+  sessions: SessionStore;
+  /** Stores an event and sends it to whoever listens. */
+  publish(sessionId: string, event: SessionEvent): void;
+  stack(): Promise<AgentStack>;
+  livekit: { url: string; ready: Promise<void> };
+  /** A token with which the agent joins a room. */
+  token(room: string, identity: string): Promise<string>;
+  providers: ProviderCheck;
+  node: string;
+  logger: Logger;
+}
+
+/** How long a person may be away, a reload for example, before the session ends, in ms. */
+const RETURN_MS = 15_000;
+const LIVEKIT_READY_MS = 15_000;
+const RETRY_AFTER_SECONDS = 30;
+/** How often idleness and the time limit are looked at, in ms. */
+const CHECK_MS = 1000;
+
+interface LiveSession {
+  session: Session;
+  agent: Agent | undefined;
+  transcript: TranscriptState;
+  /** Aborted by a stop while the session is still starting. */
+  abort: AbortController;
+  started: Promise<void>;
+  ending: Promise<void> | undefined;
+  userLeftAt: number | undefined;
+  lastActivity: number;
+}
+
+/** The live sessions of this process: starts, watches and ends them. */
+export class AgentManager implements AsyncDisposable {
+  readonly #options: AgentManagerOptions;
+  readonly #live = new Map<string, LiveSession>();
+  readonly #watch: ReturnType<typeof setInterval>;
+  #closed = false;
+
+  constructor(options: AgentManagerOptions) {
+    this.#options = options;
+    this.#watch = setInterval(() => this.#endOverdue(), CHECK_MS);
+    this.#watch.unref();
+  }
+
+  get liveCount(): number {
+    return this.#live.size;
+  }
+
+  /** Ends what a crash of this node left open; call once, before the first start. */
+  recover(): number {
+    const { sessions, node, publish } = this.#options;
+    const left = sessions.live().filter((session) => session.node === node);
+    for (const { id } of left) {
+      sessions.update(id, { state: "ended", ended_at: Date.now(), end_reason: "crashed" });
+      publish(id, { type: "session", data: { state: "ended", reason: "crashed" } });
+    }
+    return left.length;
+  }
+
+  /**
+   * Starts a session; resolves once its agent is in the room and listens.
+   *
+   * @throws Failure `conflict` (room taken), `limit`, `unavailable` or `upstream_failed`; nothing
+   *   of the session is left then
+   */
+  async start(request: SessionRequest): Promise<Session> {
+    this.#assertRoomFor(request.room);
+    const session = this.#newSession(request);
+    const live = this.#admit(session);
+    const started = this.#launch(live);
+    live.started = started.then(
+      () => {},
+      () => {},
+    );
+    try {
+      await started;
+      return live.session;
+    } catch (error) {
+      if (live.ending === undefined) this.#discard(session.id);
+      throw this.#explainStart(error);
+    }
+  }
+
+  /** Nobody hears of a session that could not start, except who already listens to it. */
+  #discard(sessionId: string): void {
+    this.#live.delete(sessionId);
+    const data = { state: "ended", reason: "agent_failed" } as const;
+    this.#options.publish(sessionId, { type: "session", data });
+    this.#options.sessions.delete(sessionId);
+  }
+
+  #assertRoomFor(room: string): void {
+    if (this.#closed) throw new Failure("unavailable", "Parley is shutting down.");
+    const taken = this.#options.sessions.live().some((session) => session.room === room);
+    if (taken) {
+      throw new Failure(
+        "conflict",
+        `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
+      );
+    }
+    if (this.#live.size >= this.#options.config.maxSessions) {
+      throw new Failure(
+        "limit",
+        "All conversations this server allows are in use. Try again soon.",
+        {
+          retryAfter: RETRY_AFTER_SECONDS,
+        },
+      );
+    }
+  }
+
+  #newSession(request: SessionRequest): Session {
+    return {
+      id: Bun.randomUUIDv7(),
+      room: request.room,
+      identity: request.identity ?? null,
+      name: null,
+      ...sessionPlan(this.#options.config, request),
+      state: "starting",
+      started_at: Date.now(),
+      ended_at: null,
+      end_reason: null,
+      node: this.#options.node,
+    };
+  }
+
+  #admit(session: Session): LiveSession {
+    this.#options.sessions.insert(session);
+    const live: LiveSession = {
+      session,
+      agent: undefined,
+      transcript: initialTranscriptState,
+      abort: new AbortController(),
+      started: Promise.resolve(),
+      ending: undefined,
+      userLeftAt: undefined,
+      lastActivity: Date.now(),
+    };
+    this.#live.set(session.id, live);
+    this.#options.publish(session.id, { type: "session", data: { state: "starting" } });
+    return live;
+  }
+
+  async #launch(live: LiveSession): Promise<void> {
+    const { livekit, providers, config, stack, token, logger } = this.#options;
+    const { session, abort } = live;
+    const checked = providers.assertReady(providersOf(config));
+    checked.catch(() => {});
+    await withDeadline(livekit.ready, LIVEKIT_READY_MS, "starting LiveKit");
+    const loaded = await stack();
+    await checked;
+    const realtime = await this.#usesRealtime(session);
+    this.#update(live, { stt_model: sttModelFor(config.stt, realtime) });
+    abort.signal.throwIfAborted();
+    const agent = await loaded.start(
+      {
+        url: livekit.url,
+        token: await token(session.room, agentIdentity(session.id)),
+        userIdentity: session.identity ?? undefined,
+        instructions: session.system_prompt,
+        greeting: session.greeting,
+        pipeline: {
+          stt: {
+            ...config.stt,
+            model: live.session.stt_model,
+            realtime,
+            language: session.language,
+          },
+          llm: { ...config.llm, model: session.llm_model },
+          tts: { ...config.tts, model: session.tts_model, voice: session.voice },
+        },
+        logger: logger.child({ session_id: session.id }),
+        onSignal: (signal) => this.#receive(live, signal),
+        onUser: (user) => this.#userChanged(live, user),
+        onEnd: (reason) => this.#endByItself(live, reason),
+      },
+      abort.signal,
+    );
+    live.agent = agent;
+    if (abort.signal.aborted) {
+      await agent.close();
+      abort.signal.throwIfAborted();
+    }
+    this.#update(live, { state: "active" });
+    this.#options.publish(session.id, { type: "session", data: { state: "active" } });
+    logger.info({ session_id: session.id, room: session.room }, "session started");
+  }
+
+  async #usesRealtime(session: Session): Promise<boolean> {
+    const { config, providers } = this.#options;
+    if (config.stt.realtime !== "auto") return config.stt.realtime;
+    return providers.answersRealtime({ stage: "stt", ...config.stt }, session.stt_model);
+  }
+
+  #explainStart(error: unknown): Failure {
+    if (error instanceof Failure) return error;
+    if (error instanceof StoppedWhileStarting) {
+      return new Failure("conflict", "The conversation was stopped while it was starting.");
+    }
+    this.#options.logger.error({ err: error }, "a session could not start");
+    return new Failure(
+      "unavailable",
+      `The agent could not join the room: LiveKit at ${this.#options.livekit.url} does not answer. Check LIVEKIT_URL and its keys, then try again.`,
+      { cause: error },
+    );
+  }
+
+  /**
+   * Ends a session; resolves when its agent has left the room. Ending it again changes nothing.
+   * @throws Failure `not_found` for a session nobody knows
+   */
+  async stop(sessionId: string, reason: EndReason = "stopped"): Promise<void> {
+    const live = this.#live.get(sessionId);
+    if (live) return this.#end(live, reason);
+    if (!this.#options.sessions.find(sessionId)) throw unknownSession();
+  }
+
+  /**
+   * Hands typed words to the agent.
+   * @throws Failure `not_found`, or `conflict` when the session is not active
+   */
+  async say(sessionId: string, text: string): Promise<void> {
+    const live = this.#live.get(sessionId);
+    if (!live && !this.#options.sessions.find(sessionId)) throw unknownSession();
+    if (!live?.agent || live.ending !== undefined) {
+      throw new Failure(
+        "conflict",
+        "This conversation is not running, so nothing can be said in it.",
+      );
+    }
+    live.lastActivity = Date.now();
+    await live.agent.say(text);
+  }
+
+  #endByItself(live: LiveSession, reason: EndReason): void {
+    if (live.ending === undefined) {
+      const message = ENDED_BY_ITSELF[reason] ?? "The agent has left the conversation.";
+      const data = { code: `session_${reason}`, message, recoverable: false };
+      this.#options.publish(live.session.id, { type: "error", data });
+    }
+    void this.#end(live, reason);
+  }
+
+  #end(live: LiveSession, reason: EndReason): Promise<void> {
+    live.ending ??= this.#endOnce(live, reason);
+    return live.ending;
+  }
+
+  async #endOnce(live: LiveSession, reason: EndReason): Promise<void> {
+    const { publish, logger } = this.#options;
+    const { id } = live.session;
+    live.abort.abort(new StoppedWhileStarting());
+    this.#update(live, { state: "ending" });
+    publish(id, { type: "session", data: { state: "ending", reason } });
+    try {
+      await live.started;
+      await live.agent?.close();
+    } catch (error) {
+      logger.error({ err: error, session_id: id }, "a session did not close cleanly");
+    } finally {
+      this.#receive(live, { kind: "close" });
+      this.#update(live, { state: "ended", ended_at: Date.now(), end_reason: reason });
+      this.#live.delete(id);
+      publish(id, { type: "session", data: { state: "ended", reason } });
+      logger.info({ session_id: id, reason }, "session ended");
+    }
+  }
+
+  #update(live: LiveSession, change: Partial<Session>): void {
+    live.session = { ...live.session, ...change };
+    this.#options.sessions.update(live.session.id, change);
+  }
+
+  #receive(live: LiveSession, signal: AgentSignal): void {
+    if (live.session.state === "ended") return;
+    if (signal.kind !== "agent_state" && signal.kind !== "error") live.lastActivity = Date.now();
+    const { session } = live;
+    const { state, events } = normalize(live.transcript, signal, {
+      now: Date.now(),
+      newId: Bun.randomUUIDv7(),
+      userIdentity: session.identity ?? "",
+      agentIdentity: agentIdentity(session.id),
+    });
+    live.transcript = state;
+    for (const event of events) this.#options.publish(session.id, event);
+  }
+
+  #userChanged(live: LiveSession, user: { identity: string; name: string } | undefined): void {
+    live.userLeftAt = user ? undefined : Date.now();
+    live.lastActivity = Date.now();
+    if (user) this.#update(live, { identity: user.identity, name: user.name || null });
+  }
+
+  #endOverdue(): void {
+    const { sessionMaxMs, sessionIdleMs } = this.#options.config;
+    const now = Date.now();
+    for (const live of this.#live.values()) {
+      if (live.session.state !== "active") continue;
+      const away = live.userLeftAt !== undefined && now - live.userLeftAt > RETURN_MS;
+      if (away) void this.#end(live, "user_left");
+      else if (now - live.session.started_at > sessionMaxMs) void this.#end(live, "time_limit");
+      else if (now - live.lastActivity > sessionIdleMs) void this.#end(live, "idle");
+    }
+  }
+
+  /** Ends every session; afterwards none can start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#watch);
+    await Promise.allSettled([...this.#live.values()].map((live) => this.#end(live, "shutdown")));
+  }
+}
+
+const ENDED_BY_ITSELF: Partial<Record<EndReason, string>> = {
+  provider_failed:
+    "The conversation ended because a provider kept failing. Start a new one once it works again.",
+  room_closed: "The conversation ended because its room was closed.",
+  livekit_lost: "The conversation ended because the connection to LiveKit was lost.",
+};
+
+class StoppedWhileStarting extends Error {}
+
+function agentIdentity(sessionId: string): string {
+  return `${AGENT_IDENTITY_PREFIX}${sessionId.slice(-12)}`;
+}
+
+function unknownSession(): Failure {
+  return new Failure("not_found", "There is no such conversation.");
+}

@@ -1,0 +1,48 @@
+import type { Logger } from "pino";
+import type { RunningAgentOptions } from "./running-agent.ts";
+
+/** What the manager needs of a running agent. */
+export interface Agent {
+  say(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The loaded agent stack: LiveKit's agents, WebRTC and the VAD model. */
+export interface AgentStack {
+  start(options: RunningAgentOptions, signal: AbortSignal): Promise<Agent>;
+  /** Lets go of the WebRTC threads; no agent may run any more. */
+  close(): Promise<void>;
+}
+
+/** Where the agents library looks for its logger. */
+const AGENTS_LOGGER = Symbol.for("@livekit/agents:logger");
+
+/**
+ * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
+ * are loaded on first use, after the server listens.
+ */
+export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
+  const agents = await import("@livekit/agents");
+  agents.initializeLogger({ pretty: false, level: "silent" });
+  // The library would write lines of its own format, with what people said in them, to stdout.
+  const quiet = logger.child({ part: "agents" }, { level: quieter(logger.level) });
+  Object.assign(globalThis, { [AGENTS_LOGGER]: quiet });
+  const [{ RunningAgent }, { loadVadModel }, rtc] = await Promise.all([
+    import("./running-agent.ts"),
+    import("./pipeline.ts"),
+    import("@livekit/rtc-node"),
+  ]);
+  const vadModel = await loadVadModel();
+  return {
+    start: (options, signal) => RunningAgent.start(options, vadModel, signal),
+    close: async () => {
+      await vadModel.release();
+      await rtc.dispose();
+    },
+  };
+}
+
+/** The library's `info` is our `debug`; its warnings stay warnings. */
+function quieter(level: string): string {
+  return level === "info" ? "warn" : level;
+}

@@ -1,0 +1,251 @@
+import type { AgentState, Role, SessionEvent, Stage, TurnMetrics } from "../domain/transcript.ts";
+
+/**
+ * What the agent's parts report, reduced to plain data: AgentSession events, the paced text of
+ * the agent's voice, and typed messages. Times are ms since the epoch.
+ */
+export type AgentSignal =
+  | { kind: "user_speech"; speaking: boolean }
+  | { kind: "agent_state"; state: "idle" | AgentState }
+  /** STT text of the current utterance; `final` ends the utterance, not yet the turn. */
+  | { kind: "user_text"; text: string; final: boolean }
+  /** The user's turn is over; `text` is the whole turn. */
+  | { kind: "user_turn"; text: string }
+  | { kind: "typed"; text: string }
+  /** More of the agent's words, as far as its voice has come. */
+  | { kind: "agent_text"; text: string }
+  | { kind: "agent_turn"; text: string; interrupted: boolean; latency: Latency }
+  /** A message of the user entered the conversation; closes a turn that was still open. */
+  | { kind: "user_item"; text: string; latency: Latency }
+  | { kind: "tokens"; prompt: number; completion: number }
+  | { kind: "error"; stage: Stage; code: string; message: string; recoverable: boolean }
+  /** The session closes: what was said so far becomes final. */
+  | { kind: "close" };
+
+/** Parts of a turn's latency as AgentSession measures them, in seconds. */
+export interface Latency {
+  transcriptionDelay?: number;
+  endOfTurnDelay?: number;
+  llmNodeTtft?: number;
+  ttsNodeTtfb?: number;
+  e2eLatency?: number;
+}
+
+interface OpenSegment {
+  id: string;
+  startedAt: number;
+  text: string;
+}
+
+/** Everything `normalize` remembers between two signals. */
+export interface TranscriptState {
+  user: (OpenSegment & { settled: string }) | undefined;
+  agent: OpenSegment | undefined;
+  userSpeaking: boolean;
+  agentState: AgentState;
+  lastUserText: string;
+  userLatency: Latency;
+  tokens: { prompt: number; completion: number } | undefined;
+}
+
+export const initialTranscriptState: TranscriptState = {
+  user: undefined,
+  agent: undefined,
+  userSpeaking: false,
+  agentState: "initializing",
+  lastUserText: "",
+  userLatency: {},
+  tokens: undefined,
+};
+
+/** What the pure function needs from outside. */
+export interface SignalContext {
+  now: number;
+  /** A fresh id for a segment or a turn, should one begin. */
+  newId: string;
+  userIdentity: string;
+  agentIdentity: string;
+}
+
+export interface Normalized {
+  state: TranscriptState;
+  events: SessionEvent[];
+}
+
+/**
+ * Turns one signal into the events that clients see. A turn of the user is one segment whose
+ * interims become final when the turn ends, whatever number of utterances the STT made of it.
+ * The agent's segment grows with its voice and its final holds only what was heard.
+ */
+export function normalize(
+  state: TranscriptState,
+  signal: AgentSignal,
+  context: SignalContext,
+): Normalized {
+  switch (signal.kind) {
+    case "user_speech":
+      return userSpeech(state, signal.speaking, context);
+    case "agent_state":
+      return agentState(state, signal.state, context);
+    case "user_text":
+      return userText(state, signal.text, signal.final, context);
+    case "user_turn":
+      return finishUser(state, signal.text, context);
+    case "typed":
+      return typed(state, signal.text, context);
+    case "user_item":
+      return userItem({ ...state, userLatency: signal.latency }, signal.text, context);
+    case "agent_text":
+      return agentText(state, signal.text, context);
+    case "agent_turn":
+      return agentTurn(state, signal, context);
+    case "tokens":
+      return { state: { ...state, tokens: signal }, events: [] };
+    case "error":
+      return { state, events: [{ type: "error", data: errorData(signal) }] };
+    case "close":
+      return closeSegments(state, context);
+  }
+}
+
+function errorData(signal: Extract<AgentSignal, { kind: "error" }>) {
+  const { stage, code, message, recoverable } = signal;
+  return { code, message, stage, recoverable };
+}
+
+function userSpeech(state: TranscriptState, speaking: boolean, context: SignalContext): Normalized {
+  if (speaking === state.userSpeaking) return { state, events: [] };
+  return {
+    state: { ...state, userSpeaking: speaking },
+    events: [speech("user", context.userIdentity, speaking)],
+  };
+}
+
+function agentState(
+  state: TranscriptState,
+  reported: "idle" | AgentState,
+  context: SignalContext,
+): Normalized {
+  const next: AgentState = reported === "idle" ? "listening" : reported;
+  if (next === state.agentState) return { state, events: [] };
+  const events: SessionEvent[] = [{ type: "agent_state", data: { state: next } }];
+  if (next === "speaking") events.push(speech("agent", context.agentIdentity, true));
+  if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
+  return { state: { ...state, agentState: next }, events };
+}
+
+function speech(role: Role, identity: string, speaking: boolean): SessionEvent {
+  return { type: "speech", data: { role, identity, state: speaking ? "started" : "stopped" } };
+}
+
+function userText(
+  state: TranscriptState,
+  text: string,
+  final: boolean,
+  context: SignalContext,
+): Normalized {
+  if (text.trim() === "") return { state, events: [] };
+  const open = state.user ?? { ...newSegment(context), settled: "" };
+  const whole = join(open.settled, text);
+  if (whole === open.text && !final) return { state, events: [] };
+  const user = { ...open, text: whole, settled: final ? whole : open.settled };
+  const events = whole === open.text ? [] : [transcript("user", user, context, false)];
+  return { state: { ...state, user }, events };
+}
+
+function finishUser(state: TranscriptState, text: string, context: SignalContext): Normalized {
+  const segment = { ...(state.user ?? newSegment(context)), text: text.trim() };
+  if (segment.text === "") return { state: { ...state, user: undefined }, events: [] };
+  return {
+    state: { ...state, user: undefined, lastUserText: segment.text, tokens: undefined },
+    events: [transcript("user", segment, context, true)],
+  };
+}
+
+function typed(state: TranscriptState, text: string, context: SignalContext): Normalized {
+  const segment = { ...newSegment(context), text };
+  return {
+    state: { ...state, lastUserText: text, userLatency: {}, tokens: undefined },
+    events: [transcript("user", segment, context, true)],
+  };
+}
+
+function userItem(state: TranscriptState, text: string, context: SignalContext): Normalized {
+  const alreadyFinal = state.user === undefined || text.trim() === state.lastUserText;
+  return alreadyFinal ? { state, events: [] } : finishUser(state, text, context);
+}
+
+function agentText(state: TranscriptState, more: string, context: SignalContext): Normalized {
+  const open = state.agent ?? newSegment(context);
+  const agent = { ...open, text: open.text + more };
+  if (agent.text.trim() === open.text.trim()) return { state: { ...state, agent }, events: [] };
+  return { state: { ...state, agent }, events: [transcript("agent", agent, context, false)] };
+}
+
+function agentTurn(
+  state: TranscriptState,
+  signal: Extract<AgentSignal, { kind: "agent_turn" }>,
+  context: SignalContext,
+): Normalized {
+  const segment = { ...(state.agent ?? newSegment(context)), text: signal.text };
+  const events: SessionEvent[] = [
+    transcript("agent", segment, context, true, signal.interrupted),
+    { type: "metrics", data: turnMetrics(segment.id, state, signal.latency) },
+  ];
+  return { state: { ...state, agent: undefined, userLatency: {}, tokens: undefined }, events };
+}
+
+function turnMetrics(turnId: string, state: TranscriptState, latency: Latency): TurnMetrics {
+  return {
+    turn_id: turnId,
+    endpointing_ms: ms(state.userLatency.endOfTurnDelay),
+    stt_ms: ms(state.userLatency.transcriptionDelay),
+    llm_ttft_ms: ms(latency.llmNodeTtft),
+    tts_ttfb_ms: ms(latency.ttsNodeTtfb),
+    voice_to_voice_ms: ms(latency.e2eLatency),
+    prompt_tokens: state.tokens?.prompt ?? null,
+    completion_tokens: state.tokens?.completion ?? null,
+  };
+}
+
+function closeSegments(state: TranscriptState, context: SignalContext): Normalized {
+  const events: SessionEvent[] = [];
+  if (state.user) events.push(transcript("user", state.user, context, true));
+  if (state.agent) events.push(transcript("agent", state.agent, context, true, true));
+  if (state.userSpeaking) events.push(speech("user", context.userIdentity, false));
+  if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
+  return { state: { ...state, user: undefined, agent: undefined, userSpeaking: false }, events };
+}
+
+function transcript(
+  role: Role,
+  segment: OpenSegment,
+  context: SignalContext,
+  final: boolean,
+  interrupted = false,
+): SessionEvent {
+  return {
+    type: "transcript",
+    data: {
+      segment_id: segment.id,
+      role,
+      identity: role === "user" ? context.userIdentity : context.agentIdentity,
+      text: segment.text.trim(),
+      final,
+      ...(interrupted ? { interrupted } : {}),
+      started_at: segment.startedAt,
+    },
+  };
+}
+
+function newSegment(context: SignalContext): OpenSegment {
+  return { id: context.newId, startedAt: context.now, text: "" };
+}
+
+function join(settled: string, text: string): string {
+  return settled === "" ? text.trim() : `${settled} ${text.trim()}`;
+}
+
+function ms(seconds: number | undefined): number | null {
+  return seconds === undefined ? null : Math.round(seconds * 1000);
+}

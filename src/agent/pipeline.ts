@@ -1,0 +1,113 @@
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents";
+import * as openai from "@livekit/agents-plugin-openai";
+import * as silero from "@livekit/agents-plugin-silero";
+import { InferenceSession } from "onnxruntime-node";
+import { createProviderClient } from "./provider-client.ts";
+import { RealtimeStt } from "./realtime-stt.ts";
+import { StreamingTts } from "./streaming-tts.ts";
+import { UtteranceStt } from "./utterance-stt.ts";
+
+export interface StageOptions {
+  baseURL: string;
+  apiKey: string | undefined;
+  model: string;
+}
+
+export interface PipelineOptions {
+  stt: StageOptions & { realtime: boolean; language: string | null };
+  llm: StageOptions;
+  tts: StageOptions & { voice: string };
+}
+
+/** The speech pipeline of one session. */
+export interface Pipeline {
+  vad: VAD;
+  stt: stts.STT;
+  llm: llms.LLM;
+  tts: ttss.TTS;
+  /** What the STT wants to hear; resampling to anything else would be wasted. */
+  sampleRate: number;
+  close(): Promise<void>;
+}
+
+/**
+ * How the VAD cuts speech. A short silence ends an utterance, so that recognition starts early;
+ * whether the turn is over is decided later, by `end-of-turn.ts`.
+ */
+const VAD_OPTIONS: ConstructorParameters<typeof silero.VAD>[1] = {
+  minSpeechDuration: 50,
+  minSilenceDuration: 200,
+  prefixPaddingDuration: 300,
+  maxBufferedSpeech: 60_000,
+  activationThreshold: 0.5,
+  sampleRate: 16_000,
+  forceCPU: true,
+};
+
+/** Loads the VAD's model once; every session's VAD runs on the session that this answers. */
+export function loadVadModel(): Promise<InferenceSession> {
+  const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
+  return InferenceSession.create(join(dirname(plugin), "silero_vad.onnx"), {
+    interOpNumThreads: 1,
+    intraOpNumThreads: 1,
+    executionMode: "sequential",
+    executionProviders: [{ name: "cpu" }],
+  });
+}
+
+/**
+ * Makes the stages of one session. The plugin's VAD keeps every stream it ever made, so each
+ * session has a VAD of its own on the shared model.
+ */
+export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
+  const vad = new silero.VAD(vadModel, VAD_OPTIONS);
+  const stt = createStt(options.stt, vad);
+  const llm = new openai.LLM({
+    client: createProviderClient(options.llm),
+    model: options.llm.model,
+    apiKey: "unused",
+  });
+  const tts = new StreamingTts({
+    client: createProviderClient(options.tts),
+    model: options.tts.model,
+    voice: options.tts.voice,
+  });
+  return {
+    vad,
+    stt,
+    llm,
+    tts,
+    sampleRate: options.stt.realtime ? 24_000 : 16_000,
+    close: async () => {
+      await Promise.allSettled([stt.close(), llm.aclose(), tts.close(), vad.close()]);
+    },
+  };
+}
+
+function createStt(options: PipelineOptions["stt"], vad: VAD): stts.STT {
+  const shared = {
+    client: createProviderClient(options),
+    model: options.model,
+    ...(options.language ? { language: options.language } : { detectLanguage: true }),
+  };
+  if (!options.realtime) {
+    return new UtteranceStt(
+      new openai.STT({ ...shared, apiKey: "unused", useRealtime: false }),
+      vad,
+    );
+  }
+  return new RealtimeStt(
+    new openai.STT({
+      ...shared,
+      // The WebSocket is the plugin's own and reads these rather than the client.
+      apiKey: options.apiKey ?? "none",
+      baseURL: options.baseURL,
+      useRealtime: true,
+      // Our VAD commits the audio at the first short silence, sooner than the server's would.
+      turnDetection: null,
+      vad,
+    }),
+  );
+}

@@ -1,0 +1,83 @@
+import type { Stage } from "../domain/transcript.ts";
+
+const STAGE_NAMES: Record<Exclude<Stage, "livekit">, string> = {
+  stt: "Speech recognition",
+  llm: "The language model",
+  tts: "The voice",
+};
+
+export interface ProviderProblem {
+  /** For programs; stable. */
+  code: string;
+  /** For people. Made of our own words only: a provider's text may quote the API key. */
+  message: string;
+}
+
+/**
+ * Says in plain words what a provider's failure means and what to do about it.
+ *
+ * @param error an error of the openai client or of the agents library; its `status` or
+ *   `statusCode` and its name decide
+ */
+export function describeProviderError(
+  stage: Exclude<Stage, "livekit">,
+  error: unknown,
+): ProviderProblem {
+  const name = STAGE_NAMES[stage];
+  const prefix = stage.toUpperCase();
+  const status = statusOf(error);
+  if (status === 401 || status === 403) {
+    return {
+      code: "provider_unauthorized",
+      message: `${name} is not available: the provider refused the API key (${status}). Check ${prefix}_API_KEY or OPENAI_API_KEY.`,
+    };
+  }
+  if (status === 404) {
+    return {
+      code: "provider_not_found",
+      message: `${name} is not available: the provider does not know the model or the address (404). Check ${prefix}_MODEL and ${prefix}_BASE_URL.`,
+    };
+  }
+  if (status === 429) {
+    return {
+      code: "provider_rate_limited",
+      message: `${name} is not available: the provider's rate limit or quota is used up (429). Wait a little, or check the plan.`,
+    };
+  }
+  if (status !== undefined) {
+    return {
+      code: "provider_failed",
+      message: `${name} failed: the provider answered with an error (${status}). Please say it again.`,
+    };
+  }
+  if (isTimeout(error)) {
+    return {
+      code: "provider_timeout",
+      message: `${name} failed: the provider did not answer in time. Please say it again.`,
+    };
+  }
+  return {
+    code: "provider_unreachable",
+    message: `${name} failed: the connection to the provider broke. Please say it again.`,
+  };
+}
+
+/** HTTP status of a provider's failure, looked for along the chain of causes. */
+export function statusOf(error: unknown): number | undefined {
+  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
+    const status = at["status"] ?? at["statusCode"];
+    if (typeof status === "number" && status >= 100) return status;
+  }
+  return undefined;
+}
+
+function isTimeout(error: unknown): boolean {
+  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
+    if (/time?out/i.test(`${at["name"]} ${at["message"]}`)) return true;
+  }
+  return false;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

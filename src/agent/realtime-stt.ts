@@ -1,0 +1,170 @@
+import { type AudioBuffer, stt } from "@livekit/agents";
+import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
+import type { AudioFrame } from "@livekit/rtc-node";
+import { MAX_FAILURES, type SttError, sttError } from "./utterance-stt.ts";
+
+/** Audio that is sent again after a broken connection, in ms. */
+const KEPT_AUDIO_MS = 30_000;
+/** Audio kept after an utterance was transcribed, since the next may have begun, in ms. */
+const TAIL_MS = 500;
+/** How long the server may take from the end of speech to the transcript, in ms. */
+const ANSWER_MS = 8000;
+/** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
+const BACKOFF_MS = 250;
+
+/**
+ * Speech-to-text over OpenAI's realtime transcription WebSocket. The plugin's stream ends the
+ * session at its first error; this one reconnects, sends the unanswered audio again, and gives up
+ * only after several failures in a row.
+ */
+export class RealtimeStt extends stt.STT {
+  label = "parley.RealtimeStt";
+  readonly recognizer: OpenAiStt;
+  readonly #streams = new Set<ReconnectingStream>();
+
+  constructor(recognizer: OpenAiStt) {
+    super({ streaming: true, interimResults: true, alignedTranscript: false });
+    this.recognizer = recognizer;
+    // The plugin reports what the stream below handles; without a listener it would throw.
+    recognizer.on("error", ignore);
+  }
+
+  override get model(): string {
+    return this.recognizer.model;
+  }
+
+  protected override _recognize(
+    audio: AudioBuffer,
+    signal?: AbortSignal,
+  ): Promise<stt.SpeechEvent> {
+    return this.recognizer.recognize(audio, signal);
+  }
+
+  override stream(): stt.SpeechStream {
+    const stream = new ReconnectingStream(this, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  override async close(): Promise<void> {
+    for (const stream of this.#streams) stream.close();
+    await this.recognizer.close();
+    this.recognizer.off("error", ignore);
+  }
+}
+
+function ignore(): void {}
+
+class ReconnectingStream extends stt.SpeechStream {
+  label = "parley.ReconnectingStream";
+  readonly #owner: RealtimeStt;
+  readonly #onClose: () => void;
+  #unanswered: AudioFrame[] = [];
+  #connection: stt.SpeechStream | undefined;
+  #failures = 0;
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(owner: RealtimeStt, onClose: () => void) {
+    super(owner, 24_000);
+    this.#owner = owner;
+    this.#onClose = onClose;
+  }
+
+  protected async run(): Promise<void> {
+    const input = this.#forwardInput();
+    try {
+      while (!this.abortSignal.aborted) {
+        const failure = await this.#connectOnce();
+        if (this.abortSignal.aborted || this.input.closed) break;
+        await this.#recover(failure);
+      }
+      await input;
+    } finally {
+      clearTimeout(this.#answerTimer);
+      this.#connection?.close();
+      this.#onClose();
+    }
+  }
+
+  /** Runs one connection to its end; answers why it ended. */
+  async #connectOnce(): Promise<Error> {
+    let failure = new Error("the realtime connection closed");
+    const remember = (event: SttError) => {
+      failure = event.error;
+    };
+    this.#owner.recognizer.on("error", remember);
+    const connection = this.#owner.recognizer.stream({
+      connOptions: { maxRetry: 0, retryIntervalMs: 0, timeoutMs: ANSWER_MS },
+    });
+    this.#connection = connection;
+    const abort = () => connection.close();
+    this.abortSignal.addEventListener("abort", abort, { once: true });
+    for (const frame of this.#unanswered) connection.pushFrame(frame);
+    try {
+      for await (const event of connection) this.#pass(event, connection);
+      return failure;
+    } finally {
+      this.#connection = undefined;
+      clearTimeout(this.#answerTimer);
+      this.abortSignal.removeEventListener("abort", abort);
+      this.#owner.recognizer.off("error", remember);
+      connection.close();
+    }
+  }
+
+  #pass(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
+    if (event.type === stt.SpeechEventType.END_OF_SPEECH) {
+      clearTimeout(this.#answerTimer);
+      this.#answerTimer = setTimeout(() => connection.close(), ANSWER_MS);
+    } else if (event.type === stt.SpeechEventType.RECOGNITION_USAGE) {
+      clearTimeout(this.#answerTimer);
+      this.#failures = 0;
+      this.#unanswered = newest(this.#unanswered, TAIL_MS);
+    }
+    if (!this.queue.closed) this.queue.put(event);
+  }
+
+  async #recover(failure: Error): Promise<void> {
+    this.#failures += 1;
+    if (this.#failures > MAX_FAILURES) throw failure;
+    this.#owner.emit("error", sttError(this.#owner.label, failure));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, BACKOFF_MS * 2 ** (this.#failures - 1));
+    this.abortSignal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async #forwardInput(): Promise<void> {
+    for await (const frame of this.input) {
+      if (typeof frame === "symbol") continue;
+      this.#unanswered.push(frame);
+      if (this.#unanswered.length % 50 === 0) {
+        this.#unanswered = newest(this.#unanswered, KEPT_AUDIO_MS);
+      }
+      try {
+        this.#connection?.pushFrame(frame);
+      } catch {
+        // The connection ended a moment ago; the frame is kept and sent on the next one.
+      }
+    }
+    this.#connection?.close();
+  }
+
+  override close(): void {
+    super.close();
+    this.#onClose();
+  }
+}
+
+/** The newest frames that together last `ms`. */
+function newest(frames: AudioFrame[], ms: number): AudioFrame[] {
+  let kept = 0;
+  let at = frames.length;
+  while (at > 0 && kept < ms) {
+    at -= 1;
+    const frame = frames[at];
+    if (frame) kept += (frame.samplesPerChannel / frame.sampleRate) * 1000;
+  }
+  return frames.slice(at);
+}

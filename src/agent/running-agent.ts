@@ -1,0 +1,246 @@
+import { voice } from "@livekit/agents";
+import {
+  DisconnectReason,
+  type Participant,
+  ParticipantKind,
+  type RemoteParticipant,
+  Room,
+  RoomEvent,
+} from "@livekit/rtc-node";
+import type { InferenceSession } from "onnxruntime-node";
+import type { Logger } from "pino";
+import type { EndReason } from "../domain/session.ts";
+import { messageOf } from "../errors.ts";
+import { withDeadline } from "./deadline.ts";
+import { expectsMore, TURN_CONTINUES_MS, TURN_END_MS } from "./end-of-turn.ts";
+import type { AgentSignal } from "./normalize-events.ts";
+import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
+import { releaseRoom } from "./release-room.ts";
+import { reportSignals, reportSpokenText } from "./signals.ts";
+
+export interface RunningAgentOptions {
+  url: string;
+  token: string;
+  /** Whom the agent listens to; undefined: the first person in the room. */
+  userIdentity: string | undefined;
+  instructions: string;
+  greeting: string | null;
+  pipeline: PipelineOptions;
+  logger: Logger;
+  onSignal(signal: AgentSignal): void;
+  /** The person joined or left; `name` is what others see. */
+  onUser(user: { identity: string; name: string } | undefined): void;
+  /** The agent can go on no longer. Called at most once, and not after `close`. */
+  onEnd(reason: EndReason): void;
+}
+
+const CONNECT_MS = 10_000;
+const CLOSE_SESSION_MS = 4000;
+const LEAVE_ROOM_MS = 2000;
+
+/** Speech of the user after which the agent falls silent, in ms; a click is shorter. */
+const BARGE_IN_MS = 200;
+/** Silence after a cough, in ms, after which the agent goes on where it stopped. */
+const FALSE_INTERRUPTION_MS = 1500;
+/** A request is repeated once: people wait for the answer. */
+const CONNECTION = { maxRetry: 1, retryIntervalMs: 300, timeoutMs: 20_000 };
+
+/** One agent in one room: a connected `Room` and the `AgentSession` that talks in it. */
+export class RunningAgent {
+  readonly #options: RunningAgentOptions;
+  readonly #room = new Room();
+  readonly #pipeline: Pipeline;
+  readonly #session: voice.AgentSession;
+  #stopReports = () => {};
+  #closing: Promise<void> | undefined;
+  #user: string | undefined;
+
+  private constructor(options: RunningAgentOptions, vadModel: InferenceSession) {
+    this.#options = options;
+    this.#pipeline = createPipeline(options.pipeline, vadModel);
+    this.#session = createSession(this.#pipeline);
+  }
+
+  /**
+   * Joins the room and starts to listen.
+   *
+   * @param signal aborting it makes the start fail and leaves nothing behind
+   * @throws whatever made it fail, after everything that was opened is closed again
+   */
+  static async start(
+    options: RunningAgentOptions,
+    vadModel: InferenceSession,
+    signal: AbortSignal,
+  ): Promise<RunningAgent> {
+    const agent = new RunningAgent(options, vadModel);
+    try {
+      await agent.#join();
+      signal.throwIfAborted();
+      await agent.#listen();
+      signal.throwIfAborted();
+      return agent;
+    } catch (error) {
+      await agent.close();
+      throw error;
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { url, token } = this.#options;
+    this.#room.on(RoomEvent.ParticipantConnected, (participant) => this.#meet(participant));
+    this.#room.on(RoomEvent.ParticipantDisconnected, (participant) => this.#part(participant));
+    this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
+    this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
+    await withDeadline(this.#room.connect(url, token), CONNECT_MS, "joining the room");
+    for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
+  }
+
+  async #listen(): Promise<void> {
+    const { userIdentity, greeting, onSignal } = this.#options;
+    this.#stopReports = reportSignals(this.#session, onSignal);
+    this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
+      if (event.reason === voice.CloseReason.ERROR) this.#end("provider_failed");
+    });
+    await this.#session.start({
+      agent: new TurnReportingAgent(this.#options.instructions, onSignal),
+      room: this.#room,
+      record: false,
+      inputOptions: {
+        ...(userIdentity === undefined ? {} : { participantIdentity: userIdentity }),
+        audioSampleRate: this.#pipeline.sampleRate,
+        // A reload leaves and comes back; the manager decides when somebody is really gone.
+        closeOnDisconnect: false,
+        textInputCallback: (_session, event) => this.say(event.text),
+      },
+    });
+    reportSpokenText(this.#session, onSignal);
+    if (greeting) this.#session.say(greeting);
+  }
+
+  /** Takes typed words: they enter the transcript and are answered aloud. */
+  async say(text: string): Promise<void> {
+    if (this.#closing !== undefined) return;
+    this.#options.onSignal({ kind: "typed", text });
+    this.#session.interrupt();
+    this.#session.generateReply({ userInput: text });
+  }
+
+  /**
+   * Leaves: first the conversation ends (what was said is kept), then the providers are let go,
+   * then the room is left. Each step has a deadline and runs whatever became of the one before.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { logger, onSignal } = this.#options;
+    const step = async (what: string, ms: number, work: () => Promise<void>) => {
+      try {
+        await withDeadline(work(), ms, what);
+      } catch (error) {
+        logger.warn({ err: messageOf(error) }, `closing the agent: ${what} failed`);
+      }
+    };
+    await step("ending the conversation", CLOSE_SESSION_MS, () => this.#session.close());
+    onSignal({ kind: "close" });
+    this.#stopReports();
+    await step("letting the providers go", LEAVE_ROOM_MS, () => this.#pipeline.close());
+    await step("leaving the room", LEAVE_ROOM_MS, () => releaseRoom(this.#room));
+    this.#session.removeAllListeners();
+  }
+
+  #meet(participant: Participant): void {
+    if (participant.info.kind === ParticipantKind.AGENT || this.#user !== undefined) return;
+    const { userIdentity } = this.#options;
+    if (userIdentity !== undefined && participant.identity !== userIdentity) return;
+    this.#user = participant.identity;
+    this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
+  }
+
+  #part(participant: RemoteParticipant): void {
+    if (participant.identity !== this.#user) return;
+    this.#user = undefined;
+    this.#session.interrupt();
+    this.#options.onUser(undefined);
+  }
+
+  #reconnecting(): void {
+    this.#options.onSignal({
+      kind: "error",
+      stage: "livekit",
+      code: "livekit_reconnecting",
+      message: "The agent lost its connection to LiveKit and is reconnecting.",
+      recoverable: true,
+    });
+  }
+
+  #disconnected(reason: DisconnectReason): void {
+    const closed =
+      reason === DisconnectReason.ROOM_CLOSED || reason === DisconnectReason.ROOM_DELETED;
+    const removed = reason === DisconnectReason.PARTICIPANT_REMOVED;
+    this.#end(closed || removed ? "room_closed" : "livekit_lost");
+  }
+
+  #end(reason: EndReason): void {
+    if (this.#closing === undefined) this.#options.onEnd(reason);
+  }
+}
+
+function createSession(pipeline: Pipeline): voice.AgentSession {
+  return new voice.AgentSession({
+    vad: pipeline.vad,
+    stt: pipeline.stt,
+    llm: pipeline.llm,
+    tts: pipeline.tts,
+    connOptions: {
+      sttConnOptions: CONNECTION,
+      llmConnOptions: CONNECTION,
+      ttsConnOptions: CONNECTION,
+      maxUnrecoverableErrors: 3,
+    },
+    // Presence and idleness are the manager's; browsers cancel their own echo.
+    userAwayTimeout: null,
+    aecWarmupDuration: null,
+    turnHandling: {
+      turnDetection: textTurnDetector,
+      endpointing: { mode: "fixed", minDelay: TURN_END_MS, maxDelay: TURN_CONTINUES_MS },
+      interruption: {
+        mode: "vad",
+        minDuration: BARGE_IN_MS,
+        falseInterruptionTimeout: FALSE_INTERRUPTION_MS,
+      },
+      preemptiveGeneration: { enabled: true, preemptiveTts: true },
+    },
+  });
+}
+
+/** Lets `end-of-turn.ts` choose between the short and the long endpointing delay. */
+const textTurnDetector: NonNullable<voice.AgentSession["turnDetection"]> = {
+  model: "end-of-turn",
+  provider: "parley",
+  unlikelyThreshold: async () => 0.5,
+  supportsLanguage: async () => true,
+  predictEndOfTurn: async (context) => {
+    const last = context.items.at(-1);
+    return last?.type === "message" && expectsMore(last.textContent ?? "") ? 0 : 1;
+  },
+};
+
+/** Tells when the user's turn is over, before the answer to it begins. */
+class TurnReportingAgent extends voice.Agent {
+  readonly #emit: (signal: AgentSignal) => void;
+
+  constructor(instructions: string, emit: (signal: AgentSignal) => void) {
+    super({ id: "parley", instructions });
+    this.#emit = emit;
+  }
+
+  override async onUserTurnCompleted(
+    _context: Parameters<voice.Agent["onUserTurnCompleted"]>[0],
+    message: Parameters<voice.Agent["onUserTurnCompleted"]>[1],
+  ): Promise<void> {
+    this.#emit({ kind: "user_turn", text: message.textContent ?? "" });
+  }
+}

@@ -1,0 +1,115 @@
+import {
+  APIConnectionError,
+  type APIConnectOptions,
+  APIStatusError,
+  AudioByteStream,
+  shortuuid,
+} from "@livekit/agents";
+import { ChunkedStream, TTS } from "@livekit/agents-plugin-openai";
+import type OpenAI from "openai";
+import { statusOf } from "./provider-errors.ts";
+
+/** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
+const SAMPLE_RATE = 24_000;
+
+export interface VoiceOptions {
+  client: OpenAI;
+  model: string;
+  voice: string;
+}
+
+/**
+ * OpenAI's text-to-speech, played while it arrives: the plugin's own class waits for the whole
+ * sentence before the first frame, and repeats a failed request without sending it again.
+ */
+export class StreamingTts extends TTS {
+  override label = "parley.StreamingTts";
+  readonly #options: VoiceOptions;
+  readonly #closed = new AbortController();
+
+  constructor(options: VoiceOptions) {
+    super({ client: options.client, model: options.model, apiKey: "unused" });
+    this.#options = options;
+  }
+
+  /** @throws nothing: failures are `error` events of this object, as the framework expects */
+  override synthesize(
+    text: string,
+    connOptions?: APIConnectOptions,
+    abortSignal?: AbortSignal,
+  ): ChunkedStream {
+    const signal = abortSignal
+      ? AbortSignal.any([abortSignal, this.#closed.signal])
+      : this.#closed.signal;
+    return new SpeechRequest(text, this, this.#options, connOptions, signal);
+  }
+
+  override async close(): Promise<void> {
+    this.#closed.abort();
+    await super.close();
+  }
+}
+
+class SpeechRequest extends ChunkedStream {
+  override label = "parley.SpeechRequest";
+  readonly #options: VoiceOptions;
+
+  constructor(
+    text: string,
+    owner: TTS,
+    options: VoiceOptions,
+    connOptions?: APIConnectOptions,
+    signal?: AbortSignal,
+  ) {
+    // The plugin's class would await an answer requested once; `run` below asks anew each time.
+    super(owner, text, Promise.resolve(), connOptions, signal);
+    this.#options = options;
+  }
+
+  protected override async run(): Promise<void> {
+    const requestId = shortuuid();
+    const bytes = new AudioByteStream(SAMPLE_RATE, 1);
+    let sent = false;
+    const send = (frames: ReturnType<typeof bytes.write>, final = false) => {
+      for (const [index, frame] of frames.entries()) {
+        sent = true;
+        const last = final && index === frames.length - 1;
+        this.queue.put({ requestId, segmentId: requestId, frame, final: last });
+      }
+    };
+    try {
+      const response = await this.#options.client.audio.speech.create(
+        {
+          input: this.inputText,
+          model: this.#options.model,
+          voice: this.#options.voice,
+          response_format: "pcm",
+        },
+        { signal: this.abortSignal },
+      );
+      for await (const chunk of response.body ?? []) {
+        send(bytes.write(new Uint8Array(chunk).buffer));
+      }
+      send(bytes.flush(), true);
+    } catch (error) {
+      if (this.abortSignal.aborted) return;
+      throw retryableUnless(sent, error);
+    } finally {
+      this.queue.close();
+    }
+  }
+}
+
+/** What was heard already must not be said again, so a stream that broke is not repeated. */
+function retryableUnless(sent: boolean, cause: unknown): Error {
+  const statusCode = statusOf(cause);
+  const error =
+    statusCode === undefined
+      ? new APIConnectionError({ message: "speech synthesis broke", options: { retryable: !sent } })
+      : new APIStatusError({
+          message: `speech synthesis answered ${statusCode}`,
+          options: { statusCode, retryable: !sent },
+        });
+  error.cause = cause;
+  return error;
+}

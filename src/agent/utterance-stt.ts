@@ -1,0 +1,142 @@
+import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
+import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
+import type { AudioFrame } from "@livekit/rtc-node";
+import { UtteranceTurns } from "./utterance-turn.ts";
+
+/** Failed utterances in a row after which a session cannot go on. */
+export const MAX_FAILURES = 3;
+
+/**
+ * Speech-to-text through a server that answers one request an utterance. Wraps the plugin's
+ * `STT` (without its realtime mode) and gives interims, early text and resilience to it: a failed
+ * request is a recoverable error and the session goes on.
+ */
+export class UtteranceStt extends stt.STT {
+  label = "parley.UtteranceStt";
+  readonly recognizer: OpenAiStt;
+  readonly #vad: VAD;
+  readonly #streams = new Set<UtteranceStream>();
+
+  constructor(recognizer: OpenAiStt, vad: VAD) {
+    super({ streaming: true, interimResults: true, alignedTranscript: false });
+    this.recognizer = recognizer;
+    this.#vad = vad;
+  }
+
+  override get model(): string {
+    return this.recognizer.model;
+  }
+
+  protected override _recognize(
+    audio: AudioBuffer,
+    signal?: AbortSignal,
+  ): Promise<stt.SpeechEvent> {
+    return this.recognizer.recognize(audio, signal);
+  }
+
+  override stream(): stt.SpeechStream {
+    const stream = new UtteranceStream(this, this.#vad, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  override async close(): Promise<void> {
+    for (const stream of this.#streams) stream.close();
+    await this.recognizer.close();
+  }
+}
+
+class UtteranceStream extends stt.SpeechStream {
+  label = "parley.UtteranceStream";
+  readonly #owner: UtteranceStt;
+  readonly #vad: VAD;
+  readonly #onClose: () => void;
+  readonly #fatal = Promise.withResolvers<never>();
+  #failures = 0;
+
+  constructor(owner: UtteranceStt, vad: VAD, onClose: () => void) {
+    super(owner);
+    this.#owner = owner;
+    this.#vad = vad;
+    this.#onClose = onClose;
+  }
+
+  protected async run(): Promise<void> {
+    const vad = this.#vad.stream();
+    using turns = new UtteranceTurns<AudioFrame>({
+      transcribe: (frames, signal) => this.#transcribe(frames, signal),
+      onInterim: (text) => this.#emit(stt.SpeechEventType.INTERIM_TRANSCRIPT, text),
+      onPreflight: (text) => this.#emit(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, text),
+      onFinal: (text) => this.#emit(stt.SpeechEventType.FINAL_TRANSCRIPT, text),
+      onError: (error) => this.#report(error),
+    });
+    const listen = async () => {
+      for await (const event of vad) {
+        if (event.type === VADEventType.START_OF_SPEECH) turns.speechStarted();
+        else if (event.type === VADEventType.END_OF_SPEECH) {
+          turns.speechPaused(event.silenceDuration + event.inferenceDuration);
+        }
+      }
+    };
+    const feed = async () => {
+      for await (const frame of this.input) {
+        if (typeof frame === "symbol") continue;
+        turns.push(frame);
+        vad.pushFrame(frame);
+      }
+    };
+    const abort = () => vad.close();
+    this.abortSignal.addEventListener("abort", abort, { once: true });
+    try {
+      await Promise.race([Promise.all([listen(), feed()]), this.#fatal.promise]);
+    } finally {
+      this.abortSignal.removeEventListener("abort", abort);
+      vad.close();
+      this.#onClose();
+    }
+  }
+
+  async #transcribe(frames: AudioFrame[], signal: AbortSignal): Promise<string> {
+    const event = await this.#owner.recognize(frames, AbortSignal.any([signal, this.abortSignal]));
+    this.#failures = 0;
+    return event.alternatives?.[0]?.text ?? "";
+  }
+
+  #emit(type: stt.SpeechEventType, text: string): void {
+    if (this.queue.closed) return;
+    const language = "" as NonNullable<stt.SpeechEvent["alternatives"]>[0]["language"];
+    this.queue.put({
+      type,
+      alternatives: [{ text, language, startTime: 0, endTime: 0, confidence: 1 }],
+    });
+  }
+
+  #report(error: unknown): void {
+    if (this.abortSignal.aborted) return;
+    this.#failures += 1;
+    if (this.#failures > MAX_FAILURES) {
+      this.#fatal.reject(error);
+      return;
+    }
+    this.#owner.emit("error", sttError(this.#owner.label, error));
+  }
+
+  override close(): void {
+    super.close();
+    this.#onClose();
+  }
+}
+
+/** The framework's error event; its type is not exported by name. */
+export type SttError = Parameters<stt.STTCallbacks["error"]>[0];
+
+/** The event by which the framework learns of a failure that the session survives. */
+export function sttError(label: string, error: unknown): SttError {
+  return {
+    type: "stt_error",
+    timestamp: Date.now(),
+    label,
+    error: error instanceof Error ? error : new Error(String(error)),
+    recoverable: true,
+  };
+}

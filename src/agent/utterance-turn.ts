@@ -1,0 +1,146 @@
+import { silenceBeforeTurnEnds } from "./end-of-turn.ts";
+
+/** A piece of audio; the agents library's `AudioFrame` fits. */
+export interface Frame {
+  samplesPerChannel: number;
+  sampleRate: number;
+}
+
+export interface TurnHandlers<F extends Frame> {
+  /** Transcribes the frames; resolves with the text, empty for what is not speech. */
+  transcribe(frames: F[], signal: AbortSignal): Promise<string>;
+  /** The speaker went on: what was said so far, to be shown. */
+  onInterim(text: string): void;
+  /** The speaker paused: what was said so far, worth preparing an answer for. */
+  onPreflight(text: string): void;
+  /** The turn is over. */
+  onFinal(text: string): void;
+  onError(error: unknown): void;
+}
+
+export interface TurnTiming {
+  /** Audio kept from before the VAD noticed speech. */
+  prefixMs: number;
+  /** A turn longer than this is closed at its next pause, so that audio is not sent for ever. */
+  maxTurnMs: number;
+}
+
+const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
+
+/**
+ * One person's audio, cut into turns for a server that transcribes a request at a time.
+ *
+ * At each pause the whole turn so far is transcribed at once, while nobody knows yet whether the
+ * turn is over. If silence lasts, that text is final the moment the turn ends; if speech goes on,
+ * it is shown as an interim and the next pause transcribes the longer turn anew. So the request
+ * runs inside the wait that endpointing needs anyway, and a sentence with a pause in it is
+ * recognised as one sentence.
+ */
+export class UtteranceTurns<F extends Frame> implements Disposable {
+  readonly #handlers: TurnHandlers<F>;
+  readonly #timing: TurnTiming;
+  #prefix: F[] = [];
+  #frames: F[] | undefined;
+  #speaking = false;
+  #attempt: { abort: AbortController; paused: boolean } | undefined;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(handlers: TurnHandlers<F>, timing: TurnTiming = TIMING) {
+    this.#handlers = handlers;
+    this.#timing = timing;
+  }
+
+  /** Takes the next audio of the stream. */
+  push(frame: F): void {
+    if (this.#frames) {
+      this.#frames.push(frame);
+      return;
+    }
+    this.#prefix.push(frame);
+    while (this.#prefix.length > 1 && duration(this.#prefix.slice(1)) >= this.#timing.prefixMs) {
+      this.#prefix.shift();
+    }
+  }
+
+  /** The VAD heard speech begin, or go on after a pause. */
+  speechStarted(): void {
+    this.#speaking = true;
+    clearTimeout(this.#endTimer);
+    if (this.#attempt) this.#attempt.paused = false;
+    if (!this.#frames) {
+      this.#frames = this.#prefix;
+      this.#prefix = [];
+    }
+  }
+
+  /**
+   * The VAD heard speech stop.
+   * @param silenceMs how long it has been silent already
+   */
+  speechPaused(silenceMs: number): void {
+    if (!this.#frames) return;
+    this.#speaking = false;
+    this.#attempt?.abort.abort();
+    const attempt = { abort: new AbortController(), paused: true };
+    this.#attempt = attempt;
+    const lastSpeech = Date.now() - silenceMs;
+    void this.#transcribe(this.#frames.slice(), attempt, lastSpeech);
+  }
+
+  async #transcribe(
+    frames: F[],
+    attempt: { abort: AbortController; paused: boolean },
+    lastSpeech: number,
+  ): Promise<void> {
+    let text: string;
+    try {
+      text = (await this.#handlers.transcribe(frames, attempt.abort.signal)).trim();
+    } catch (error) {
+      if (attempt.abort.signal.aborted) return;
+      this.#attempt = undefined;
+      // If speech went on meanwhile, its next pause sends all of this audio again.
+      if (attempt.paused) this.#forget();
+      this.#handlers.onError(error);
+      return;
+    }
+    if (attempt.abort.signal.aborted) return;
+    this.#attempt = undefined;
+    if (!attempt.paused) {
+      if (text !== "") this.#handlers.onInterim(text);
+      return;
+    }
+    this.#awaitEnd(text, frames, lastSpeech);
+  }
+
+  #awaitEnd(text: string, frames: F[], lastSpeech: number): void {
+    const tooLong = duration(frames) > this.#timing.maxTurnMs;
+    const wait = tooLong ? 0 : lastSpeech + silenceBeforeTurnEnds(text) - Date.now();
+    if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
+    const end = () => {
+      this.#forget();
+      if (text !== "") this.#handlers.onFinal(text);
+    };
+    if (wait > 0) this.#endTimer = setTimeout(end, wait);
+    else end();
+  }
+
+  #forget(): void {
+    const frames = this.#frames ?? [];
+    this.#frames = undefined;
+    this.#prefix = [];
+    if (this.#speaking) this.#frames = frames;
+  }
+
+  /** Stops timers and requests; nothing is reported afterwards. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#endTimer);
+    this.#attempt?.abort.abort();
+    this.#attempt = undefined;
+    this.#frames = undefined;
+    this.#prefix = [];
+  }
+}
+
+function duration(frames: Frame[]): number {
+  return frames.reduce((ms, frame) => ms + (frame.samplesPerChannel / frame.sampleRate) * 1000, 0);
+}

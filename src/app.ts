@@ -1,0 +1,234 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { AgentManager } from "./agent/agent-manager.ts";
+import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
+import { ProviderCheck } from "./agent/provider-check.ts";
+import { providersOf } from "./agent/session-plan.ts";
+import type { Config } from "./config.ts";
+import { openDatabase } from "./db/open.ts";
+import { SessionStore } from "./db/session-store.ts";
+import { TranscriptStore } from "./db/transcript-store.ts";
+import { Failure, messageOf } from "./errors.ts";
+import { createAssets } from "./http/assets.ts";
+import { loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
+import { transcriptSocketHandlers } from "./http/routes/transcript-socket.ts";
+import { createServer, type HttpDeps } from "./http/server.ts";
+import { createRoomService } from "./livekit/rooms.ts";
+import { findLiveKitServer } from "./livekit/server-binary.ts";
+import { startLiveKitServer } from "./livekit/server-process.ts";
+import { agentToken, userToken } from "./livekit/tokens.ts";
+import { createMetrics } from "./observability/metrics.ts";
+import type { ChannelLayer } from "./transcript/channel-layer.ts";
+import { Hub } from "./transcript/hub.ts";
+import { LocalChannelLayer } from "./transcript/local.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Folders that Parley ships with; here, beside the source. */
+const MIGRATIONS = join(import.meta.dir, "../drizzle");
+const PUBLIC = join(import.meta.dir, "../public");
+
+export interface App extends AsyncDisposable {
+  /** Where Parley listens, with the port that was free if `PORT` is 0. */
+  readonly url: string;
+}
+
+/** The LiveKit that sessions run on, be it Parley's own child or somebody's server. */
+interface LiveKit extends AsyncDisposable {
+  url: string;
+  publicUrl: string;
+  apiKey: string;
+  apiSecret: string;
+  ready: Promise<void>;
+}
+
+/**
+ * Wires everything and listens. What takes long (LiveKit's server, the agent stack) goes on behind
+ * the listening server; a session that starts meanwhile waits for it.
+ *
+ * @param environment what the search for livekit-server, and its build, may use (`PATH`, proxies)
+ * @throws Failure when the database cannot be used or the port is taken; nothing is left open then
+ */
+export async function startApp(
+  config: Config,
+  logger: Logger,
+  environment: Environment,
+): Promise<App> {
+  await using opening = new AsyncDisposableStack();
+  const database = opening.use(openDatabase(config.databasePath, MIGRATIONS));
+  const sessions = new SessionStore(database);
+  const transcripts = new TranscriptStore(database);
+  transcripts.compact(Date.now());
+
+  const layer = opening.use(await createLayer(config, transcripts, logger));
+  const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
+  const livekit = opening.use(provideLiveKit(config, logger, environment));
+  const stack = opening.use(lazyStack(config, logger));
+  // Closed after the agents, so that clients still hear how their sessions end.
+  let server: Bun.Server<unknown> | undefined;
+  opening.defer(() => server?.stop(true));
+
+  const providers = new ProviderCheck();
+  const metrics = createMetrics({
+    liveSessions: () => agents.liveCount,
+    socketClients: () => hub.connectionCount,
+  });
+  const agents: AgentManager = opening.use(
+    new AgentManager({
+      config,
+      sessions,
+      publish: (sessionId, event) => {
+        hub.publish(sessionId, event);
+        metrics.observe(event);
+      },
+      stack: stack.load,
+      livekit,
+      token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
+      providers,
+      node: hostname(),
+      logger,
+    }),
+  );
+  const crashed = agents.recover();
+  if (crashed > 0) logger.warn({ sessions: crashed }, "ended sessions that a crash had left open");
+
+  const assets = createAssets(PUBLIC, config.dev);
+  const auth = config.authPassword
+    ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
+    : openAuth();
+  const rooms = createRoomService(livekit);
+  const checks: HttpDeps["routes"]["checks"] = {
+    database: async () => database.handle.prepare("select 1").get(),
+    livekit: () => rooms.listRooms(),
+    redis: () => layer.ping(),
+  };
+  for (const one of providersOf(config)) checks[one.stage] = () => providers.assertReady([one]);
+
+  const livekitUrl = () => livekit.publicUrl;
+  const http = createServer({
+    config,
+    logger,
+    auth,
+    assets,
+    livekitUrl,
+    routes: {
+      checks,
+      metrics,
+      sessions,
+      transcripts,
+      agents,
+      hub,
+      livekitUrl,
+      userToken: (grant) => userToken({ ...livekit, ...grant }),
+      asset: assets.url,
+      defaults: pageDefaults(config),
+      authEnabled: auth.enabled,
+      now: Date.now,
+    },
+  });
+  server = listen(config, http.fetch, transcriptSocketHandlers(hub));
+  const url = server.url.origin;
+  logger.info({ url }, "listening");
+  void warmUp(livekit, stack, logger);
+
+  const running = opening.move();
+  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function createLayer(
+  config: Config,
+  log: TranscriptStore,
+  logger: Logger,
+): Promise<ChannelLayer> {
+  if (config.redisUrl === undefined) return new LocalChannelLayer({ log, logger });
+  const { RedisChannelLayer } = await import("./transcript/redis.ts");
+  return new RedisChannelLayer({ url: config.redisUrl, log, logger });
+}
+
+function provideLiveKit(config: Config, logger: Logger, env: Environment): LiveKit {
+  if (config.livekit) {
+    return {
+      ...config.livekit,
+      ready: Promise.resolve(),
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  const { livekitServerBin: bin, dataDir } = config;
+  const own = startLiveKitServer({
+    binary: (signal) => findLiveKitServer({ bin, dataDir, env, signal, logger }),
+    logger,
+  });
+  return Object.assign(own, { publicUrl: config.livekitPublicUrl ?? own.url });
+}
+
+interface LazyStack extends AsyncDisposable {
+  load(): Promise<AgentStack>;
+}
+
+function lazyStack(config: Config, logger: Logger): LazyStack {
+  let loading: Promise<AgentStack> | undefined;
+  let stopTracing = async () => {};
+  const load = async () => {
+    if (config.otlpEndpoint !== undefined) {
+      const { startTracing } = await import("./observability/tracing.ts");
+      stopTracing = await startTracing(config.otlpEndpoint);
+    }
+    return loadAgentStack(logger);
+  };
+  return {
+    load: () => {
+      loading ??= load();
+      return loading;
+    },
+    [Symbol.asyncDispose]: async () => {
+      const stack = await loading?.catch(() => undefined);
+      await stack?.close();
+      await stopTracing();
+    },
+  };
+}
+
+/** Loads behind the listening server what the first conversation will need. */
+async function warmUp(livekit: LiveKit, stack: LazyStack, logger: Logger): Promise<void> {
+  try {
+    await livekit.ready;
+    await stack.load();
+    logger.info("ready for conversations");
+  } catch (error) {
+    logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
+  }
+}
+
+function pageDefaults(config: Config): HttpDeps["routes"]["defaults"] {
+  return {
+    systemPrompt: config.systemPrompt,
+    ...(config.greeting === undefined ? {} : { greeting: config.greeting }),
+    voice: config.tts.voice,
+    llmModel: config.llm.model,
+  };
+}
+
+function listen(
+  config: Config,
+  fetch: (request: Request, server: Bun.Server<unknown>) => Response | Promise<Response>,
+  websocket: ReturnType<typeof transcriptSocketHandlers>,
+): Bun.Server<unknown> {
+  try {
+    return Bun.serve({
+      hostname: config.host,
+      port: config.port,
+      fetch,
+      websocket,
+      idleTimeout: 60,
+    });
+  } catch (error) {
+    const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    const why = taken ? "another program listens there" : messageOf(error);
+    throw new Failure(
+      "unavailable",
+      `Parley cannot listen on ${config.host}:${config.port}: ${why}. Set HOST and PORT to something else.`,
+      { cause: error },
+    );
+  }
+}

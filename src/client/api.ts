@@ -1,0 +1,150 @@
+/** A request that Parley refused or that never arrived (`status` 0). */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  /** Seconds, from the `Retry-After` header. */
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, title: string, detail: string, retryAfter?: number) {
+    super(detail || title);
+    this.status = status;
+    this.title = title;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Body of `POST /session`; empty strings count as absent there. */
+export interface StartRequest {
+  room: string;
+  identity: string;
+  system_prompt?: string;
+  greeting?: string;
+  voice?: string;
+}
+
+/** The part of `GET /session/:id` that the page uses. */
+export interface SessionView {
+  session_id: string;
+  state: string;
+  started_at: string;
+  end_reason: string | null;
+}
+
+const SHORT = 10_000;
+/** The agent stack loads lazily, so the first session of a process may take a while. */
+const LONG = 45_000;
+
+/** `GET /token`. */
+export async function fetchToken(
+  query: { room: string; identity: string; name: string },
+  signal?: AbortSignal,
+): Promise<string> {
+  const search = new URLSearchParams({ room: query.room, identity: query.identity });
+  if (query.name !== "") search.set("name", query.name);
+  const body = await request("GET", `/token?${search}`, { signal, timeout: SHORT });
+  return field(body, "token");
+}
+
+/** `POST /session`; answers the session's id. */
+export async function createSession(start: StartRequest): Promise<string> {
+  const body = await request("POST", "/session", { json: start, timeout: LONG });
+  return field(body, "session_id");
+}
+
+/** `GET /session/:id`; undefined when there is no such session. */
+export async function findSession(id: string): Promise<SessionView | undefined> {
+  try {
+    const body = await request("GET", `/session/${encodeURIComponent(id)}`, { timeout: SHORT });
+    const reason = typeof body === "object" && body !== null && "end_reason" in body;
+    return {
+      session_id: field(body, "session_id"),
+      state: field(body, "state"),
+      started_at: field(body, "started_at"),
+      end_reason: reason && typeof body.end_reason === "string" ? body.end_reason : null,
+    };
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** `DELETE /session/:id`. `keepalive` lets it finish though the page goes away. */
+export async function deleteSession(id: string): Promise<void> {
+  try {
+    await request("DELETE", `/session/${encodeURIComponent(id)}`, { timeout: SHORT });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return;
+    throw error;
+  }
+}
+
+/** `POST /session/:id/message`. */
+export async function sendMessage(id: string, text: string): Promise<void> {
+  const path = `/session/${encodeURIComponent(id)}/message`;
+  await request("POST", path, { json: { text }, timeout: SHORT });
+}
+
+async function request(
+  method: string,
+  path: string,
+  options: { json?: unknown; signal?: AbortSignal; timeout: number },
+): Promise<unknown> {
+  const signals = [AbortSignal.timeout(options.timeout)];
+  if (options.signal) signals.push(options.signal);
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(options.json === undefined ? {} : { "content-type": "application/json" }),
+      },
+      body: options.json === undefined ? undefined : JSON.stringify(options.json),
+      signal: AbortSignal.any(signals),
+      // A redirect to the sign-in page must not look like an answer.
+      redirect: "manual",
+      keepalive: method === "DELETE",
+    });
+  } catch (error) {
+    throw new ApiError(0, "Parley cannot be reached", String(error));
+  }
+  if (response.type === "opaqueredirect") throw new ApiError(401, "Signed out", "Sign in again.");
+  if (!response.ok) throw await refusal(response);
+  const body: unknown = await response.json().catch(() => null);
+  return body;
+}
+
+/** Reads an RFC 9457 problem; anything else (a proxy's page) becomes a plain sentence. */
+async function refusal(response: Response): Promise<ApiError> {
+  const retry = Number(response.headers.get("retry-after") ?? Number.NaN);
+  const body: unknown = await response.json().catch(() => null);
+  return new ApiError(
+    response.status,
+    text(body, "title") ?? `Parley answered ${response.status}`,
+    [text(body, "detail"), ...fieldErrors(body)].filter(Boolean).join(" "),
+    Number.isFinite(retry) ? retry : undefined,
+  );
+}
+
+function fieldErrors(body: unknown): string[] {
+  if (typeof body !== "object" || body === null || !("errors" in body)) return [];
+  if (!Array.isArray(body.errors)) return [];
+  return body.errors.flatMap((item: unknown) => text(item, "message") ?? []).map((m) => `${m}.`);
+}
+
+function text(body: unknown, name: string): string | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const value: unknown = Reflect.get(body, name);
+  return typeof value === "string" ? value : undefined;
+}
+
+function field(body: unknown, name: string): string {
+  const value = text(body, name);
+  if (value === undefined) {
+    throw new ApiError(502, "Parley answered something unexpected", `There is no ${name} in it.`);
+  }
+  return value;
+}

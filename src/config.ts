@@ -1,0 +1,287 @@
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { Failure } from "./errors.ts";
+
+/** An OpenAI-compatible server that serves one stage of the pipeline. */
+export interface ProviderConfig {
+  baseURL: string;
+  /** Undefined for servers that want no key. */
+  apiKey: string | undefined;
+  model: string;
+}
+
+export interface LiveKitConfig {
+  url: string;
+  publicUrl: string;
+  apiKey: string;
+  apiSecret: string;
+}
+
+/** Everything Parley reads from its environment, once, at start. Passed in; never global. */
+export interface Config {
+  host: string;
+  port: number;
+  dev: boolean;
+  dataDir: string;
+  databasePath: string;
+  /** Undefined: Parley runs its own LiveKit server. */
+  livekit: LiveKitConfig | undefined;
+  livekitPublicUrl: string | undefined;
+  livekitServerBin: string | undefined;
+  /** `model` undefined: the best of OpenAI's for the way it is reached. */
+  stt: Omit<ProviderConfig, "model"> & { model: string | undefined; realtime: "auto" | boolean };
+  llm: ProviderConfig;
+  tts: ProviderConfig & { voice: string };
+  systemPrompt: string;
+  greeting: string | undefined;
+  corsOrigins: string[];
+  redisUrl: string | undefined;
+  authPassword: string | undefined;
+  authDisabled: boolean;
+  maxSessions: number;
+  sessionMaxMs: number;
+  sessionIdleMs: number;
+  logLevel: (typeof LOG_LEVELS)[number];
+  logFormat: "pretty" | "json";
+  otlpEndpoint: string | undefined;
+}
+
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+const OPENAI_URL = "https://api.openai.com/v1";
+const DEFAULT_PROMPT =
+  "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
+  "without lists, markup or emoji. Ask when something is unclear.";
+
+/** A variable whose value may not appear in a message or a log. */
+const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
+/** URLs may carry a password in their authority. */
+const URL_PASSWORD = /(\/\/[^/@:]*:)[^/@]*@/;
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
+const liveKitUrl = z.url({
+  protocol: /^(wss?|https?)$/,
+  error: "must be a ws://, wss://, http:// or https:// URL",
+});
+const flag = z.enum(["true", "false"], { error: 'must be "true" or "false"' });
+const text = z.string();
+
+function integer(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+function minutes(min: number, max: number) {
+  const message = `must be a number of minutes from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+const origins = z.string().transform((value, context) => {
+  const list = value
+    .split(",")
+    .map((origin) => origin.trim().replace(/\/$/, ""))
+    .filter((origin) => origin !== "");
+  for (const origin of list) {
+    if (!/^https?:\/\/[^/\s]+$/.test(origin)) {
+      context.addIssue({
+        code: "custom",
+        message: "must be comma-separated origins such as https://example.org",
+      });
+      return z.NEVER;
+    }
+  }
+  return list;
+});
+
+/** Every variable Parley reads. `.env.example` and the README's table list the same names. */
+export const environment = z.object({
+  HOST: text.refine((host) => /^[A-Za-z0-9.:_-]+$/.test(host), "must be a host name or address"),
+  PORT: integer(0, 65535),
+  DATA_DIR: text,
+  DATABASE_URL: text.regex(/^file:.+/, "must be file: and a path"),
+  LIVEKIT_URL: liveKitUrl,
+  LIVEKIT_API_KEY: text,
+  LIVEKIT_API_SECRET: text,
+  LIVEKIT_PUBLIC_URL: liveKitUrl,
+  LIVEKIT_SERVER_BIN: text,
+  OPENAI_API_KEY: text,
+  OPENAI_BASE_URL: httpUrl,
+  STT_BASE_URL: httpUrl,
+  STT_API_KEY: text,
+  STT_MODEL: text,
+  LLM_BASE_URL: httpUrl,
+  LLM_API_KEY: text,
+  LLM_MODEL: text,
+  TTS_BASE_URL: httpUrl,
+  TTS_API_KEY: text,
+  TTS_MODEL: text,
+  TTS_VOICE: text,
+  STT_REALTIME: z.enum(["auto", "true", "false"], {
+    error: 'must be "auto", "true" or "false"',
+  }),
+  SYSTEM_PROMPT: text.max(8000, "must be at most 8000 characters"),
+  GREETING: text.max(1000, "must be at most 1000 characters"),
+  CORS_ORIGINS: origins,
+  REDIS_URL: z.url({
+    protocol: /^(rediss?|redis\+unix)$/,
+    error: "must be a redis:// or rediss:// URL",
+  }),
+  AUTH_PASSWORD: text.min(8, "must have at least 8 characters"),
+  AUTH_DISABLED: flag,
+  MAX_SESSIONS: integer(1, 10000),
+  SESSION_MAX_MINUTES: minutes(0.05, 1440),
+  SESSION_IDLE_MINUTES: minutes(0.05, 1440),
+  LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` }),
+  LOG_FORMAT: z.enum(["pretty", "json"], { error: 'must be "pretty" or "json"' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl,
+});
+const partialEnvironment = environment.partial();
+
+/** What the surroundings decide rather than a variable. */
+export interface Surroundings {
+  dev?: boolean;
+  terminal?: boolean;
+  defaultDataDir?: string;
+}
+
+/**
+ * Reads the configuration.
+ *
+ * @param variables usually `process.env`; an empty value counts as unset
+ * @throws Failure with one line that names the variable, what it holds (secrets masked) and what
+ *   is allowed
+ */
+export function readConfig(
+  variables: Record<string, string | undefined>,
+  surroundings: Surroundings = {},
+): Config {
+  const given: Record<string, string> = {};
+  for (const name of Object.keys(environment.shape)) {
+    const value = variables[name]?.trim();
+    if (value) given[name] = value;
+  }
+  const parsed = partialEnvironment.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = String(issue?.path[0]);
+    throw new Failure("invalid", `${name}=${shown(name, given[name])}: ${issue?.message}`);
+  }
+  const config = assemble(parsed.data, surroundings);
+  refuseOpenHost(config);
+  return config;
+}
+
+type Variables = z.infer<typeof partialEnvironment>;
+
+function assemble(env: Variables, surroundings: Surroundings): Config {
+  const dataDir = resolve(env.DATA_DIR ?? surroundings.defaultDataDir ?? "./data");
+  const dev = surroundings.dev ?? false;
+  return {
+    host: env.HOST ?? "127.0.0.1",
+    port: env.PORT ?? 3000,
+    dev,
+    dataDir,
+    databasePath: resolve(env.DATABASE_URL?.slice("file:".length) ?? join(dataDir, "parley.db")),
+    livekit: liveKit(env),
+    livekitPublicUrl: env.LIVEKIT_PUBLIC_URL && socketUrl(env.LIVEKIT_PUBLIC_URL),
+    livekitServerBin: env.LIVEKIT_SERVER_BIN,
+    ...providers(env),
+    systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_PROMPT,
+    greeting: env.GREETING,
+    corsOrigins: env.CORS_ORIGINS ?? (dev ? ["http://localhost:*", "http://127.0.0.1:*"] : []),
+    redisUrl: env.REDIS_URL,
+    authPassword: env.AUTH_PASSWORD,
+    authDisabled: env.AUTH_DISABLED === "true",
+    maxSessions: env.MAX_SESSIONS ?? 20,
+    sessionMaxMs: (env.SESSION_MAX_MINUTES ?? 60) * 60_000,
+    sessionIdleMs: (env.SESSION_IDLE_MINUTES ?? 5) * 60_000,
+    logLevel: env.LOG_LEVEL ?? "info",
+    logFormat: env.LOG_FORMAT ?? (surroundings.terminal ? "pretty" : "json"),
+    otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+  };
+}
+
+/** A stage's own server never receives the key meant for OpenAI's (or another stage's). */
+function providers(env: Variables): Pick<Config, "stt" | "llm" | "tts"> {
+  const shared = { baseURL: env.OPENAI_BASE_URL ?? OPENAI_URL, apiKey: env.OPENAI_API_KEY };
+  const stage = (baseURL?: string, apiKey?: string) => ({
+    baseURL: (baseURL ?? shared.baseURL).replace(/\/+$/, ""),
+    apiKey: apiKey ?? (baseURL === undefined ? shared.apiKey : undefined),
+  });
+  const realtime = env.STT_REALTIME ?? "auto";
+  return {
+    stt: {
+      ...stage(env.STT_BASE_URL, env.STT_API_KEY),
+      model: env.STT_MODEL,
+      realtime: realtime === "auto" ? "auto" : realtime === "true",
+    },
+    llm: { ...stage(env.LLM_BASE_URL, env.LLM_API_KEY), model: env.LLM_MODEL ?? "gpt-4o-mini" },
+    tts: {
+      ...stage(env.TTS_BASE_URL, env.TTS_API_KEY),
+      model: env.TTS_MODEL ?? "gpt-4o-mini-tts",
+      voice: env.TTS_VOICE ?? "alloy",
+    },
+  };
+}
+
+function liveKit(env: Variables): LiveKitConfig | undefined {
+  const { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret } = env;
+  if (url && apiKey && apiSecret) {
+    return {
+      url: socketUrl(url),
+      publicUrl: socketUrl(env.LIVEKIT_PUBLIC_URL ?? url),
+      apiKey,
+      apiSecret,
+    };
+  }
+  if (url || apiKey || apiSecret) {
+    const missing = Object.entries({
+      LIVEKIT_URL: url,
+      LIVEKIT_API_KEY: apiKey,
+      LIVEKIT_API_SECRET: apiSecret,
+    })
+      .filter(([, value]) => value === undefined)
+      .map(([name]) => name);
+    throw new Failure(
+      "invalid",
+      `${missing.join(" and ")} unset: LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET must ` +
+        "be set together, or none of them",
+    );
+  }
+  return undefined;
+}
+
+function socketUrl(url: string): string {
+  return url.replace(/^http/, "ws").replace(/\/+$/, "");
+}
+
+/** True for names and addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
+  if (isIP(bare) === 4) return bare.startsWith("127.");
+  return bare === "::1" || bare === "localhost" || bare.endsWith(".localhost");
+}
+
+function refuseOpenHost(config: Config): void {
+  if (isLoopback(config.host) || config.authPassword || config.authDisabled) return;
+  throw new Failure(
+    "invalid",
+    `HOST=${config.host}: others could reach Parley without signing in; set AUTH_PASSWORD, or ` +
+      "AUTH_DISABLED=true if something in front of Parley decides who gets in",
+  );
+}
+
+function shown(name: string, value: string | undefined): string {
+  if (value === undefined) return "(unset)";
+  if (SECRET.test(name)) return "***";
+  const visible = value.replace(URL_PASSWORD, "$1***@");
+  return JSON.stringify(visible.length > 80 ? `${visible.slice(0, 80)}…` : visible);
+}

@@ -1,0 +1,128 @@
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import Sqlite from "better-sqlite3";
+import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
+import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator";
+import { Failure, messageOf } from "../errors.ts";
+
+/** How long a statement waits for another process's write, ms. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** An open database whose schema is the one this version of Parley knows. */
+export class Database implements Disposable {
+  /** For queries. */
+  readonly orm: BetterSQLite3Database;
+  /** For what Drizzle has no words for: backup, pragmas. */
+  readonly handle: Sqlite.Database;
+
+  constructor(handle: Sqlite.Database) {
+    this.handle = handle;
+    this.orm = drizzle(handle);
+  }
+
+  /** Closes the file and folds the write-ahead log into it. Again: nothing. */
+  close(): void {
+    this.handle.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens the database, creating folder (0700) and file (0600) where missing, and brings its schema
+ * up to date in one transaction.
+ *
+ * @param path of the SQLite file
+ * @param migrationsFolder what drizzle-kit wrote (`drizzle/`)
+ * @throws Failure `unavailable`: not a database, not writable, locked, or made by a newer Parley;
+ *   nothing is left open then
+ */
+export function openDatabase(path: string, migrationsFolder: string): Database {
+  const migrations = readMigrationFiles({ migrationsFolder });
+  let handle: Sqlite.Database | undefined;
+  try {
+    prepareFile(path);
+    handle = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    handle.pragma("journal_mode = WAL");
+    handle.pragma("synchronous = NORMAL");
+    migrate(handle, migrations);
+    handle.pragma("foreign_keys = ON");
+    return new Database(handle);
+  } catch (error) {
+    handle?.close();
+    throw explain(error, path);
+  }
+}
+
+function prepareFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // Conversations are private; SQLite gives its -wal and -shm files the same mode.
+  closeSync(openSync(path, "a", 0o600));
+}
+
+/**
+ * As drizzle-orm's own migrator, whose table it shares, but: the check and the change are one
+ * transaction, so that two processes may start at once, and a newer schema is refused. Foreign
+ * keys are off meanwhile because SQLite changes a table by building a new one.
+ */
+function migrate(handle: Sqlite.Database, migrations: MigrationMeta[]): void {
+  handle.pragma("foreign_keys = OFF");
+  handle
+    .transaction(() => {
+      handle.exec(
+        "CREATE TABLE IF NOT EXISTS __drizzle_migrations " +
+          "(id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)",
+      );
+      const applied = appliedUpTo(handle);
+      const known = Math.max(0, ...migrations.map((migration) => migration.folderMillis));
+      if (applied > known) throw new NewerSchema();
+      for (const migration of migrations) {
+        if (migration.folderMillis > applied) apply(handle, migration);
+      }
+      const broken = handle.pragma("foreign_key_check");
+      if (Array.isArray(broken) && broken.length > 0) {
+        throw new Error(`${broken.length} rows refer to rows that are gone`);
+      }
+    })
+    .immediate();
+}
+
+function appliedUpTo(handle: Sqlite.Database): number {
+  const row = handle
+    .prepare<[], { at: number | null }>("SELECT max(created_at) AS at FROM __drizzle_migrations")
+    .get();
+  return Number(row?.at ?? 0);
+}
+
+function apply(handle: Sqlite.Database, migration: MigrationMeta): void {
+  for (const statement of migration.sql) handle.exec(statement);
+  handle
+    .prepare("INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)")
+    .run(migration.hash, migration.folderMillis);
+}
+
+class NewerSchema extends Error {}
+
+function explain(error: unknown, path: string): Failure {
+  const because = (text: string) => new Failure("unavailable", text, { cause: error });
+  if (error instanceof NewerSchema) {
+    return because(
+      `${path} was made by a newer version of Parley: update Parley, or restore a backup`,
+    );
+  }
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (/^SQLITE_NOTADB/.test(code)) {
+    return because(`${path} is not a database: move it away, or set DATABASE_URL to another file`);
+  }
+  if (/^SQLITE_CORRUPT/.test(code)) return because(`${path} is damaged: restore a backup of it`);
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return because(`${path} is locked by another program: stop it and start Parley again`);
+  }
+  if (/^(SQLITE_(CANTOPEN|READONLY|PERM)|EACCES|EPERM|EROFS|EISDIR|ENOTDIR|EEXIST)/.test(code)) {
+    return because(`${path} cannot be written: check DATA_DIR, DATABASE_URL and the permissions`);
+  }
+  if (/^(SQLITE_FULL|ENOSPC)/.test(code)) return because(`${path}: the disk is full`);
+  return because(`${path} cannot be opened: ${messageOf(error)}`);
+}

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import type { Envelope } from "./transcript.ts";
+
+/** LiveKit identities that belong to agents; a person may not take one. */
+export const AGENT_IDENTITY_PREFIX = "agent-";
+
+/**
+ * Control characters (C0, DEL, C1) and the bidirectional overrides and isolates of UAX #9, which
+ * can make a name look like another one.
+ */
+const FORBIDDEN_CHARACTERS = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
+/** A short human-visible name: 1 to `max` characters after trimming, no control characters. */
+function nameOf(what: string, max: number) {
+  return z
+    .string({ error: `${what} is missing` })
+    .trim()
+    .min(1, `${what} is empty`)
+    .max(max, `${what} is longer than ${max} characters`)
+    .refine((value) => !FORBIDDEN_CHARACTERS.test(value), `${what} has control characters`);
+}
+
+export const roomName = nameOf("room", 128);
+
+export const participantIdentity = nameOf("identity", 128).refine(
+  (value) => !value.startsWith(AGENT_IDENTITY_PREFIX),
+  `identity may not start with "${AGENT_IDENTITY_PREFIX}"`,
+);
+
+export const participantName = nameOf("name", 128);
+
+/** What a person types: any text without NUL, whose length is bounded in UTF-16 code units. */
+export function freeText(what: string, max: number) {
+  return z
+    .string({ error: `${what} is missing` })
+    .max(max, `${what} is longer than ${max} characters`)
+    .refine((value) => !value.includes("\0"), `${what} has a NUL character`);
+}
+
+/** Body of `POST /session`. Empty optional fields count as absent, as HTML forms send them. */
+export const sessionRequest = z.object({
+  room: roomName,
+  identity: z.preprocess(emptyToUndefined, participantIdentity.optional()),
+  system_prompt: z.preprocess(emptyToUndefined, freeText("system_prompt", 8000).optional()),
+  greeting: z.preprocess(emptyToUndefined, freeText("greeting", 1000).optional()),
+  voice: z.preprocess(emptyToUndefined, nameOf("voice", 64).optional()),
+  language: z.preprocess(
+    emptyToUndefined,
+    z
+      .string()
+      .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, "language is not a tag such as en or pt-BR")
+      .optional(),
+  ),
+  llm_model: z.preprocess(emptyToUndefined, nameOf("llm_model", 128).optional()),
+});
+export type SessionRequest = z.infer<typeof sessionRequest>;
+
+function emptyToUndefined(value: unknown): unknown {
+  return typeof value === "string" && value.trim() === "" ? undefined : value;
+}
+
+export const sessionId = z.uuidv7("session_id is not a UUIDv7");
+
+export type SessionState = "starting" | "active" | "ending" | "ended";
+
+/** Why a session ended; shown in the history and sent with the last `session` event. */
+export type EndReason =
+  | "stopped"
+  | "user_left"
+  | "idle"
+  | "time_limit"
+  | "room_closed"
+  | "livekit_lost"
+  | "provider_failed"
+  | "agent_failed"
+  | "shutdown"
+  | "crashed";
+
+/** The settings a session runs with, after defaults are applied. */
+export interface SessionSettings {
+  system_prompt: string;
+  greeting: string | null;
+  voice: string;
+  language: string | null;
+  stt_model: string;
+  llm_model: string;
+  tts_model: string;
+}
+
+/** One conversation. Times are integer ms since the epoch, UTC. */
+export interface Session extends SessionSettings {
+  id: string;
+  room: string;
+  identity: string | null;
+  name: string | null;
+  state: SessionState;
+  started_at: number;
+  ended_at: number | null;
+  end_reason: EndReason | null;
+  node: string;
+}
+
+export interface SessionCounts {
+  segments: number;
+  turns: number;
+}
+
+/** What a caller of the agent may set; the rest comes from the configuration. */
+export interface SessionPage {
+  sessions: (Session & SessionCounts)[];
+  /** Cursor of the next (older) page, or null at the end. */
+  next: string | null;
+}
+
+/** Where sessions are kept. Every method is synchronous: SQLite answers in microseconds. */
+export interface SessionStore {
+  insert(session: Session): void;
+  update(id: string, change: Partial<Omit<Session, "id">>): void;
+  delete(id: string): void;
+  find(id: string): (Session & SessionCounts) | undefined;
+  /** Sessions not yet ended, newest first. */
+  live(): (Session & SessionCounts)[];
+  /** All sessions, newest first, `limit` a page; `before` is a cursor from an earlier page. */
+  page(options: { limit: number; before?: string }): SessionPage;
+  /**
+   * Ends what a crash of `node` left open, with reason `crashed`, and logs a `session` `ended`
+   * event for each; answers these events, for clients that listen on other nodes.
+   */
+  endCrashed(node: string, at: number): Envelope[];
+}

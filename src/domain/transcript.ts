@@ -1,0 +1,150 @@
+import { z } from "zod";
+import type { EndReason, SessionState } from "./session.ts";
+
+export type Role = "user" | "agent";
+export type AgentState = "initializing" | "listening" | "thinking" | "speaking";
+export type Stage = "stt" | "llm" | "tts" | "livekit";
+
+/** Latency parts and token counts of one turn; ms, `null` where a part was not measured. */
+export interface TurnMetrics {
+  turn_id: string;
+  /** End of the user's speech to the decision that the turn is over. */
+  endpointing_ms: number | null;
+  /** End of the user's speech to its final transcript. */
+  stt_ms: number | null;
+  llm_ttft_ms: number | null;
+  tts_ttfb_ms: number | null;
+  /** End of the user's speech to the agent's first audio frame, measured, not summed. */
+  voice_to_voice_ms: number | null;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+}
+
+/** What happens in a session, as the agent reports it and every client gets it. */
+export type SessionEvent =
+  | { type: "session"; data: { state: SessionState; reason?: EndReason } }
+  | { type: "agent_state"; data: { state: AgentState } }
+  | {
+      type: "speech";
+      data: { role: Role; identity: string; state: "started" | "stopped" };
+    }
+  | { type: "transcript"; data: TranscriptData }
+  | { type: "metrics"; data: TurnMetrics }
+  | {
+      type: "error";
+      data: { code: string; message: string; stage?: Stage; recoverable: boolean };
+    };
+
+export interface TranscriptData {
+  segment_id: string;
+  role: Role;
+  identity: string;
+  /** The whole text of the segment so far. */
+  text: string;
+  final: boolean;
+  interrupted?: boolean;
+  /** When the segment began, ms since the epoch. */
+  started_at: number;
+}
+
+/** One message of `/ws/transcript/:session_id`. `seq` counts up from 1 without gaps. */
+export type Envelope = SessionEvent & {
+  seq: number;
+  session_id: string;
+  /** ISO 8601, UTC, with milliseconds. */
+  at: string;
+};
+
+const role = z.enum(["user", "agent"]);
+const milliseconds = z.number().nullable();
+
+const sessionEvent = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("session"),
+    data: z.object({
+      state: z.enum(["starting", "active", "ending", "ended"]),
+      reason: z.custom<EndReason>((value) => typeof value === "string").optional(),
+    }),
+  }),
+  z.object({
+    type: z.literal("agent_state"),
+    data: z.object({ state: z.enum(["initializing", "listening", "thinking", "speaking"]) }),
+  }),
+  z.object({
+    type: z.literal("speech"),
+    data: z.object({ role, identity: z.string(), state: z.enum(["started", "stopped"]) }),
+  }),
+  z.object({
+    type: z.literal("transcript"),
+    data: z.object({
+      segment_id: z.string(),
+      role,
+      identity: z.string(),
+      text: z.string(),
+      final: z.boolean(),
+      interrupted: z.boolean().optional(),
+      started_at: z.number(),
+    }),
+  }),
+  z.object({
+    type: z.literal("metrics"),
+    data: z.object({
+      turn_id: z.string(),
+      endpointing_ms: milliseconds,
+      stt_ms: milliseconds,
+      llm_ttft_ms: milliseconds,
+      tts_ttfb_ms: milliseconds,
+      voice_to_voice_ms: milliseconds,
+      prompt_tokens: milliseconds,
+      completion_tokens: milliseconds,
+    }),
+  }),
+  z.object({
+    type: z.literal("error"),
+    data: z.object({
+      code: z.string(),
+      message: z.string(),
+      stage: z.enum(["stt", "llm", "tts", "livekit"]).optional(),
+      recoverable: z.boolean(),
+    }),
+  }),
+]);
+
+/** Reads an envelope that crossed a process boundary (Redis, SQLite, WebSocket). */
+export const envelope = z.intersection(
+  sessionEvent,
+  z.object({ seq: z.int().positive(), session_id: z.string(), at: z.string() }),
+);
+
+/** A final segment as stored and as `/transcripts/:session_id` lists it. */
+export interface Segment {
+  seq: number;
+  segment_id: string;
+  role: Role;
+  identity: string;
+  text: string;
+  started_at: number;
+  ended_at: number;
+  interrupted: boolean;
+}
+
+/** Where final segments and turns are kept and read. */
+export interface TranscriptStore {
+  segments(sessionId: string): Segment[];
+}
+
+/** The durable log of a session's events, from which clients replay. */
+export interface EventLog {
+  /** Stores the envelope (and the segment or turn it completes) in one transaction. */
+  append(envelope: Envelope): void;
+  /** Envelopes with `seq` greater than `after`, in order; at most `limit` of them. */
+  read(sessionId: string, after: number, limit?: number): Envelope[];
+  /** The newest `seq`, 0 for an unknown session, and whether `session` `ended` is logged. */
+  position(sessionId: string): SessionPosition;
+}
+
+/** How far a session's log has come. */
+export interface SessionPosition {
+  seq: number;
+  ended: boolean;
+}

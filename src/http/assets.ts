@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { Hono } from "hono";
+import { Failure } from "../errors.ts";
+
+const IMMUTABLE = "public, max-age=31536000, immutable";
+
+export interface Assets {
+  /** The address of a file of `public/` with the hash of its content: `/assets/x.css?v=…`. */
+  url(path: string): string;
+  routes: Hono;
+}
+
+interface Asset {
+  body: Uint8Array<ArrayBuffer>;
+  type: string;
+  hash: string;
+}
+
+/**
+ * Serves a folder from memory under `/assets/`. Files are read on first use and, while
+ * developing, anew each time.
+ */
+export function createAssets(folder: string, dev: boolean): Assets {
+  const names = () =>
+    new Set(
+      readdirSync(folder, { recursive: true, encoding: "utf8" }).map(
+        (name) => `/${relative(folder, join(folder, name)).split(sep).join("/")}`,
+      ),
+    );
+  const known = names();
+  const loaded = new Map<string, Asset>();
+  const load = (path: string): Asset | undefined => {
+    if (dev) loaded.delete(path);
+    const present = loaded.get(path);
+    if (present) return present;
+    if (!(dev ? names() : known).has(path)) return undefined;
+    const body = new Uint8Array(readFileSync(join(folder, path)));
+    const asset = {
+      body,
+      type: Bun.file(path).type,
+      hash: Bun.hash(body).toString(36),
+    };
+    loaded.set(path, asset);
+    return asset;
+  };
+  const routes = new Hono();
+  routes.get("/assets/*", (c) => {
+    const asset = load(c.req.path.slice("/assets".length));
+    if (!asset) throw new Failure("not_found", "There is no such file.");
+    const etag = `"${asset.hash}"`;
+    c.header("ETag", etag);
+    c.header("Cache-Control", c.req.query("v") === asset.hash ? IMMUTABLE : "no-cache");
+    if (c.req.header("If-None-Match") === etag) return c.body(null, 304);
+    return c.body(asset.body, 200, { "Content-Type": asset.type });
+  });
+  return {
+    url: (path) => {
+      const asset = load(path);
+      return asset ? `/assets${path}?v=${asset.hash}` : `/assets${path}`;
+    },
+    routes,
+  };
+}

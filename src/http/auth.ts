@@ -1,0 +1,121 @@
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Context, MiddlewareHandler } from "hono";
+import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
+import { Failure } from "../errors.ts";
+
+const COOKIE = "parley";
+const SIGNED_IN_SECONDS = 30 * 24 * 3600;
+/** What anybody may see: signs of life, the sign-in page and what it is made of. */
+const OPEN_PATHS = /^\/(?:health|ready|sign-in|favicon\.ico|assets\/.*)$/;
+
+/** Wrong passwords allowed in a window, over all callers: nobody types faster. */
+const ATTEMPTS = 10;
+const ATTEMPT_WINDOW_MS = 60_000;
+
+/** Who gets in. */
+export interface Auth {
+  readonly enabled: boolean;
+  /** Refuses what is neither open nor signed in: pages lead to the sign-in, the API gets a 401. */
+  guard: MiddlewareHandler;
+  /**
+   * Signs the browser in if the password is right.
+   * @throws Failure `unauthorized`, or `limit` after too many wrong ones
+   */
+  signIn(c: Context, password: string): Promise<void>;
+  signOut(c: Context): void;
+}
+
+/** Everybody gets in: Parley listens on loopback only, or something before it decides. */
+export function openAuth(): Auth {
+  return {
+    enabled: false,
+    guard: (_c, next) => next(),
+    signIn: async () => {},
+    signOut: () => {},
+  };
+}
+
+/**
+ * One password for everybody, as a signed cookie for browsers or a bearer for programs.
+ *
+ * @param key signs the cookies; cookies end with the password they were made for
+ */
+export function passwordAuth(password: string, key: Buffer, now: () => number = Date.now): Auth {
+  const signingKey = createHmac("sha256", key).update(password).digest("hex");
+  const matches = (candidate: string) => sameText(key, candidate, password);
+  let failures: number[] = [];
+
+  const signedIn = async (c: Context): Promise<boolean> => {
+    const bearer = /^Bearer (.+)$/i.exec(c.req.header("Authorization") ?? "")?.[1];
+    if (bearer !== undefined) return matches(bearer);
+    const since = await getSignedCookie(c, signingKey, COOKIE);
+    return typeof since === "string" && now() - Number(since) < SIGNED_IN_SECONDS * 1000;
+  };
+  return {
+    enabled: true,
+    guard: async (c, next) => {
+      if (OPEN_PATHS.test(c.req.path) || (await signedIn(c))) return next();
+      return refuse(c);
+    },
+    signIn: async (c, candidate) => {
+      failures = failures.filter((at) => now() - at < ATTEMPT_WINDOW_MS);
+      if (failures.length >= ATTEMPTS) {
+        throw new Failure("limit", "Too many wrong passwords. Wait a minute, then try again.", {
+          retryAfter: ATTEMPT_WINDOW_MS / 1000,
+        });
+      }
+      if (!matches(candidate)) {
+        failures.push(now());
+        throw new Failure("unauthorized", "That is not the password.");
+      }
+      await setSignedCookie(c, COOKIE, String(now()), signingKey, {
+        httpOnly: true,
+        sameSite: "Lax",
+        secure: isSecure(c),
+        path: "/",
+        maxAge: SIGNED_IN_SECONDS,
+      });
+    },
+    signOut: (c) => {
+      deleteCookie(c, COOKIE, { path: "/" });
+    },
+  };
+}
+
+/** The key for cookies, made at the first start and kept in a file only its owner can read. */
+export function loadCookieKey(path: string): Buffer {
+  try {
+    const key = readFileSync(path);
+    if (key.length === 32) return key;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const key = randomBytes(32);
+  writeFileSync(path, key, { mode: 0o600 });
+  return key;
+}
+
+function refuse(c: Context): Response {
+  const next = encodeURIComponent(c.req.path);
+  if (c.req.header("HX-Request")) {
+    return c.body(null, 401, { "HX-Redirect": `/sign-in?next=${next}` });
+  }
+  if (c.req.method === "GET" && (c.req.header("Accept") ?? "").includes("text/html")) {
+    return c.redirect(`/sign-in?next=${next}`, 303);
+  }
+  c.header("WWW-Authenticate", 'Bearer realm="Parley"');
+  throw new Failure("unauthorized", "Sign in, or send the password as a bearer token.");
+}
+
+/** Compares digests, so that neither the length nor the place of a difference shows in time. */
+function sameText(key: Buffer, left: string, right: string): boolean {
+  const digest = (text: string) => createHmac("sha256", key).update(text).digest();
+  return timingSafeEqual(digest(left), digest(right));
+}
+
+function isSecure(c: Context): boolean {
+  return new URL(c.req.url).protocol === "https:" || c.req.header("X-Forwarded-Proto") === "https";
+}

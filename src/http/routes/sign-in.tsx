@@ -1,0 +1,35 @@
+import { Hono } from "hono";
+import { SignInPage } from "../../../views/sign-in.tsx";
+import { Failure } from "../../errors.ts";
+import type { Auth } from "../auth.ts";
+
+/** The sign-in form. It exists only where a password is set. */
+export function signIn(auth: Auth, asset: (path: string) => string): Hono {
+  const app = new Hono();
+  if (!auth.enabled) return app;
+  app.get("/sign-in", (c) =>
+    c.html(<SignInPage asset={asset} next={localPath(c.req.query("next"))} />),
+  );
+  app.post("/sign-in", async (c) => {
+    const form = await c.req.parseBody();
+    const next = localPath(form["next"]);
+    try {
+      await auth.signIn(c, typeof form["password"] === "string" ? form["password"] : "");
+      return c.redirect(next, 303);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const status = error.kind === "limit" ? 429 : 401;
+      return c.html(<SignInPage asset={asset} next={next} error={error.message} />, status);
+    }
+  });
+  app.post("/sign-out", (c) => {
+    auth.signOut(c);
+    return c.redirect("/sign-in", 303);
+  });
+  return app;
+}
+
+/** Only a path of our own: an address in `next` could lead a person who just signed in away. */
+function localPath(next: unknown): string {
+  return typeof next === "string" && /^\/(?![/\\])[^\\]*$/.test(next) ? next : "/";
+}

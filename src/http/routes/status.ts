@@ -1,0 +1,45 @@
+import { Hono } from "hono";
+import type { Metrics } from "../../observability/metrics.ts";
+
+export interface StatusDeps {
+  /** Each part of Parley: resolves when it works, rejects with the reason when not. */
+  checks: Record<string, () => Promise<unknown>>;
+  metrics: Metrics;
+}
+
+const CHECK_MS = 5000;
+
+/** `/health` (this process answers), `/ready` (everything it needs works) and `/metrics`. */
+export function status({ checks, metrics }: StatusDeps): Hono {
+  const app = new Hono();
+  app.get("/health", (c) => c.json({ status: "ok" }));
+  app.get("/ready", async (c) => {
+    const parts = await Promise.all(
+      Object.entries(checks).map(async ([name, check]) => [name, await result(check)] as const),
+    );
+    const ready = parts.every(([, state]) => state === "ok");
+    c.header("Cache-Control", "no-store");
+    return c.json(
+      { status: ready ? "ok" : "unavailable", checks: Object.fromEntries(parts) },
+      ready ? 200 : 503,
+    );
+  });
+  app.get("/metrics", async (c) =>
+    c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }),
+  );
+  return app;
+}
+
+async function result(check: () => Promise<unknown>): Promise<string> {
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.resolve(`no answer within ${CHECK_MS} ms`), CHECK_MS);
+  const done = Promise.try(check).then(
+    () => "ok",
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  try {
+    return await Promise.race([done, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,74 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { freeText, participantIdentity, participantName, roomName } from "../../domain/session.ts";
+import { jsonBody, parse } from "../validation.ts";
+
+export interface TokenDeps {
+  /** Signs a token with which a person joins a room. */
+  userToken(grant: {
+    room: string;
+    identity: string;
+    name?: string | undefined;
+    metadata?: string | undefined;
+    attributes?: Record<string, string> | undefined;
+  }): Promise<string>;
+  /** Where browsers reach LiveKit. */
+  livekitUrl(): string;
+}
+
+const query = z.object({
+  room: roomName,
+  identity: participantIdentity,
+  name: participantName.optional(),
+});
+
+/** Attributes that only LiveKit and its agents set. */
+const RESERVED_ATTRIBUTE = /^lk\./;
+
+const attributes = z
+  .record(z.string().min(1).max(128), freeText("attribute", 1024))
+  .refine((all) => Object.keys(all).length <= 32, "more than 32 attributes")
+  .refine(
+    (all) => !Object.keys(all).some((key) => RESERVED_ATTRIBUTE.test(key)),
+    'attributes may not start with "lk."',
+  );
+
+/**
+ * LiveKit's standard token request. Of `room_config` only the agents are accepted, and they are
+ * not dispatched: Parley's agent joins by `POST /session`.
+ */
+const standardRequest = z.strictObject({
+  room_name: roomName.optional(),
+  participant_identity: participantIdentity.optional(),
+  participant_name: participantName.optional(),
+  participant_metadata: freeText("participant_metadata", 4096).optional(),
+  participant_attributes: attributes.optional(),
+  room_config: z.strictObject({ agents: z.array(z.unknown()).max(8).optional() }).optional(),
+});
+
+/** `GET /token` of Parley's own pages, and `POST /token` as LiveKit's starter apps call it. */
+export function tokens(deps: TokenDeps): Hono {
+  const app = new Hono();
+  app.get("/token", async (c) => {
+    const { room, identity, name } = parse(query, c.req.query());
+    c.header("Cache-Control", "no-store");
+    return c.json({ token: await deps.userToken({ room, identity, name }) });
+  });
+  app.post("/token", async (c) => {
+    const body = parse(standardRequest, await jsonBody(c));
+    const token = await deps.userToken({
+      room: body.room_name ?? `room-${shortId()}`,
+      identity: body.participant_identity ?? `user-${shortId()}`,
+      name: body.participant_name,
+      metadata: body.participant_metadata,
+      attributes: body.participant_attributes,
+    });
+    c.header("Cache-Control", "no-store");
+    return c.json({ server_url: deps.livekitUrl(), participant_token: token }, 201);
+  });
+  return app;
+}
+
+function shortId(): string {
+  return crypto.randomUUID().slice(0, 8);
+}

@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { Failure } from "../errors.ts";
+import { progressReporter } from "./progress.ts";
+import { LIVEKIT_VERSION } from "./release.ts";
+
+const GO_PACKAGE = `github.com/livekit/livekit-server/cmd/server@v${LIVEKIT_VERSION}`;
+/** Two cores take two to three minutes; a slow line and a small board take longer. */
+const BUILD_TIMEOUT_MS = 20 * 60_000;
+const LAST_LINES = 3;
+
+export interface GoInstallOptions {
+  /** Where the binary goes. */
+  folder: string;
+  env: Readonly<Record<string, string | undefined>>;
+  signal?: AbortSignal | undefined;
+  onProgress: (message: string) => void;
+}
+
+/** Builds livekit-server from its published Go module. @returns the path of the binary */
+export async function goInstall(options: GoInstallOptions): Promise<string> {
+  const { folder, env, signal, onProgress } = options;
+  const go = Bun.which("go", { PATH: env["PATH"] ?? "" });
+  if (!go) throw new Failure("unavailable", "Go, which could build it, is not installed");
+  signal?.throwIfAborted();
+  const child = Bun.spawn([go, "install", "-v", GO_PACKAGE], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    env: { ...env, GOBIN: folder },
+    timeout: BUILD_TIMEOUT_MS,
+    // A group of its own, so that its compilers can be stopped with it.
+    detached: true,
+  });
+  const stop = () => killGroup(child.pid);
+  signal?.addEventListener("abort", stop);
+  try {
+    const lastLines = await followBuild(child.stderr, onProgress);
+    if ((await child.exited) !== 0) {
+      signal?.throwIfAborted();
+      throw new Failure("unavailable", `go install failed: ${lastLines.join(" ")}`);
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  return join(folder, process.platform === "win32" ? "server.exe" : "server");
+}
+
+/** `go install -v` prints a line for each module it fetches and each package it compiles. */
+async function followBuild(
+  stderr: ReadableStream<Uint8Array>,
+  onProgress: (message: string) => void,
+): Promise<string[]> {
+  const report = progressReporter(onProgress);
+  const decoder = new TextDecoder();
+  const startedAt = performance.now();
+  let lastLines: string[] = [];
+  let packages = 0;
+  let rest = "";
+  for await (const chunk of stderr) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    packages += lines.filter((line) => !line.startsWith("go: ")).length;
+    lastLines = [...lastLines, ...lines].filter((line) => line !== "").slice(-LAST_LINES);
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    report(
+      () =>
+        `building livekit-server ${LIVEKIT_VERSION} with Go, which takes some minutes the first ` +
+        `time: ${packages} packages done, ${seconds} s`,
+    );
+  }
+  return [...lastLines, rest].filter((line) => line !== "").slice(-LAST_LINES);
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Gone already, or Windows, which has no such groups.
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+}

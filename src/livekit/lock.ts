@@ -1,0 +1,96 @@
+import { open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+
+const HEARTBEAT_MS = 2000;
+/** A lock untouched for this long belongs to nobody, wherever its owner ran. */
+const STALE_MS = 15_000;
+const POLL_MS = 100;
+
+export interface LockOptions {
+  signal?: AbortSignal | undefined;
+  /** Called once if another process has the lock. */
+  onWait?: () => void;
+}
+
+/**
+ * Takes a lock between processes and waits for it as long as its owner lives.
+ *
+ * It saves two processes from doing the same long work twice. It is not what keeps files whole:
+ * whoever works under it still writes aside and renames, so that a lock wrongly taken for stale
+ * does no harm.
+ */
+export async function lock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
+  for (let waited = false; ; waited = true) {
+    options.signal?.throwIfAborted();
+    if (await create(path)) return held(path);
+    if (await isStale(path)) {
+      await removeStale(path);
+    } else {
+      if (!waited) options.onWait?.();
+      await delay(POLL_MS, undefined, { signal: options.signal });
+    }
+  }
+}
+
+async function create(path: string): Promise<boolean> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    await file.writeFile(JSON.stringify({ pid: process.pid, host: hostname() }));
+    await file.close();
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function held(path: string): AsyncDisposable {
+  const heartbeat = setInterval(() => {
+    const now = new Date();
+    // It may be gone with the whole folder; then there is nothing left to guard.
+    utimes(path, now, now).catch(() => {});
+  }, HEARTBEAT_MS);
+  heartbeat.unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(heartbeat);
+      await rm(path, { force: true });
+    },
+  };
+}
+
+async function isStale(path: string): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > STALE_MS) return true;
+    const owner: unknown = JSON.parse(await readFile(path, "utf8"));
+    return isDead(owner);
+  } catch {
+    // Gone, or not yet written: look again.
+    return false;
+  }
+}
+
+function isDead(owner: unknown): boolean {
+  if (typeof owner !== "object" || owner === null) return false;
+  if (!("pid" in owner && "host" in owner) || typeof owner.pid !== "number") return false;
+  if (owner.host !== hostname()) return false;
+  try {
+    process.kill(owner.pid, 0);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "ESRCH";
+  }
+}
+
+/** Renames first: of several that find a lock stale, one gets it. */
+async function removeStale(path: string): Promise<void> {
+  const aside = `${path}.${process.pid}.stale`;
+  await rename(path, aside).catch(() => {});
+  await rm(aside, { force: true });
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

@@ -1,0 +1,99 @@
+import type { RoomServiceClient } from "livekit-server-sdk";
+import { Failure, messageOf } from "../errors.ts";
+
+export interface RoomServiceOptions {
+  url: string;
+  apiKey: string;
+  apiSecret: string;
+  /** How long one call may take. */
+  timeoutMs?: number;
+}
+
+export interface RoomParticipant {
+  identity: string;
+  name: string;
+  kind: "agent" | "standard" | "other";
+  /** How many tracks it publishes. */
+  tracks: number;
+}
+
+/** What Parley asks of LiveKit's room API. */
+export interface RoomService {
+  /** Names of the open rooms. The cheapest call that proves address, key and secret. */
+  listRooms(): Promise<string[]>;
+  /** Who is in a room; nobody when the room does not exist. */
+  participants(room: string): Promise<RoomParticipant[]>;
+  /** Closes a room and disconnects everybody in it; nothing happens when it does not exist. */
+  deleteRoom(room: string): Promise<void>;
+}
+
+const DEFAULT_TIMEOUT_MS = 3000;
+
+/** @returns thin functions over LiveKit's room API, each with a deadline and a readable failure */
+export function createRoomService(options: RoomServiceOptions): RoomService {
+  const { url, apiKey, apiSecret, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const call = async <T>(use: (client: RoomServiceClient) => Promise<T>): Promise<T> => {
+    const { RoomServiceClient } = await import("livekit-server-sdk");
+    const client = new RoomServiceClient(url, apiKey, apiSecret, {
+      requestTimeout: timeoutMs / 1000,
+      // A deadline is a deadline: no second try against another region.
+      failover: false,
+    });
+    return use(client);
+  };
+  return {
+    listRooms: () =>
+      call(async (client) => (await client.listRooms()).map((room) => room.name)).catch((error) => {
+        throw roomFailure(url, error);
+      }),
+    participants: (room) =>
+      call((client) => participantsOf(client, room)).catch((error) => {
+        if (isNotFound(error)) return [];
+        throw roomFailure(url, error);
+      }),
+    deleteRoom: (room) =>
+      call((client) => client.deleteRoom(room)).catch((error) => {
+        if (!isNotFound(error)) throw roomFailure(url, error);
+      }),
+  };
+}
+
+async function participantsOf(client: RoomServiceClient, room: string): Promise<RoomParticipant[]> {
+  const { ParticipantInfo_Kind } = await import("@livekit/protocol");
+  const kinds = new Map<number, RoomParticipant["kind"]>([
+    [ParticipantInfo_Kind.AGENT, "agent"],
+    [ParticipantInfo_Kind.STANDARD, "standard"],
+  ]);
+  const participants = await client.listParticipants(room);
+  return participants.map(({ identity, name, kind, tracks }) => ({
+    identity,
+    name,
+    kind: kinds.get(kind) ?? "other",
+    tracks: tracks.length,
+  }));
+}
+
+function isNotFound(error: unknown): boolean {
+  return statusOf(error) === 404;
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof Error && "status" in error && typeof error.status === "number") {
+    return error.status;
+  }
+  return undefined;
+}
+
+function roomFailure(url: string, error: unknown): Failure {
+  const { host } = new URL(url);
+  if (statusOf(error) === 401) {
+    return new Failure(
+      "upstream_failed",
+      `LiveKit at ${host} refused the key: check LIVEKIT_API_KEY and LIVEKIT_API_SECRET`,
+      { cause: error },
+    );
+  }
+  return new Failure("unavailable", `LiveKit at ${host} does not answer: ${messageOf(error)}`, {
+    cause: error,
+  });
+}

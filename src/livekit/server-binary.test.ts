@@ -1,0 +1,324 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { pino } from "pino";
+import { readFromArchive } from "./archive.ts";
+import { releaseAsset } from "./release.ts";
+import { type FindOptions, findLiveKitServer } from "./server-binary.ts";
+
+const logger = pino({ level: "silent" });
+/** Answers `--version` as livekit-server does; made long so that its archive has some size. */
+const FAKE = fake("1.13.5");
+const PADDING = Array.from({ length: 20_000 }, (_, i) => `# ${Bun.hash(String(i))}`).join("\n");
+const asset = releaseAsset("linux", process.arch);
+if (!asset) throw new Error("these tests run where LiveKit publishes a binary");
+const { archive: ARCHIVE } = asset;
+
+let dataDir: string;
+let server: ReturnType<typeof Bun.serve>;
+let answer: (path: string) => Response | Promise<Response>;
+const requests: string[] = [];
+
+beforeEach(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), "parley-binary-"));
+  requests.length = 0;
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      const path = new URL(request.url).pathname;
+      requests.push(path);
+      return answer(path);
+    },
+  });
+});
+afterEach(async () => {
+  await server.stop(true);
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+function fake(version: string): string {
+  return `#!/bin/sh\necho livekit-server version ${version}\n`;
+}
+
+function writeFake(path: string, version: string): string {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, fake(version));
+  chmodSync(path, 0o700);
+  return path;
+}
+
+function find(options: Partial<FindOptions> = {}): Promise<string> {
+  return findLiveKitServer({
+    dataDir,
+    // A PATH without Go and without livekit-server.
+    env: { PATH: "/nowhere" },
+    logger,
+    releasesUrl: server.url.origin,
+    stallMs: 500,
+    ...options,
+  });
+}
+
+async function published(): Promise<{ archive: Uint8Array<ArrayBuffer>; checksums: string }> {
+  const files = { LICENSE: "free", "livekit-server": `${FAKE}${PADDING}` };
+  const archive = await new Bun.Archive(files, { compress: "gzip" }).bytes();
+  const hash = new Bun.CryptoHasher("sha256").update(archive).digest("hex");
+  return { archive, checksums: `${"0".repeat(64)}  other.tar.gz\n${hash}  ${ARCHIVE}\n` };
+}
+
+async function serveRelease(archiveAnswer?: (bytes: Uint8Array<ArrayBuffer>) => Response) {
+  const { archive, checksums } = await published();
+  answer = (path) => {
+    if (path === "/v1.13.5/checksums.txt") return new Response(checksums);
+    if (path !== `/v1.13.5/${ARCHIVE}`) return new Response("no", { status: 404 });
+    return archiveAnswer ? archiveAnswer(archive) : new Response(archive);
+  };
+}
+
+test("the official release is downloaded, verified and kept", async () => {
+  await serveRelease();
+  const messages: string[] = [];
+  const path = await find({ onProgress: (message) => messages.push(message) });
+  expect(path).toBe(join(dataDir, "bin", "livekit-server"));
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+  expect(messages.join()).toContain("downloading livekit-server 1.13.5");
+  expect(readdirSync(join(dataDir, "bin"))).toEqual(["livekit-server"]);
+  requests.length = 0;
+  expect(await find()).toBe(path);
+  expect(requests).toEqual([]);
+});
+
+test("several processes that look at once download once", async () => {
+  await serveRelease();
+  const paths = await Promise.all([find(), find(), find()]);
+  expect(new Set(paths).size).toBe(1);
+  expect(requests.filter((path) => path.endsWith(ARCHIVE))).toHaveLength(1);
+});
+
+test("a redirect is followed, as GitHub redirects to its storage", async () => {
+  const { archive, checksums } = await published();
+  answer = (path) => {
+    if (path.startsWith("/storage/")) {
+      return new Response(path.endsWith(".txt") ? checksums : archive);
+    }
+    return Response.redirect(`/storage${path}`);
+  };
+  expect(await find()).toEndWith("livekit-server");
+});
+
+test("a wrong checksum is refused, and nothing stays behind", async () => {
+  await serveRelease((bytes) => new Response(bytes.map((byte, i) => (i === 500 ? ~byte : byte))));
+  await expect(find()).rejects.toThrow("wrong SHA-256");
+  expect(readdirSync(join(dataDir, "bin"))).toEqual([]);
+  expect(requests).toHaveLength(2);
+});
+
+test("a download that breaks off is tried again", async () => {
+  using cutting = await cuttingServer(2);
+  expect(await find({ releasesUrl: cutting.url })).toEndWith("livekit-server");
+  expect(cutting.downloads()).toBe(3);
+});
+
+test("one that always breaks off is a failure that says how far it came", async () => {
+  using cutting = await cuttingServer(Number.POSITIVE_INFINITY);
+  await expect(find({ releasesUrl: cutting.url })).rejects.toThrow(/broke off after \d+ of \d+/);
+  expect(cutting.downloads()).toBe(3);
+});
+
+test("one that stands still is given up", async () => {
+  await serveRelease((bytes) => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(bytes.subarray(0, 1000)),
+    });
+    return new Response(body);
+  });
+  await expect(find()).rejects.toThrow("nothing came for 0.5 s");
+});
+
+test("a slow download that keeps coming is no stall", async () => {
+  await serveRelease((bytes) => {
+    const step = Math.ceil(bytes.length / 6);
+    let at = 0;
+    const body = new ReadableStream({
+      async pull(controller) {
+        if (at > 0) await Bun.sleep(200);
+        controller.enqueue(bytes.subarray(at, at + step));
+        at += step;
+        if (at >= bytes.length) controller.close();
+      },
+    });
+    return new Response(body);
+  });
+  expect(await find()).toEndWith("livekit-server");
+});
+
+test("a missing release and a server that cannot be reached say what to do", async () => {
+  answer = () => new Response("no", { status: 404 });
+  await expect(find()).rejects.toThrow(/answered 404; Go, .* is not installed\. Connect/);
+  await expect(find({ releasesUrl: "http://127.0.0.1:1" })).rejects.toThrow(
+    /127\.0\.0\.1:1 cannot be reached.*LIVEKIT_SERVER_BIN.*LIVEKIT_URL/,
+  );
+});
+
+test("a release whose checksums do not list the archive is refused", async () => {
+  answer = () => new Response("nothing here");
+  await expect(find()).rejects.toThrow("does not list");
+});
+
+test("the search can be cancelled", async () => {
+  answer = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
+  const cancel = new AbortController();
+  const search = find({ signal: cancel.signal, stallMs: 60_000 });
+  cancel.abort();
+  await expect(search).rejects.toThrow("aborted");
+});
+
+test("what the user names is taken or refused", async () => {
+  const bin = writeFake(join(dataDir, "mine"), "1.9.0");
+  expect(await find({ bin })).toBe(bin);
+  await expect(find({ bin: join(dataDir, "none") })).rejects.toThrow(/LIVEKIT_SERVER_BIN=.*none/);
+});
+
+test("PATH comes first if it is new enough, then the data folder, then the caches", async () => {
+  answer = () => new Response("no", { status: 404 });
+  const cache = writeFake(join(dataDir, "cache", "livekit-server"), "1.13.5");
+  const cacheDirs = [join(dataDir, "cache")];
+  expect(await find({ cacheDirs })).toBe(cache);
+  const own = writeFake(join(dataDir, "bin", "livekit-server"), "1.13.5");
+  expect(await find({ cacheDirs })).toBe(own);
+  const onPath = writeFake(join(dataDir, "path", "livekit-server"), "1.14.0");
+  const env = { PATH: `${join(dataDir, "path")}:/usr/bin` };
+  expect(await find({ cacheDirs, env })).toBe(onPath);
+  writeFake(onPath, "1.8.4");
+  expect(await find({ cacheDirs, env })).toBe(own);
+  writeFake(own, "1.13.4");
+  expect(await find({ cacheDirs, env })).toBe(cache);
+});
+
+test("an older one in the data folder is replaced", async () => {
+  await serveRelease();
+  const own = writeFake(join(dataDir, "bin", "livekit-server"), "1.13.4");
+  expect(await find()).toBe(own);
+  expect(await Bun.file(own).text()).toContain("1.13.5");
+});
+
+test("the executable's own copy is unpacked once", async () => {
+  const embedded = join(dataDir, "embedded");
+  await Bun.write(embedded, FAKE);
+  const path = await find({ embedded });
+  expect(path).toBe(join(dataDir, "bin", "livekit-server"));
+  const { mtimeMs } = statSync(path);
+  expect(await find({ embedded })).toBe(path);
+  expect(statSync(path).mtimeMs).toBe(mtimeMs);
+});
+
+test("go install is the last way, and its failure is told", async () => {
+  answer = () => new Response("no", { status: 404 });
+  const bin = join(dataDir, "go-bin");
+  const go = join(bin, "go");
+  mkdirSync(bin);
+  await Bun.write(go, `#!/bin/sh\necho "go: no such module" >&2\nexit 1\n`);
+  chmodSync(go, 0o700);
+  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  await expect(find({ env })).rejects.toThrow("go install failed: go: no such module");
+  const build = `printf '#!/bin/sh\\necho livekit-server version 1.13.5\\n' > "$GOBIN/server"`;
+  await Bun.write(go, `#!/bin/sh\n[ "$1 $2" = "install -v" ] && ${build}\n`);
+  const path = await find({ env });
+  expect(path).toBe(join(dataDir, "bin", "livekit-server"));
+  expect(readdirSync(join(dataDir, "bin"))).toEqual(["livekit-server"]);
+});
+
+test("a lock left by a dead process is taken over", async () => {
+  await serveRelease();
+  mkdirSync(join(dataDir, "bin"));
+  const dead = Bun.spawnSync(["true"]).pid;
+  const owner = { pid: dead, host: hostname() };
+  await Bun.write(join(dataDir, "bin", "livekit-server.lock"), JSON.stringify(owner));
+  expect(await find()).toEndWith("livekit-server");
+});
+
+test("Windows' archive is a zip, macOS has none", () => {
+  expect(releaseAsset("win32", "x64")).toEqual({
+    archive: "livekit_1.13.5_windows_amd64.zip",
+    binary: "livekit-server.exe",
+  });
+  expect(releaseAsset("linux", "arm64")?.archive).toBe("livekit_1.13.5_linux_arm64.tar.gz");
+  expect(releaseAsset("darwin", "arm64")).toBeUndefined();
+});
+
+test("a file is read out of a zip archive, packed or not", async () => {
+  const path = join(dataDir, "a.zip");
+  await Bun.write(path, zip({ LICENSE: "free", "livekit-server.exe": "x".repeat(5000) }));
+  const bytes = await readFromArchive(path, "livekit-server.exe");
+  expect(new TextDecoder().decode(bytes)).toBe("x".repeat(5000));
+  expect(new TextDecoder().decode(await readFromArchive(path, "LICENSE"))).toBe("free");
+  await expect(readFromArchive(path, "other")).rejects.toThrow("has no other");
+});
+
+/** A bare HTTP server that closes the connection in the middle of the first `cuts` archives. */
+async function cuttingServer(cuts: number) {
+  const { archive, checksums } = await published();
+  let downloads = 0;
+  const listener = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket, request) {
+        const isArchive = request.toString().startsWith(`GET /v1.13.5/${ARCHIVE} `);
+        const body = isArchive ? archive : Buffer.from(checksums);
+        const isCut = isArchive && ++downloads <= cuts;
+        socket.write(
+          `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`,
+        );
+        socket.write(isCut ? body.subarray(0, body.length / 2) : body);
+        socket.end();
+      },
+    },
+  });
+  return {
+    url: `http://127.0.0.1:${listener.port}`,
+    downloads: () => downloads,
+    [Symbol.dispose]: () => listener.stop(true),
+  };
+}
+
+/** Long files are deflated, short ones stored. */
+function zip(files: Record<string, string>): Uint8Array<ArrayBuffer> {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, text] of Object.entries(files)) {
+    const data = text.length > 100 ? deflateRawSync(text) : Buffer.from(text);
+    const header = Buffer.alloc(30);
+    header.writeUInt32LE(0x04034b50, 0);
+    header.writeUInt16LE(name.length, 26);
+    const entry = Buffer.alloc(46);
+    entry.writeUInt32LE(0x02014b50, 0);
+    entry.writeUInt16LE(text.length > 100 ? 8 : 0, 10);
+    entry.writeUInt32LE(data.length, 20);
+    entry.writeUInt32LE(text.length, 24);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(offset, 42);
+    parts.push(header, Buffer.from(name), data);
+    directory.push(entry, Buffer.from(name));
+    offset += 30 + name.length + data.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(Object.keys(files).length, 10);
+  end.writeUInt32LE(central.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return new Uint8Array(Buffer.concat([...parts, central, end]));
+}

@@ -1,0 +1,93 @@
+import type { Logger } from "pino";
+
+type Level = "debug" | "info" | "warn" | "error";
+
+/** Said at each start on nearly every machine; it matters to a host of hundreds of rooms only. */
+const HARMLESS = ["UDP receive buffer is too small"];
+/** Fields of the server's log lines that help and hold no content. */
+const KEPT_FIELDS = ["logger", "error", "room", "participant", "reason"];
+const MAX_LINE = 2000;
+const LAST_WORDS = 5;
+
+/** Turns what an embedded livekit-server prints into lines of Parley's log. */
+export class ServerLog {
+  readonly #logger: Logger;
+  readonly #secret: string;
+  #lastWords: string[] = [];
+
+  /** @param secret a text that never reaches the log */
+  constructor(logger: Logger, secret: string) {
+    this.#logger = logger;
+    this.#secret = secret;
+  }
+
+  /** The newest problems, to explain a server that stopped. */
+  get lastWords(): string {
+    return this.#lastWords.join(" | ");
+  }
+
+  /** Forgets the last words, as a new server process starts. */
+  reset(): void {
+    this.#lastWords = [];
+  }
+
+  /** Follows one output stream of the server to its end. */
+  async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of stream) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = (lines.pop() ?? "").slice(0, MAX_LINE);
+      for (const line of lines) this.line(line);
+    }
+    this.line(rest);
+  }
+
+  /** Logs one line: JSON as livekit-server writes it, or plain text as Go's runtime does. */
+  line(raw: string): void {
+    const line = raw.replaceAll(this.#secret, "***").trim().slice(0, MAX_LINE);
+    if (line === "") return;
+    const entry = parseEntry(line);
+    if (entry.level === "warn" || entry.level === "error") {
+      const error = entry.fields["error"];
+      this.#lastWords.push(error ? `${entry.message}: ${error}` : entry.message);
+      this.#lastWords = this.#lastWords.slice(-LAST_WORDS);
+    }
+    this.#logger[entry.level](entry.fields, `livekit-server: ${entry.message}`);
+  }
+}
+
+interface Entry {
+  level: Level;
+  message: string;
+  fields: Record<string, string>;
+}
+
+function parseEntry(line: string): Entry {
+  const parsed = line.startsWith("{") ? parseObject(line) : undefined;
+  // What is not a log entry is a panic, or the reason why the server could not start.
+  if (!parsed) return { level: "warn", message: line, fields: {} };
+  const message = typeof parsed["msg"] === "string" ? parsed["msg"] : line;
+  const fields: Record<string, string> = {};
+  for (const name of KEPT_FIELDS) {
+    const value = parsed[name];
+    if (typeof value === "string") fields[name] = value;
+  }
+  return { level: levelOf(parsed["level"], message), message, fields };
+}
+
+function levelOf(level: unknown, message: string): Level {
+  if (HARMLESS.some((text) => message.startsWith(text))) return "debug";
+  if (level === "warn") return "warn";
+  // What the server finds worth an info line is detail to Parley's reader.
+  return level === "debug" || level === "info" ? "debug" : "error";
+}
+
+function parseObject(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}

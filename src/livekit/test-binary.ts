@@ -1,0 +1,17 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { findLiveKitServer } from "./server-binary.ts";
+
+/** The livekit-server that tests run; `npm test` has put it where this looks. */
+export function testBinary(): Promise<string> {
+  const cache = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const installDir = join(cache, "parley", "livekit-v1.13.5");
+  return findLiveKitServer({
+    bin: Bun.env["LIVEKIT_SERVER_BIN"],
+    dataDir: installDir,
+    installDir,
+    env: Bun.env,
+    logger: pino({ level: "silent" }),
+  });
+}

@@ -1,0 +1,125 @@
+import {
+  AudioFrame,
+  AudioSource,
+  AudioStream,
+  LocalAudioTrack,
+  type RemoteTrack,
+  Room,
+  RoomEvent,
+  TrackKind,
+  TrackPublishOptions,
+  TrackSource,
+} from "@livekit/rtc-node";
+
+const RATE = 48_000;
+const FRAME_MS = 20;
+const FRAME_SAMPLES = (RATE * FRAME_MS) / 1000;
+
+/** A stretch of the agent's audio, as the caller received it. */
+export interface HeardFrame {
+  /** When it arrived, ms since the epoch. */
+  at: number;
+  /** Root mean square, 0 to 1. */
+  level: number;
+}
+
+/** Loudness above which a frame counts as audible. */
+export const AUDIBLE = 0.01;
+
+/**
+ * A person on the phone, without a browser: joins a room, speaks given audio in real time, and
+ * notes what of the agent's audio arrives and when.
+ */
+export class Caller implements AsyncDisposable {
+  readonly room = new Room();
+  readonly heard: HeardFrame[] = [];
+  readonly #source = new AudioSource(RATE, 1, 1000);
+  #microphone: ReturnType<typeof setInterval> | undefined;
+  #queue: Int16Array[] = [];
+  #position = 0;
+  #onSpoken: (() => void) | undefined;
+  #waiters: { from: number; resolve: (at: number) => void }[] = [];
+
+  /** Joins with a token and publishes a microphone, which is silent until `speak`. */
+  static async join(url: string, token: string): Promise<Caller> {
+    const caller = new Caller();
+    caller.room.on(RoomEvent.TrackSubscribed, (track) => void caller.#listen(track));
+    await caller.room.connect(url, token);
+    const track = LocalAudioTrack.createAudioTrack("microphone", caller.#source);
+    const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE });
+    await caller.room.localParticipant?.publishTrack(track, options);
+    caller.#microphone = setInterval(() => caller.#sendFrames(), FRAME_MS);
+    return caller;
+  }
+
+  /**
+   * Speaks 48 kHz mono audio in real time.
+   * @returns when its last sample was sent, ms since the epoch
+   */
+  speak(samples: Int16Array): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#queue.push(samples);
+    this.#onSpoken = () => resolve(Date.now());
+    return promise;
+  }
+
+  /** When the first audible frame of the agent arrives after `from`, ms since the epoch. */
+  hears(from: number): Promise<number> {
+    const known = this.heard.find((frame) => frame.at > from && frame.level > AUDIBLE);
+    if (known) return Promise.resolve(known.at);
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#waiters.push({ from, resolve });
+    return promise;
+  }
+
+  #sent = 0;
+  #startedAt = 0;
+
+  #sendFrames(): void {
+    this.#startedAt ||= Date.now();
+    const due = Math.floor((Date.now() - this.#startedAt) / FRAME_MS);
+    for (; this.#sent < due; this.#sent += 1) {
+      const data = this.#nextFrame();
+      void this.#source.captureFrame(new AudioFrame(data, RATE, 1, FRAME_SAMPLES)).catch(() => {});
+    }
+  }
+
+  #nextFrame(): Int16Array {
+    const data = new Int16Array(FRAME_SAMPLES);
+    const [current] = this.#queue;
+    if (!current) return data;
+    data.set(current.subarray(this.#position, this.#position + FRAME_SAMPLES));
+    this.#position += FRAME_SAMPLES;
+    if (this.#position >= current.length) {
+      this.#queue.shift();
+      this.#position = 0;
+      if (this.#queue.length === 0) this.#onSpoken?.();
+    }
+    return data;
+  }
+
+  async #listen(track: RemoteTrack): Promise<void> {
+    if (track.kind !== TrackKind.KIND_AUDIO) return;
+    for await (const frame of new AudioStream(track, RATE, 1)) {
+      const at = Date.now();
+      const level = loudness(frame.data);
+      this.heard.push({ at, level });
+      if (level <= AUDIBLE) continue;
+      const ready = this.#waiters.filter((waiter) => at > waiter.from);
+      this.#waiters = this.#waiters.filter((waiter) => at <= waiter.from);
+      for (const waiter of ready) waiter.resolve(at);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#microphone);
+    await this.room.disconnect();
+    await this.#source.close();
+  }
+}
+
+function loudness(samples: Int16Array): number {
+  let sum = 0;
+  for (const sample of samples) sum += (sample / 32_768) ** 2;
+  return Math.sqrt(sum / Math.max(1, samples.length));
+}
