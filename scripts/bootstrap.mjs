@@ -29,6 +29,7 @@ const PACKAGES_STAMP = join(ROOT, "node_modules", ".parley-stamp");
 const LOCK = join(TOOLS, "lock");
 const LOCK_STALE_MS = 15_000;
 const STILL_BUSY_MS = 10_000;
+const PARENT_CHECK_MS = 250;
 const IS_WINDOWS = process.platform === "win32";
 const HINT_OFFLINE =
   "Is this machine online? Behind a proxy, `npm config set proxy URL` tells npm and the variables " +
@@ -128,8 +129,11 @@ function platformBinary() {
 
 /** How to call npm: as the npm that runs this, the one beside Node, or the one on PATH. */
 function npm() {
-  const beside = join(dirname(process.execPath), "node_modules", "npm", "bin", "npm-cli.js");
-  for (const cli of [process.env.npm_execpath ?? "", beside]) {
+  const folder = dirname(process.execPath);
+  const beside = ["node_modules", join("..", "lib", "node_modules")].map((modules) =>
+    join(folder, modules, "npm", "bin", "npm-cli.js"),
+  );
+  for (const cli of [process.env.npm_execpath ?? "", ...beside]) {
     if (basename(cli) === "npm-cli.js" && existsSync(cli)) {
       return { command: process.execPath, args: [cli], shell: false };
     }
@@ -264,6 +268,7 @@ function run(bun, args) {
       if (signal === "SIGTERM" || !inTerminal) child.kill(signal);
     });
   }
+  if (!IS_WINDOWS && process.env.npm_lifecycle_event) stopWithParent(child);
   child.on("error", (error) => {
     say(`${bun} does not run: ${error.message}. Delete .tools/ and try again.`);
     process.exit(1);
@@ -275,4 +280,18 @@ function run(bun, args) {
     // Signals that a process survives by default, and Windows.
     setTimeout(() => process.exit(1), 100);
   });
+}
+
+/**
+ * npm runs its scripts in a shell, and passes a signal on to that shell only: it dies, and Parley
+ * would run on without anybody who knows. Losing the parent is the sign of it.
+ */
+function stopWithParent(child) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill("SIGTERM");
+  }, PARENT_CHECK_MS);
+  watch.unref();
 }

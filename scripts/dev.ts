@@ -2,10 +2,9 @@
 // at every change of its own.
 import { watch } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "../src/errors.ts";
 import { buildClient } from "./build-client.ts";
 import { ROOT } from "./paths.ts";
-import { HTMX_EXTENSIONS, prepare } from "./prepare.ts";
+import { HTMX_EXTENSIONS, prepare, sayError } from "./prepare.ts";
 import { say } from "./say.ts";
 
 const SETTLE_MS = 100;
@@ -36,10 +35,7 @@ for (const folder of ["client", "domain"]) {
 function rebuild(): void {
   buildClient({ dev: true, htmxExtensions: HTMX_EXTENSIONS })
     .then((built) => built && say("the browser's script is rebuilt; reload the page"))
-    .catch((error) => {
-      say(messageOf(error));
-      if (error instanceof AggregateError) for (const each of error.errors) say(String(each));
-    });
+    .catch(sayError);
 }
 
 process.exit(await parley.exited);

@@ -25,6 +25,9 @@ import { LocalChannelLayer } from "./transcript/local.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Which machine runs a session; after a crash it ends its own. */
+const NODE = hostname();
+
 /** Folders that Parley ships with; here, beside the source. */
 const MIGRATIONS = join(import.meta.dir, "../drizzle");
 const PUBLIC = join(import.meta.dir, "../public");
@@ -62,13 +65,18 @@ export async function startApp(
   transcripts.compact(Date.now());
 
   const layer = opening.use(await createLayer(config, transcripts, logger));
-  const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
+  const crashed = sessions.endCrashed(NODE, Date.now());
+  for (const envelope of crashed) layer.publish(envelope);
+  if (crashed.length > 0) {
+    logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
+  }
+
+  // Closed in the reverse order: sessions end, then clients are told to go, then nobody listens.
   const livekit = opening.use(provideLiveKit(config, logger, environment));
   const stack = opening.use(lazyStack(config, logger));
-  // Closed after the agents, so that clients still hear how their sessions end.
   let server: Bun.Server<unknown> | undefined;
   opening.defer(() => server?.stop(true));
-
+  const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
   const metrics = createMetrics({
     liveSessions: () => agents.liveCount,
@@ -86,13 +94,10 @@ export async function startApp(
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
       providers,
-      node: hostname(),
+      node: NODE,
       logger,
     }),
   );
-  const crashed = agents.recover();
-  if (crashed > 0) logger.warn({ sessions: crashed }, "ended sessions that a crash had left open");
-
   const assets = createAssets(PUBLIC, config.dev);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
@@ -105,13 +110,11 @@ export async function startApp(
   };
   for (const one of providersOf(config)) checks[one.stage] = () => providers.assertReady([one]);
 
-  const livekitUrl = () => livekit.publicUrl;
   const http = createServer({
     config,
     logger,
     auth,
     assets,
-    livekitUrl,
     routes: {
       checks,
       metrics,
@@ -119,7 +122,7 @@ export async function startApp(
       transcripts,
       agents,
       hub,
-      livekitUrl,
+      livekitUrl: livekit.publicUrl,
       userToken: (grant) => userToken({ ...livekit, ...grant }),
       asset: assets.url,
       defaults: pageDefaults(config),

@@ -55,8 +55,8 @@ const DEFAULT_PROMPT =
 
 /** A variable whose value may not appear in a message or a log. */
 const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
-/** URLs may carry a password in their authority. */
-const URL_PASSWORD = /(\/\/[^/@:]*:)[^/@]*@/;
+/** URLs may carry a password in their authority; one that is not encoded may hold any character. */
+const URL_PASSWORD = /(\/\/[^/@:]*:).*@/s;
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
 const liveKitUrl = z.url({
@@ -65,6 +65,8 @@ const liveKitUrl = z.url({
 });
 const flag = z.enum(["true", "false"], { error: 'must be "true" or "false"' });
 const text = z.string();
+/** Goes into an HTTP header, which has no place for other characters. */
+const apiKey = text.regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
 
 function integer(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -89,17 +91,25 @@ const origins = z.string().transform((value, context) => {
     .split(",")
     .map((origin) => origin.trim().replace(/\/$/, ""))
     .filter((origin) => origin !== "");
-  for (const origin of list) {
-    if (!/^https?:\/\/[^/\s]+$/.test(origin)) {
-      context.addIssue({
-        code: "custom",
-        message: "must be comma-separated origins such as https://example.org",
-      });
-      return z.NEVER;
-    }
-  }
-  return list;
+  return list.map((origin) => {
+    const normal = normalOrigin(origin);
+    if (normal !== undefined) return normal;
+    context.addIssue({
+      code: "custom",
+      message: "must be comma-separated origins such as https://example.org or http://localhost:*",
+    });
+    return z.NEVER;
+  });
 });
+
+/** The origin as browsers write it, so that it compares equal; a port may be `*`. */
+function normalOrigin(origin: string): string | undefined {
+  const anyPort = origin.endsWith(":*");
+  const url = URL.parse(anyPort ? origin.slice(0, -2) : origin);
+  if (!url || !/^https?:$/.test(url.protocol) || url.hostname.includes("*")) return undefined;
+  if (url.href !== `${url.origin}/`) return undefined;
+  return anyPort ? `${url.protocol}//${url.hostname}:*` : url.origin;
+}
 
 /** Every variable Parley reads. `.env.example` and the README's table list the same names. */
 export const environment = z.object({
@@ -112,16 +122,16 @@ export const environment = z.object({
   LIVEKIT_API_SECRET: text,
   LIVEKIT_PUBLIC_URL: liveKitUrl,
   LIVEKIT_SERVER_BIN: text,
-  OPENAI_API_KEY: text,
+  OPENAI_API_KEY: apiKey,
   OPENAI_BASE_URL: httpUrl,
   STT_BASE_URL: httpUrl,
-  STT_API_KEY: text,
+  STT_API_KEY: apiKey,
   STT_MODEL: text,
   LLM_BASE_URL: httpUrl,
-  LLM_API_KEY: text,
+  LLM_API_KEY: apiKey,
   LLM_MODEL: text,
   TTS_BASE_URL: httpUrl,
-  TTS_API_KEY: text,
+  TTS_API_KEY: apiKey,
   TTS_MODEL: text,
   TTS_VOICE: text,
   STT_REALTIME: z.enum(["auto", "true", "false"], {

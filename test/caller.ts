@@ -12,7 +12,10 @@ import {
 } from "@livekit/rtc-node";
 
 const RATE = 48_000;
-const FRAME_MS = 20;
+const FRAME_MS = 10;
+/** How far ahead of real time the source is filled, so that it never runs dry. */
+const LEAD_MS = 20;
+const STALL_MS = 100;
 const FRAME_SAMPLES = (RATE * FRAME_MS) / 1000;
 
 /** A stretch of the agent's audio, as the caller received it. */
@@ -48,7 +51,7 @@ export class Caller implements AsyncDisposable {
     const track = LocalAudioTrack.createAudioTrack("microphone", caller.#source);
     const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE });
     await caller.room.localParticipant?.publishTrack(track, options);
-    caller.#microphone = setInterval(() => caller.#sendFrames(), FRAME_MS);
+    caller.#microphone = setInterval(() => caller.#sendFrames(), FRAME_MS / 2);
     return caller;
   }
 
@@ -59,7 +62,7 @@ export class Caller implements AsyncDisposable {
   speak(samples: Int16Array): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#queue.push(samples);
-    this.#onSpoken = () => resolve(Date.now());
+    this.#onSpoken = () => resolve(Date.now() + LEAD_MS);
     return promise;
   }
 
@@ -72,15 +75,15 @@ export class Caller implements AsyncDisposable {
     return promise;
   }
 
-  #sent = 0;
-  #startedAt = 0;
+  #nextFrameAt = 0;
 
+  /** Sends what is due. After a stall it goes on from now: a backlog would delay all that follows. */
   #sendFrames(): void {
-    this.#startedAt ||= Date.now();
-    const due = Math.floor((Date.now() - this.#startedAt) / FRAME_MS);
-    for (; this.#sent < due; this.#sent += 1) {
-      const data = this.#nextFrame();
-      void this.#source.captureFrame(new AudioFrame(data, RATE, 1, FRAME_SAMPLES)).catch(() => {});
+    const now = performance.now();
+    if (now - this.#nextFrameAt > STALL_MS) this.#nextFrameAt = now;
+    for (; this.#nextFrameAt <= now + LEAD_MS; this.#nextFrameAt += FRAME_MS) {
+      const frame = new AudioFrame(this.#nextFrame(), RATE, 1, FRAME_SAMPLES);
+      void this.#source.captureFrame(frame).catch(() => {});
     }
   }
 

@@ -39,7 +39,7 @@ export interface AgentManagerOptions {
   livekit: { url: string; ready: Promise<void> };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
-  providers: ProviderCheck;
+  providers: Pick<ProviderCheck, "assertReady" | "answersRealtime">;
   node: string;
   logger: Logger;
 }
@@ -80,17 +80,6 @@ export class AgentManager implements AsyncDisposable {
     return this.#live.size;
   }
 
-  /** Ends what a crash of this node left open; call once, before the first start. */
-  recover(): number {
-    const { sessions, node, publish } = this.#options;
-    const left = sessions.live().filter((session) => session.node === node);
-    for (const { id } of left) {
-      sessions.update(id, { state: "ended", ended_at: Date.now(), end_reason: "crashed" });
-      publish(id, { type: "session", data: { state: "ended", reason: "crashed" } });
-    }
-    return left.length;
-  }
-
   /**
    * Starts a session; resolves once its agent is in the room and listens.
    *
@@ -99,8 +88,7 @@ export class AgentManager implements AsyncDisposable {
    */
   async start(request: SessionRequest): Promise<Session> {
     this.#assertRoomFor(request.room);
-    const session = this.#newSession(request);
-    const live = this.#admit(session);
+    const live = this.#admit(this.#newSession(request));
     const started = this.#launch(live);
     live.started = started.then(
       () => {},
@@ -110,17 +98,40 @@ export class AgentManager implements AsyncDisposable {
       await started;
       return live.session;
     } catch (error) {
-      if (live.ending === undefined) this.#discard(session.id);
-      throw this.#explainStart(error);
+      const { aborted, reason } = live.abort.signal;
+      live.ending ??= this.#discard(live);
+      await live.ending;
+      throw this.#explainStart(aborted ? reason : error);
     }
   }
 
   /** Nobody hears of a session that could not start, except who already listens to it. */
-  #discard(sessionId: string): void {
-    this.#live.delete(sessionId);
+  async #discard(live: LiveSession): Promise<void> {
+    const { id } = live.session;
+    await this.#closeAgent(live);
     const data = { state: "ended", reason: "agent_failed" } as const;
-    this.#options.publish(sessionId, { type: "session", data });
-    this.#options.sessions.delete(sessionId);
+    this.#publish(id, { type: "session", data });
+    this.#live.delete(id);
+    this.#options.sessions.delete(id);
+  }
+
+  async #closeAgent(live: LiveSession): Promise<void> {
+    try {
+      await live.agent?.close();
+    } catch (error) {
+      const context = { err: error, session_id: live.session.id };
+      this.#options.logger.error(context, "a session did not close cleanly");
+    }
+  }
+
+  /** A session goes on, and can be ended, also while its events cannot be stored. */
+  #publish(sessionId: string, event: SessionEvent): void {
+    try {
+      this.#options.publish(sessionId, event);
+    } catch (error) {
+      const context = { err: error, session_id: sessionId, type: event.type };
+      this.#options.logger.error(context, "an event of a session was lost");
+    }
   }
 
   #assertRoomFor(room: string): void {
@@ -171,7 +182,7 @@ export class AgentManager implements AsyncDisposable {
       lastActivity: Date.now(),
     };
     this.#live.set(session.id, live);
-    this.#options.publish(session.id, { type: "session", data: { state: "starting" } });
+    this.#publish(session.id, { type: "session", data: { state: "starting" } });
     return live;
   }
 
@@ -180,10 +191,13 @@ export class AgentManager implements AsyncDisposable {
     const { session, abort } = live;
     const checked = providers.assertReady(providersOf(config));
     checked.catch(() => {});
-    await withDeadline(livekit.ready, LIVEKIT_READY_MS, "starting LiveKit");
-    const loaded = await stack();
-    await checked;
-    const realtime = await this.#usesRealtime(session);
+    // A stop need not wait for any of these; each leaves nothing behind when it comes too late.
+    const { loaded, realtime } = await untilAborted(abort.signal, async () => {
+      await withDeadline(livekit.ready, LIVEKIT_READY_MS, "starting LiveKit");
+      const loaded = await stack().catch(cannotLoad);
+      await checked;
+      return { loaded, realtime: await this.#usesRealtime(session) };
+    });
     this.#update(live, { stt_model: sttModelFor(config.stt, realtime) });
     abort.signal.throwIfAborted();
     const agent = await loaded.start(
@@ -216,7 +230,7 @@ export class AgentManager implements AsyncDisposable {
       abort.signal.throwIfAborted();
     }
     this.#update(live, { state: "active" });
-    this.#options.publish(session.id, { type: "session", data: { state: "active" } });
+    this.#publish(session.id, { type: "session", data: { state: "active" } });
     logger.info({ session_id: session.id, room: session.room }, "session started");
   }
 
@@ -227,9 +241,14 @@ export class AgentManager implements AsyncDisposable {
   }
 
   #explainStart(error: unknown): Failure {
-    if (error instanceof Failure) return error;
-    if (error instanceof StoppedWhileStarting) {
-      return new Failure("conflict", "The conversation was stopped while it was starting.");
+    if (error instanceof Failure) {
+      this.#options.logger.warn({ err: error }, "a session could not start");
+      return error;
+    }
+    if (error instanceof EndedWhileStarting) {
+      return error.reason === "stopped"
+        ? new Failure("conflict", "The conversation was stopped while it was starting.")
+        : new Failure("unavailable", whyEnded(error.reason));
     }
     this.#options.logger.error({ err: error }, "a session could not start");
     return new Failure(
@@ -263,14 +282,20 @@ export class AgentManager implements AsyncDisposable {
       );
     }
     live.lastActivity = Date.now();
-    await live.agent.say(text);
+    try {
+      await live.agent.say(text);
+    } catch (error) {
+      this.#options.logger.error({ err: error, session_id: sessionId }, "the agent took no text");
+      throw new Failure("unavailable", "The agent could not take this. Please try again.", {
+        cause: error,
+      });
+    }
   }
 
   #endByItself(live: LiveSession, reason: EndReason): void {
     if (live.ending === undefined) {
-      const message = ENDED_BY_ITSELF[reason] ?? "The agent has left the conversation.";
-      const data = { code: `session_${reason}`, message, recoverable: false };
-      this.#options.publish(live.session.id, { type: "error", data });
+      const data = { code: `session_${reason}`, message: whyEnded(reason), recoverable: false };
+      this.#publish(live.session.id, { type: "error", data });
     }
     void this.#end(live, reason);
   }
@@ -281,22 +306,19 @@ export class AgentManager implements AsyncDisposable {
   }
 
   async #endOnce(live: LiveSession, reason: EndReason): Promise<void> {
-    const { publish, logger } = this.#options;
     const { id } = live.session;
-    live.abort.abort(new StoppedWhileStarting());
-    this.#update(live, { state: "ending" });
-    publish(id, { type: "session", data: { state: "ending", reason } });
+    live.abort.abort(new EndedWhileStarting(reason));
     try {
-      await live.started;
-      await live.agent?.close();
-    } catch (error) {
-      logger.error({ err: error, session_id: id }, "a session did not close cleanly");
+      this.#update(live, { state: "ending" });
+      this.#publish(id, { type: "session", data: { state: "ending", reason } });
     } finally {
+      await live.started;
+      await this.#closeAgent(live);
       this.#receive(live, { kind: "close" });
-      this.#update(live, { state: "ended", ended_at: Date.now(), end_reason: reason });
       this.#live.delete(id);
-      publish(id, { type: "session", data: { state: "ended", reason } });
-      logger.info({ session_id: id, reason }, "session ended");
+      this.#update(live, { state: "ended", ended_at: Date.now(), end_reason: reason });
+      this.#publish(id, { type: "session", data: { state: "ended", reason } });
+      this.#options.logger.info({ session_id: id, reason }, "session ended");
     }
   }
 
@@ -316,7 +338,7 @@ export class AgentManager implements AsyncDisposable {
       agentIdentity: agentIdentity(session.id),
     });
     live.transcript = state;
-    for (const event of events) this.#options.publish(session.id, event);
+    for (const event of events) this.#publish(session.id, event);
   }
 
   #userChanged(live: LiveSession, user: { identity: string; name: string } | undefined): void {
@@ -345,14 +367,47 @@ export class AgentManager implements AsyncDisposable {
   }
 }
 
-const ENDED_BY_ITSELF: Partial<Record<EndReason, string>> = {
+const WHY_ENDED: Partial<Record<EndReason, string>> = {
   provider_failed:
     "The conversation ended because a provider kept failing. Start a new one once it works again.",
   room_closed: "The conversation ended because its room was closed.",
   livekit_lost: "The conversation ended because the connection to LiveKit was lost.",
+  shutdown: "Parley is shutting down.",
 };
 
-class StoppedWhileStarting extends Error {}
+function whyEnded(reason: EndReason): string {
+  return WHY_ENDED[reason] ?? "The agent has left the conversation.";
+}
+
+class EndedWhileStarting extends Error {
+  readonly reason: EndReason;
+
+  constructor(reason: EndReason) {
+    super(`ended while starting: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+function cannotLoad(cause: unknown): never {
+  throw new Failure(
+    "unavailable",
+    "The agent's parts could not be loaded, so no conversation can start. The log says why.",
+    { cause },
+  );
+}
+
+/** The work's result, unless the signal comes first: then its reason is thrown at once. */
+async function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
 
 function agentIdentity(sessionId: string): string {
   return `${AGENT_IDENTITY_PREFIX}${sessionId.slice(-12)}`;

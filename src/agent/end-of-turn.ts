@@ -1,26 +1,29 @@
 /**
- * Silence after which a turn may end, in ms since the last speech. A pause of 300 ms inside a
- * sentence, plus the time the VAD needs to notice that speech goes on, stays below it.
+ * Silence after which a turn is over, in ms since the VAD last heard speech. By its clock a pause
+ * of 300 ms lasts 220 to 420 ms, since it notices the end of some words late and the beginning of
+ * most: `unclear` outlasts every such pause, and `complete` need not.
  */
-export const TURN_END_MS = 430;
-
-/** Silence that is allowed to someone whose words say that more is coming, in ms. */
-export const TURN_CONTINUES_MS = 1400;
+export const SILENCE_MS = {
+  /** The words are a whole sentence. */
+  complete: 300,
+  /** The words do not say whether more is coming. */
+  unclear: 450,
+  /** The words ask for more. */
+  unfinished: 1400,
+} as const;
 
 /** Words and marks on which hardly any English sentence ends, but many a pause falls. */
 const UNFINISHED =
   /(?:[,;:–—-]|…|\.\.\.|\b(?:and|but|or|so|because|if|when|that|which|the|a|an|to|of|for|with|from|in|at|my|your|our|their|his|her|is|are|was|i|we|um+|uh+|er+|hmm+|like|well|then)[.…]*)\s*$/i;
+/** The end of a sentence, in the scripts that mark it. */
+const COMPLETE = /[.?!。？！।؟]["'”’)\]]*\s*$/;
 
 /**
- * True when the words so far ask for more: they end on a comma, a conjunction, an article or a
- * filler. It costs nothing and needs no model; text of other languages is judged by its
- * punctuation alone.
+ * The silence, in ms, after which a turn with this text is over. Judged by the last word and mark
+ * alone: it costs nothing and needs no model. Text of languages other than English is judged by
+ * its marks.
  */
-export function expectsMore(text: string): boolean {
-  return UNFINISHED.test(text);
-}
-
-/** Silence in ms, counted from the last speech, after which the turn with this text is over. */
 export function silenceBeforeTurnEnds(text: string): number {
-  return expectsMore(text) ? TURN_CONTINUES_MS : TURN_END_MS;
+  if (UNFINISHED.test(text)) return SILENCE_MS.unfinished;
+  return COMPLETE.test(text) ? SILENCE_MS.complete : SILENCE_MS.unclear;
 }

@@ -41,6 +41,8 @@ interface OpenSegment {
 export interface TranscriptState {
   user: (OpenSegment & { settled: string }) | undefined;
   agent: OpenSegment | undefined;
+  /** The agent's segment is final, but the last of its paced text may still come. */
+  agentTrailing: boolean;
   userSpeaking: boolean;
   agentState: AgentState;
   lastUserText: string;
@@ -51,6 +53,7 @@ export interface TranscriptState {
 export const initialTranscriptState: TranscriptState = {
   user: undefined,
   agent: undefined,
+  agentTrailing: false,
   userSpeaking: false,
   agentState: "initializing",
   lastUserText: "",
@@ -131,7 +134,8 @@ function agentState(
   const events: SessionEvent[] = [{ type: "agent_state", data: { state: next } }];
   if (next === "speaking") events.push(speech("agent", context.agentIdentity, true));
   if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
-  return { state: { ...state, agentState: next }, events };
+  const agentTrailing = state.agentTrailing && next !== "speaking";
+  return { state: { ...state, agentState: next, agentTrailing }, events };
 }
 
 function speech(role: Role, identity: string, speaking: boolean): SessionEvent {
@@ -154,7 +158,11 @@ function userText(
 }
 
 function finishUser(state: TranscriptState, text: string, context: SignalContext): Normalized {
-  const segment = { ...(state.user ?? newSegment(context)), text: text.trim() };
+  // What was shown of a turn becomes final, even if the turn is reported without its words.
+  const segment = {
+    ...(state.user ?? newSegment(context)),
+    text: text.trim() || (state.user?.text ?? ""),
+  };
   if (segment.text === "") return { state: { ...state, user: undefined }, events: [] };
   return {
     state: { ...state, user: undefined, lastUserText: segment.text, tokens: undefined },
@@ -162,7 +170,9 @@ function finishUser(state: TranscriptState, text: string, context: SignalContext
   };
 }
 
-function typed(state: TranscriptState, text: string, context: SignalContext): Normalized {
+function typed(state: TranscriptState, typedText: string, context: SignalContext): Normalized {
+  const text = typedText.trim();
+  if (text === "") return { state, events: [] };
   const segment = { ...newSegment(context), text };
   return {
     state: { ...state, lastUserText: text, userLatency: {}, tokens: undefined },
@@ -176,6 +186,7 @@ function userItem(state: TranscriptState, text: string, context: SignalContext):
 }
 
 function agentText(state: TranscriptState, more: string, context: SignalContext): Normalized {
+  if (state.agentTrailing) return { state, events: [] };
   const open = state.agent ?? newSegment(context);
   const agent = { ...open, text: open.text + more };
   if (agent.text.trim() === open.text.trim()) return { state: { ...state, agent }, events: [] };
@@ -187,12 +198,28 @@ function agentTurn(
   signal: Extract<AgentSignal, { kind: "agent_turn" }>,
   context: SignalContext,
 ): Normalized {
-  const segment = { ...(state.agent ?? newSegment(context)), text: signal.text };
+  const next = {
+    ...state,
+    agent: undefined,
+    agentTrailing: true,
+    userLatency: {},
+    tokens: undefined,
+  };
+  const paced = state.agent?.text ?? "";
+  const reported = signal.interrupted ? heardOf(signal.text, paced) : signal.text;
+  const text = reported.trim() || paced;
+  if (text.trim() === "") return { state: next, events: [] };
+  const segment = { ...(state.agent ?? newSegment(context)), text };
   const events: SessionEvent[] = [
     transcript("agent", segment, context, true, signal.interrupted),
     { type: "metrics", data: turnMetrics(segment.id, state, signal.latency) },
   ];
-  return { state: { ...state, agent: undefined, userLatency: {}, tokens: undefined }, events };
+  return { state: next, events };
+}
+
+/** Of an interrupted turn, what was spoken: a session that closes reports the whole answer. */
+function heardOf(reported: string, paced: string): string {
+  return reported.trim().startsWith(paced.trim()) ? paced : reported;
 }
 
 function turnMetrics(turnId: string, state: TranscriptState, latency: Latency): TurnMetrics {
@@ -211,10 +238,19 @@ function turnMetrics(turnId: string, state: TranscriptState, latency: Latency): 
 function closeSegments(state: TranscriptState, context: SignalContext): Normalized {
   const events: SessionEvent[] = [];
   if (state.user) events.push(transcript("user", state.user, context, true));
-  if (state.agent) events.push(transcript("agent", state.agent, context, true, true));
+  if (state.agent?.text.trim()) {
+    events.push(transcript("agent", state.agent, context, true, true));
+  }
   if (state.userSpeaking) events.push(speech("user", context.userIdentity, false));
   if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
-  return { state: { ...state, user: undefined, agent: undefined, userSpeaking: false }, events };
+  const silent = { userSpeaking: false, agentState: silentState(state.agentState) };
+  const closed = { ...state, ...silent, user: undefined, agent: undefined, agentTrailing: true };
+  return { state: closed, events };
+}
+
+/** The session may be closed twice over; the voice stops once. */
+function silentState(state: AgentState): AgentState {
+  return state === "speaking" ? "listening" : state;
 }
 
 function transcript(

@@ -29,6 +29,11 @@ export function createProviderClient(
     // The client insists on a key; servers without one ignore it.
     apiKey: provider.apiKey ?? "none",
     maxRetries: 0,
+    // Unset, the client would take these from variables that are none of Parley's.
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    logLevel: "off",
     fetch: (input, init) => patientFetch(input, init, patience),
   });
 }

@@ -1,6 +1,7 @@
 import { type AudioBuffer, stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
+import { silenceBeforeTurnEnds } from "./end-of-turn.ts";
 import { MAX_FAILURES, type SttError, sttError } from "./utterance-stt.ts";
 
 /** Audio that is sent again after a broken connection, in ms. */
@@ -9,6 +10,8 @@ const KEPT_AUDIO_MS = 30_000;
 const TAIL_MS = 500;
 /** How long the server may take from the end of speech to the transcript, in ms. */
 const ANSWER_MS = 8000;
+/** Silence after which the VAD reports the end of speech, in ms. */
+const VAD_SILENCE_MS = 200;
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 250;
 
@@ -63,6 +66,9 @@ class ReconnectingStream extends stt.SpeechStream {
   #connection: stt.SpeechStream | undefined;
   #failures = 0;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  #lastSpeech = 0;
+  /** A final whose turn may still go on: held until silence says that it is over. */
+  #held: { event: stt.SpeechEvent; timer: ReturnType<typeof setTimeout> } | undefined;
 
   constructor(owner: RealtimeStt, onClose: () => void) {
     super(owner, 24_000);
@@ -81,6 +87,7 @@ class ReconnectingStream extends stt.SpeechStream {
       await input;
     } finally {
       clearTimeout(this.#answerTimer);
+      this.#release();
       this.#connection?.close();
       this.#onClose();
     }
@@ -113,7 +120,13 @@ class ReconnectingStream extends stt.SpeechStream {
   }
 
   #pass(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
+    if (event.type === stt.SpeechEventType.FINAL_TRANSCRIPT) {
+      this.#hold(event);
+      return;
+    }
+    if (event.type === stt.SpeechEventType.START_OF_SPEECH) this.#release();
     if (event.type === stt.SpeechEventType.END_OF_SPEECH) {
+      this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
       clearTimeout(this.#answerTimer);
       this.#answerTimer = setTimeout(() => connection.close(), ANSWER_MS);
     } else if (event.type === stt.SpeechEventType.RECOGNITION_USAGE) {
@@ -121,6 +134,31 @@ class ReconnectingStream extends stt.SpeechStream {
       this.#failures = 0;
       this.#unanswered = newest(this.#unanswered, TAIL_MS);
     }
+    this.#put(event);
+  }
+
+  /** Shows the text at once, so that the answer is prepared, and ends the turn after the silence. */
+  #hold(event: stt.SpeechEvent): void {
+    this.#release();
+    const text = event.alternatives?.[0]?.text ?? "";
+    const wait = this.#lastSpeech + silenceBeforeTurnEnds(text) - Date.now();
+    if (wait <= 0) {
+      this.#put(event);
+      return;
+    }
+    this.#put({ ...event, type: stt.SpeechEventType.PREFLIGHT_TRANSCRIPT });
+    this.#held = { event, timer: setTimeout(() => this.#release(), wait) };
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (!held) return;
+    clearTimeout(held.timer);
+    this.#put(held.event);
+  }
+
+  #put(event: stt.SpeechEvent): void {
     if (!this.queue.closed) this.queue.put(event);
   }
 

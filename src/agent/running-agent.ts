@@ -12,7 +12,7 @@ import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import { messageOf } from "../errors.ts";
 import { withDeadline } from "./deadline.ts";
-import { expectsMore, TURN_CONTINUES_MS, TURN_END_MS } from "./end-of-turn.ts";
+import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
 import { releaseRoom } from "./release-room.ts";
@@ -204,8 +204,9 @@ function createSession(pipeline: Pipeline): voice.AgentSession {
     userAwayTimeout: null,
     aecWarmupDuration: null,
     turnHandling: {
-      turnDetection: textTurnDetector,
-      endpointing: { mode: "fixed", minDelay: TURN_END_MS, maxDelay: TURN_CONTINUES_MS },
+      // The STT holds a final back until the turn is over; the session then waits no longer.
+      turnDetection: "vad",
+      endpointing: { mode: "fixed", minDelay: SILENCE_MS.complete, maxDelay: SILENCE_MS.complete },
       interruption: {
         mode: "vad",
         minDuration: BARGE_IN_MS,
@@ -215,18 +216,6 @@ function createSession(pipeline: Pipeline): voice.AgentSession {
     },
   });
 }
-
-/** Lets `end-of-turn.ts` choose between the short and the long endpointing delay. */
-const textTurnDetector: NonNullable<voice.AgentSession["turnDetection"]> = {
-  model: "end-of-turn",
-  provider: "parley",
-  unlikelyThreshold: async () => 0.5,
-  supportsLanguage: async () => true,
-  predictEndOfTurn: async (context) => {
-    const last = context.items.at(-1);
-    return last?.type === "message" && expectsMore(last.textContent ?? "") ? 0 : 1;
-  },
-};
 
 /** Tells when the user's turn is over, before the answer to it begins. */
 class TurnReportingAgent extends voice.Agent {

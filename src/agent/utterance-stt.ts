@@ -1,10 +1,13 @@
 import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
-import type { AudioFrame } from "@livekit/rtc-node";
+import { AudioFrame } from "@livekit/rtc-node";
 import { UtteranceTurns } from "./utterance-turn.ts";
 
 /** Failed utterances in a row after which a session cannot go on. */
 export const MAX_FAILURES = 3;
+
+/** Probability of speech from which silence is no longer certain. */
+const DOUBTFUL = 0.3;
 
 /**
  * Speech-to-text through a server that answers one request an utterance. Wraps the plugin's
@@ -53,6 +56,7 @@ class UtteranceStream extends stt.SpeechStream {
   readonly #onClose: () => void;
   readonly #fatal = Promise.withResolvers<never>();
   #failures = 0;
+  #doubtful = false;
 
   constructor(owner: UtteranceStt, vad: VAD, onClose: () => void) {
     super(owner);
@@ -69,10 +73,13 @@ class UtteranceStream extends stt.SpeechStream {
       onPreflight: (text) => this.#emit(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, text),
       onFinal: (text) => this.#emit(stt.SpeechEventType.FINAL_TRANSCRIPT, text),
       onError: (error) => this.#report(error),
+      mayBeSpeaking: () => this.#doubtful,
     });
     const listen = async () => {
       for await (const event of vad) {
-        if (event.type === VADEventType.START_OF_SPEECH) turns.speechStarted();
+        if (event.type === VADEventType.INFERENCE_DONE) {
+          this.#doubtful = event.probability > DOUBTFUL;
+        } else if (event.type === VADEventType.START_OF_SPEECH) turns.speechStarted();
         else if (event.type === VADEventType.END_OF_SPEECH) {
           turns.speechPaused(event.silenceDuration + event.inferenceDuration);
         }
@@ -85,19 +92,24 @@ class UtteranceStream extends stt.SpeechStream {
         vad.pushFrame(frame);
       }
     };
-    const abort = () => vad.close();
-    this.abortSignal.addEventListener("abort", abort, { once: true });
+    let open = true;
+    const close = () => {
+      if (open) vad.close();
+      open = false;
+    };
+    this.abortSignal.addEventListener("abort", close, { once: true });
     try {
       await Promise.race([Promise.all([listen(), feed()]), this.#fatal.promise]);
     } finally {
-      this.abortSignal.removeEventListener("abort", abort);
-      vad.close();
+      this.abortSignal.removeEventListener("abort", close);
+      close();
       this.#onClose();
     }
   }
 
   async #transcribe(frames: AudioFrame[], signal: AbortSignal): Promise<string> {
-    const event = await this.#owner.recognize(frames, AbortSignal.any([signal, this.abortSignal]));
+    const either = AbortSignal.any([signal, this.abortSignal]);
+    const event = await this.#owner.recognize(joined(frames), either);
     this.#failures = 0;
     return event.alternatives?.[0]?.text ?? "";
   }
@@ -125,6 +137,19 @@ class UtteranceStream extends stt.SpeechStream {
     super.close();
     this.#onClose();
   }
+}
+
+/** One frame of all; the library's own merging takes time with the square of their number. */
+function joined(frames: AudioFrame[]): AudioFrame {
+  const samples = frames.reduce((sum, frame) => sum + frame.data.length, 0);
+  const data = new Int16Array(samples);
+  let at = 0;
+  for (const frame of frames) {
+    data.set(frame.data, at);
+    at += frame.data.length;
+  }
+  const { sampleRate = 16_000, channels = 1 } = frames[0] ?? {};
+  return new AudioFrame(data, sampleRate, channels, samples / channels);
 }
 
 /** The framework's error event; its type is not exported by name. */

@@ -16,6 +16,8 @@ export interface TurnHandlers<F extends Frame> {
   /** The turn is over. */
   onFinal(text: string): void;
   onError(error: unknown): void;
+  /** Whether the VAD begins to hear speech again, before it is sure of it. */
+  mayBeSpeaking(): boolean;
 }
 
 export interface TurnTiming {
@@ -26,6 +28,9 @@ export interface TurnTiming {
 }
 
 const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
+
+/** How long the VAD takes from its first doubt to being sure that speech goes on, in ms. */
+const DOUBT_MS = 64;
 
 /**
  * One person's audio, cut into turns for a server that transcribes a request at a time.
@@ -80,6 +85,7 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   speechPaused(silenceMs: number): void {
     if (!this.#frames) return;
     this.#speaking = false;
+    clearTimeout(this.#endTimer);
     this.#attempt?.abort.abort();
     const attempt = { abort: new AbortController(), paused: true };
     this.#attempt = attempt;
@@ -116,12 +122,16 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     const tooLong = duration(frames) > this.#timing.maxTurnMs;
     const wait = tooLong ? 0 : lastSpeech + silenceBeforeTurnEnds(text) - Date.now();
     if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
-    const end = () => {
-      this.#forget();
-      if (text !== "") this.#handlers.onFinal(text);
-    };
-    if (wait > 0) this.#endTimer = setTimeout(end, wait);
-    else end();
+    this.#endTimer = setTimeout(() => this.#end(text), Math.max(0, wait));
+  }
+
+  #end(text: string): void {
+    if (this.#handlers.mayBeSpeaking()) {
+      this.#endTimer = setTimeout(() => this.#end(text), DOUBT_MS);
+      return;
+    }
+    this.#forget();
+    if (text !== "") this.#handlers.onFinal(text);
   }
 
   #forget(): void {

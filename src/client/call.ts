@@ -1,4 +1,5 @@
 import {
+  DefaultReconnectPolicy,
   DisconnectReason,
   type LocalAudioTrack,
   type RemoteParticipant,
@@ -21,12 +22,16 @@ export interface CallListener {
 /** `moved`: the same identity joined elsewhere. `room_closed`: the server ended the room. */
 export type CallLoss = "moved" | "room_closed" | "connection";
 
+/** Half a minute of trying; LiveKit's own default is twice as long, in which nobody talks. */
+const RECONNECT_PAUSES = [0, 300, 1200, 2700, 4800, 7000, 7000];
+
 /** One stay in a LiveKit room: the microphone goes out, the others' audio is played. */
 export class Call {
   readonly #room = new Room({
     // We leave on `pagehide` ourselves: `beforeunload` also fires for downloads.
     disconnectOnPageLeave: false,
     stopLocalTrackOnUnpublish: true,
+    reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_PAUSES),
   });
   readonly #listener: CallListener;
   readonly #audio: HTMLElement;

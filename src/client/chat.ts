@@ -1,6 +1,7 @@
 import { LogLevel, setLogLevel } from "livekit-client";
 import { Call } from "./call.ts";
-import { Controller, type StartForm } from "./controller.ts";
+import { Controller } from "./controller.ts";
+import type { StartForm } from "./controller-deps.ts";
 import { type Conversation, canStart, isLive } from "./conversation.ts";
 import { byId } from "./elements.ts";
 import { FollowScroll } from "./follow-scroll.ts";
@@ -75,15 +76,21 @@ function formValues(): StartForm {
 
 function start(): void {
   if (!canStart(controller.state) || !form.reportValidity()) return;
-  setPreference("name", displayName.value.trim());
-  setPreference("identity", identity.value.trim());
-  controller.start(formValues());
+  const values = formValues();
+  setPreference("name", values.name);
+  setPreference("identity", values.identity);
+  const call = rememberedCall();
+  // Left over only if the live session could not be asked for; else a second one would begin.
+  if (call?.room === values.room && call.identity === values.identity) controller.resume(call);
+  else controller.start(values);
 }
 
 /** What the notice's button does. */
 function act(remedy: Remedy): void {
   if (remedy === "other_room") room.value = otherRoom(room.value);
   start();
+  // The notice and its button are gone; what follows them is the way to stop.
+  byId("stop", HTMLButtonElement).focus({ preventScroll: true });
 }
 
 function wireControls(): void {

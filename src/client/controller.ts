@@ -1,8 +1,8 @@
 import type { LocalAudioTrack } from "livekit-client";
-import type { TranscriptData } from "../domain/transcript.ts";
-import { ApiError, fetchToken, findSession, type StartRequest, sendMessage } from "./api.ts";
+import { fetchToken, findSession, type SessionView, sendMessage } from "./api.ts";
 import { Attempt } from "./attempt.ts";
-import type { Call, CallListener, CallLoss } from "./call.ts";
+import type { CallListener } from "./call.ts";
+import type { ControllerDeps, StartForm } from "./controller-deps.ts";
 import {
   type Action,
   type Conversation,
@@ -14,38 +14,15 @@ import {
 } from "./conversation.ts";
 import { forgetCall, type RememberedCall, rememberCall } from "./memory.ts";
 import {
-  AGENT_VANISHED,
-  apiProblem,
-  CONNECTION_LOST,
+  asWarning,
   endingProblem,
-  OPENED_ELSEWHERE,
   type Problem,
   ProblemError,
   problemOf,
   type Step,
 } from "./problems.ts";
+import { SessionDoubts } from "./session-doubts.ts";
 import { SessionFeed } from "./session-feed.ts";
-
-export interface StartForm extends StartRequest {
-  name: string;
-}
-
-export interface ControllerDeps {
-  liveKitUrl: string;
-  socketUrl: (sessionId: string) => string;
-  makeCall: (listener: CallListener) => Call;
-  openMicrophone: () => Promise<LocalAudioTrack>;
-  onState: (state: Conversation) => void;
-  onTranscript: (data: TranscriptData, recent: boolean) => void;
-  /** A conversation begins: the last one's transcript goes. */
-  onBegin: () => void;
-  /** The microphone in use, or undefined once it was let go of. */
-  onMicrophone: (track: LocalAudioTrack | undefined) => void;
-}
-
-/** Failed tries to reach the WebSocket after which Parley counts as gone, about half a minute. */
-const TRIES_UNTIL_GONE = 8;
-const AGENT_GRACE = 3000;
 
 /**
  * Runs conversations: it turns taps and what happens in the room and the session into actions of
@@ -53,6 +30,7 @@ const AGENT_GRACE = 3000;
  */
 export class Controller {
   readonly #deps: ControllerDeps;
+  readonly #doubts: SessionDoubts;
   #state: Conversation = IDLE;
   #attempt: Attempt | undefined;
   /** The goodbye of the conversation before; the next one waits for it. */
@@ -60,6 +38,12 @@ export class Controller {
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
+    this.#doubts = new SessionDoubts({
+      state: () => this.#state,
+      isCurrent: (attempt) => this.#attempt === attempt,
+      fail: (attempt, problem, endSession) => this.#fail(attempt, problem, endSession),
+      ...(deps.agentGrace === undefined ? {} : { agentGrace: deps.agentGrace }),
+    });
   }
 
   get state(): Conversation {
@@ -112,7 +96,7 @@ export class Controller {
       await microphone.setDeviceId(deviceId === "" ? "default" : deviceId);
       this.#deps.onMicrophone(microphone);
     } catch (cause) {
-      this.#warn(problemOf("microphone", cause));
+      this.#dispatch({ type: "notice", problem: asWarning(problemOf("microphone", cause)) });
     }
   }
 
@@ -129,8 +113,8 @@ export class Controller {
       await sendMessage(id, text);
       return true;
     } catch (cause) {
-      const why = cause instanceof ApiError ? apiProblem(cause) : problemOf("session", cause);
-      this.#warn({ ...why, title: "Your message was not sent" });
+      const problem = { ...problemOf("session", cause), title: "Your message was not sent" };
+      this.#dispatch({ type: "notice", problem: asWarning(problem) });
       return false;
     }
   }
@@ -157,12 +141,21 @@ export class Controller {
   }
 
   async #findAgain(attempt: Attempt, call: RememberedCall) {
-    const session = await this.#step("resume", findSession(call.session_id), attempt);
+    attempt.adoptSession(call.session_id);
+    let session: SessionView | undefined;
+    try {
+      session = await this.#step("resume", findSession(call.session_id), attempt);
+    } catch (cause) {
+      if (this.#attempt !== attempt) return;
+      // Not to be asked is not to be over: the next try, or the next sign-in, may find it.
+      this.#fail(attempt, problemOf("resume", cause), false);
+      rememberCall(call);
+      return;
+    }
     if (session === undefined || session.state === "ended" || session.state === "ending") {
       const reason = session?.end_reason ?? "user_left";
       throw new ProblemError({ ...endingProblem(reason), tone: "info", remedy: "none" });
     }
-    attempt.adoptSession(call.session_id);
     await this.#join(attempt, call, attempt.ownMicrophone(this.#deps.openMicrophone()));
     this.#live(attempt, call.session_id, Date.parse(session.started_at));
   }
@@ -201,7 +194,7 @@ export class Controller {
         dispatch: (action) => own(() => this.#dispatch(action)),
         onTranscript: (data, recent) => own(() => this.#deps.onTranscript(data, recent)),
         onEnded: (problem) => own(() => this.#fail(attempt, problem, false)),
-        onDoubt: (tries) => own(() => void this.#inquire(attempt, tries)),
+        onDoubt: (tries) => own(() => void this.#doubts.ask(attempt, tries)),
       }),
     );
   }
@@ -212,49 +205,13 @@ export class Controller {
       onReconnecting: () => own(() => this.#dispatch({ type: "room", state: "reconnecting" })),
       onReconnected: () => own(() => this.#dispatch({ type: "room", state: "reconnected" })),
       onSoundBlocked: (blocked) => own(() => this.#dispatch({ type: "sound", blocked })),
-      onLost: (loss) => own(() => void this.#lost(attempt(), loss)),
+      onLost: (loss) => own(() => void this.#doubts.roomLost(attempt(), loss)),
       onAgent: (present) =>
         own(() => {
           this.#dispatch({ type: "agent_present", present });
-          if (!present) void this.#awaitAgent(attempt());
+          if (!present) void this.#doubts.agentLeft(attempt());
         }),
     };
-  }
-
-  async #lost(attempt: Attempt, loss: CallLoss): Promise<void> {
-    // While connecting, `connect` rejects too and says so.
-    if (!isLive(this.#state)) return;
-    if (loss === "moved") return this.#fail(attempt, OPENED_ELSEWHERE, false);
-    // The session may have ended for a reason that is worth telling; the room went with it.
-    if (loss === "room_closed") await this.#inquire(attempt, 0);
-    this.#fail(attempt, CONNECTION_LOST, true);
-  }
-
-  /** The agent left the room: its session's last word may be on the way, or it may come back. */
-  async #awaitAgent(attempt: Attempt): Promise<void> {
-    for (let tries = 1; tries <= 3; tries += 1) {
-      await pause(AGENT_GRACE);
-      if (this.#attempt !== attempt || this.#state.agentPresent) return;
-      await this.#inquire(attempt, tries);
-    }
-    if (!this.#state.agentPresent) this.#fail(attempt, AGENT_VANISHED, true);
-  }
-
-  /** Asks Parley whether the session is still live, since its own word did not reach us. */
-  async #inquire(attempt: Attempt, tries: number): Promise<void> {
-    const id = this.#state.sessionId;
-    if (id === null) return;
-    try {
-      const session = await findSession(id);
-      if (session === undefined) return this.#fail(attempt, AGENT_VANISHED, false);
-      if (session.state !== "ended" && tries !== Number.POSITIVE_INFINITY) return;
-      this.#fail(attempt, endingProblem(session.end_reason ?? undefined), false);
-    } catch (cause) {
-      if (!(cause instanceof ApiError)) return;
-      if (cause.status === 401 || tries >= TRIES_UNTIL_GONE) {
-        this.#fail(attempt, apiProblem(cause), true);
-      }
-    }
   }
 
   #guard(attempt: Attempt, work: Promise<void>): void {
@@ -274,17 +231,6 @@ export class Controller {
     this.#deps.onMicrophone(undefined);
   }
 
-  #warn(problem: Problem): void {
-    this.#dispatch({
-      type: "notice",
-      problem: {
-        ...problem,
-        tone: "warning",
-        remedy: problem.remedy === "sign_in" ? "sign_in" : "none",
-      },
-    });
-  }
-
   /** Runs work only while `attempt` is the current one: nothing late may touch a later one. */
   #only(attempt: Attempt): (work: () => void) => void {
     return (work) => {
@@ -298,8 +244,4 @@ export class Controller {
     this.#state = next;
     this.#deps.onState(next);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -9,7 +9,7 @@ export class MicrophonePicker {
   readonly #select = byId("microphone", HTMLSelectElement);
   readonly #test = byId("test-microphone", HTMLButtonElement);
   readonly #hint = byId("microphone-hint", HTMLElement);
-  readonly #meter = new LevelMeter(byId("level", HTMLElement));
+  readonly #meter = new LevelMeter(document.querySelectorAll<HTMLElement>("[data-level]"));
   #trial: LocalAudioTrack | undefined;
   #chosen = preference("microphone") ?? "";
   #busy = false;

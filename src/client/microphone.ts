@@ -26,7 +26,7 @@ export async function fillMicrophones(select: HTMLSelectElement, chosen: string)
   const microphones = await listMicrophones().catch(() => []);
   if (microphones.length === 0) return;
   const options = microphones.map(({ id, label }) => new Option(label, id, false, id === chosen));
-  const preset = new Option("Default microphone", "");
+  const preset = new Option("System default", "");
   select.replaceChildren(preset, ...options);
   if (!microphones.some(({ id }) => id === chosen)) select.value = "";
 }
@@ -35,16 +35,16 @@ export async function fillMicrophones(select: HTMLSelectElement, chosen: string)
 const FLOOR = -60;
 
 /**
- * Shows the level of a microphone as the custom property `--level` (0 to 1) of an element. It owns
- * an AudioContext only while it runs.
+ * Shows the level of a microphone as the custom property `--level` (0 to 1) of some elements. It
+ * owns an AudioContext only while it runs.
  */
 export class LevelMeter {
-  readonly #element: HTMLElement;
+  readonly #elements: HTMLElement[];
   #context: AudioContext | undefined;
   #frame = 0;
 
-  constructor(element: HTMLElement) {
-    this.#element = element;
+  constructor(elements: Iterable<HTMLElement>) {
+    this.#elements = [...elements];
   }
 
   /** Follows `track` from now on, instead of any other. Best called inside a tap. */
@@ -62,19 +62,25 @@ export class LevelMeter {
       analyser.getFloatTimeDomainData(samples);
       // Rises at once and falls slowly, as meters do.
       shown = Math.max(levelOf(samples), shown * 0.88);
-      this.#element.style.setProperty("--level", shown.toFixed(3));
+      this.#show(shown, true);
       this.#frame = requestAnimationFrame(draw);
     };
     draw();
-    this.#element.dataset["active"] = "true";
   }
 
   stop(): void {
     cancelAnimationFrame(this.#frame);
     void this.#context?.close();
     this.#context = undefined;
-    this.#element.style.setProperty("--level", "0");
-    this.#element.dataset["active"] = "false";
+    this.#show(0, false);
+  }
+
+  #show(level: number, active: boolean): void {
+    for (const element of this.#elements) {
+      // Not a style attribute: scripts may set properties under the page's policy.
+      element.style.setProperty("--level", level.toFixed(3));
+      element.dataset["active"] = String(active);
+    }
   }
 }
 

@@ -72,10 +72,7 @@ export class PageView {
     this.#fields.disabled = !canStart(state);
     this.#startedAt = live ? state.startedAt : null;
     this.#tick();
-    this.#latency.hidden = !live || state.latencyMs === null;
-    if (state.latencyMs !== null) {
-      this.#latency.textContent = `answered in ${(state.latencyMs / 1000).toFixed(1)} s`;
-    }
+    setText(this.#latency, aboutAgent(state));
     if (live && state.sessionId !== null) {
       document.documentElement.dataset["sessionId"] = state.sessionId;
     } else delete document.documentElement.dataset["sessionId"];
@@ -87,12 +84,12 @@ export class PageView {
     const focused = document.activeElement;
     this.#start.hidden = running;
     this.#stop.hidden = !running;
-    this.#stop.disabled = !canStop(state);
-    this.#stop.dataset["label"] = state.phase === "connecting" ? "Cancel" : "Stop";
-    byId("stop-label", HTMLElement).textContent = stopLabel(state.phase);
+    // Not `disabled`: that would take the keyboard's focus away. A second stop does nothing.
+    this.#stop.setAttribute("aria-disabled", String(running && !canStop(state)));
+    setText(byId("stop-label", HTMLElement), stopLabel(state.phase));
     this.#mute.disabled = !isLive(state);
     this.#mute.setAttribute("aria-pressed", String(state.muted));
-    byId("mute-label", HTMLElement).textContent = state.muted ? "Unmute" : "Mute";
+    setText(byId("mute-label", HTMLElement), state.muted ? "Unmute" : "Mute");
     this.#sound.hidden = !state.soundBlocked;
     // The one button takes the other's place; whoever uses the keyboard stays there.
     if (focused === this.#start && running) this.#stop.focus();
@@ -101,13 +98,20 @@ export class PageView {
 
   #tick(): void {
     const text = this.#startedAt === null ? "0:00" : clock(Date.now() - this.#startedAt);
-    if (this.#elapsed.textContent !== text) this.#elapsed.textContent = text;
+    setText(this.#elapsed, text);
   }
 }
 
 function stopLabel(phase: Phase): string {
   if (phase === "connecting") return "Cancel";
   return phase === "stopping" ? "Stopping…" : "Stop";
+}
+
+/** Where the agent is and how quick it was: from the end of one's words to its voice. */
+function aboutAgent(state: Conversation): string {
+  if (!isLive(state) || !state.agentPresent) return "Not in the room";
+  if (state.latencyMs === null) return "In the room";
+  return `Answered in ${(state.latencyMs / 1000).toFixed(1)} s`;
 }
 
 function youAre(state: Conversation): string {
@@ -117,7 +121,11 @@ function youAre(state: Conversation): string {
 
 /** A state as `data-state`, for styles and tests, and in words. */
 function show(element: HTMLElement, state: string, text: string): void {
-  element.dataset["state"] = state;
-  const label = element.querySelector(".label") ?? element;
-  if (label.textContent !== text) label.textContent = text;
+  if (element.dataset["state"] !== state) element.dataset["state"] = state;
+  setText(element.querySelector(".label") ?? element, text);
+}
+
+/** Only a changed text is set: a screen reader says again what is set again. */
+function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
 }

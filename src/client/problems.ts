@@ -66,17 +66,27 @@ export function apiProblem(failure: ApiError): Problem {
       return error("Parley is busy", `${failure.detail} ${whenToRetry(failure.retryAfter)}`.trim());
     case 502:
     case 503:
-      return error("The agent could not start", failure.detail || "A service it needs is down.");
+      return error(
+        "The conversation could not start",
+        failure.detail || "A service it needs is down.",
+      );
     default:
       return error(failure.title, failure.detail);
   }
 }
 
+/** The same problem where it does not stop the conversation. */
+export function asWarning(problem: Problem): Problem {
+  const remedy = problem.remedy === "sign_in" ? "sign_in" : "none";
+  return { ...problem, remedy, tone: "warning" };
+}
+
 /** "Try again in about 2 minutes." */
 export function whenToRetry(seconds: number | undefined): string {
   if (seconds === undefined) return "Try again in a little while.";
-  if (seconds < 90) return `Try again in about ${Math.max(1, Math.round(seconds))} seconds.`;
-  return `Try again in about ${Math.round(seconds / 60)} minutes.`;
+  const [number, unit] = seconds < 90 ? [seconds, "second"] : [seconds / 60, "minute"];
+  const rounded = Math.max(1, Math.round(number));
+  return `Try again in about ${rounded} ${unit}${rounded === 1 ? "" : "s"}.`;
 }
 
 /** What `getUserMedia` answered, by the names of the Media Capture specification. */

@@ -1,3 +1,5 @@
+import "./zod-without-eval.ts";
+
 import { type Envelope, envelope } from "../domain/transcript.ts";
 
 export interface TranscriptSocketOptions {

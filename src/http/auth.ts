@@ -12,6 +12,8 @@ const OPEN_PATHS = /^\/(?:health|ready|sign-in|favicon\.ico|assets\/.*)$/;
 
 /** Wrong passwords allowed in a window, over all callers: nobody types faster. */
 const ATTEMPTS = 10;
+/** The same for bearers; programs send theirs with each of many requests. */
+const BEARER_ATTEMPTS = 100;
 const ATTEMPT_WINDOW_MS = 60_000;
 
 /** Who gets in. */
@@ -44,12 +46,13 @@ export function openAuth(): Auth {
  */
 export function passwordAuth(password: string, key: Buffer, now: () => number = Date.now): Auth {
   const signingKey = createHmac("sha256", key).update(password).digest("hex");
-  const matches = (candidate: string) => sameText(key, candidate, password);
-  let failures: number[] = [];
+  const guard = (attempts: number) =>
+    limitGuesses((candidate) => sameText(key, candidate, password), attempts, now);
+  const [typed, sent] = [guard(ATTEMPTS), guard(BEARER_ATTEMPTS)];
 
   const signedIn = async (c: Context): Promise<boolean> => {
     const bearer = /^Bearer (.+)$/i.exec(c.req.header("Authorization") ?? "")?.[1];
-    if (bearer !== undefined) return matches(bearer);
+    if (bearer !== undefined) return sent(bearer);
     const since = await getSignedCookie(c, signingKey, COOKIE);
     return typeof since === "string" && now() - Number(since) < SIGNED_IN_SECONDS * 1000;
   };
@@ -60,16 +63,7 @@ export function passwordAuth(password: string, key: Buffer, now: () => number = 
       return refuse(c);
     },
     signIn: async (c, candidate) => {
-      failures = failures.filter((at) => now() - at < ATTEMPT_WINDOW_MS);
-      if (failures.length >= ATTEMPTS) {
-        throw new Failure("limit", "Too many wrong passwords. Wait a minute, then try again.", {
-          retryAfter: ATTEMPT_WINDOW_MS / 1000,
-        });
-      }
-      if (!matches(candidate)) {
-        failures.push(now());
-        throw new Failure("unauthorized", "That is not the password.");
-      }
+      if (!typed(candidate)) throw new Failure("unauthorized", "That is not the password.");
       await setSignedCookie(c, COOKIE, String(now()), signingKey, {
         httpOnly: true,
         sameSite: "Lax",
@@ -81,6 +75,22 @@ export function passwordAuth(password: string, key: Buffer, now: () => number = 
     signOut: (c) => {
       deleteCookie(c, COOKIE, { path: "/" });
     },
+  };
+}
+
+/** The check, which refuses to go on (`limit`) after too many wrong guesses within the window. */
+function limitGuesses(matches: (guess: string) => boolean, attempts: number, now: () => number) {
+  let wrong: number[] = [];
+  return (guess: string): boolean => {
+    wrong = wrong.filter((at) => now() - at < ATTEMPT_WINDOW_MS);
+    if (wrong.length >= attempts) {
+      throw new Failure("limit", "Too many wrong passwords. Wait a minute, then try again.", {
+        retryAfter: ATTEMPT_WINDOW_MS / 1000,
+      });
+    }
+    const right = matches(guess);
+    if (!right) wrong.push(now());
+    return right;
   };
 }
 

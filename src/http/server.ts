@@ -27,8 +27,6 @@ export interface HttpDeps {
   logger: Logger;
   auth: Auth;
   assets: Assets;
-  /** Where browsers reach LiveKit. */
-  livekitUrl(): string;
   routes: StatusDeps & TokenDeps & SessionDeps & TranscriptDeps & TranscriptSocketDeps & PageDeps;
 }
 
@@ -46,14 +44,10 @@ export function createServer(deps: HttpDeps): Hono {
 
   app.use(requestId());
   app.use(requestLog(logger));
-  app.use(securityHeaders(deps.livekitUrl));
+  app.use(securityHeaders(routes.livekitUrl));
   app.use(refuseStrangeRequests(config));
   app.use(crossOrigin(config.corsOrigins));
-  app.use(
-    csrf({
-      origin: (origin, c) => isAllowedOrigin(origin, c.req.header("Host"), config.corsOrigins),
-    }),
-  );
+  app.use(refuseForeignForms(config.corsOrigins));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.use(auth.guard);
   app.use("/assets/*", compress());
@@ -70,7 +64,7 @@ export function createServer(deps: HttpDeps): Hono {
 }
 
 /** Scripts and styles come from Parley alone; the page talks to it and to LiveKit. */
-function securityHeaders(livekitUrl: () => string) {
+function securityHeaders(livekitUrl: string) {
   return secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'none'"],
@@ -79,7 +73,7 @@ function securityHeaders(livekitUrl: () => string) {
       imgSrc: ["'self'", "data:"],
       fontSrc: ["'self'"],
       mediaSrc: ["'self'", "blob:"],
-      connectSrc: ["'self'", () => livekitSources(livekitUrl())],
+      connectSrc: ["'self'", ...livekitSources(livekitUrl)],
       manifestSrc: ["'self'"],
       formAction: ["'self'"],
       frameAncestors: ["'none'"],
@@ -97,16 +91,14 @@ function securityHeaders(livekitUrl: () => string) {
  * LiveKit's address for a page: its signalling socket, and the same over HTTP, where livekit-client
  * asks why a connection was refused. A loopback server may be reached by either of its names.
  */
-function livekitSources(url: string): string {
+function livekitSources(url: string): string[] {
   const { protocol, host, hostname, port } = new URL(url);
   const secure = protocol === "wss:";
   const hosts = isLoopback(hostname) ? [`127.0.0.1:${port}`, `localhost:${port}`] : [host];
-  return hosts
-    .flatMap((one) => [
-      `${secure ? "wss" : "ws"}://${one}`,
-      `${secure ? "https" : "http"}://${one}`,
-    ])
-    .join(" ");
+  return hosts.flatMap((one) => [
+    `${secure ? "wss" : "ws"}://${one}`,
+    `${secure ? "https" : "http"}://${one}`,
+  ]);
 }
 
 /**
@@ -152,6 +144,20 @@ function crossOrigin(allowed: string[]) {
     credentials: true,
     maxAge: 600,
   });
+}
+
+/**
+ * Refuses what a foreign page could send without asking first. Browsers tell where such a request
+ * comes from; one that does not tell is a program's, which may leave out the content type.
+ */
+function refuseForeignForms(allowed: string[]) {
+  const check = csrf({
+    origin: (origin, c) => isAllowedOrigin(origin, c.req.header("Host"), allowed),
+  });
+  return (c: Context, next: () => Promise<void>) => {
+    const fromBrowser = c.req.header("Origin") ?? c.req.header("Sec-Fetch-Site");
+    return fromBrowser === undefined ? next() : check(c, next);
+  };
 }
 
 function tooLarge(): never {

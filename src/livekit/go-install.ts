@@ -6,6 +6,7 @@ import { LIVEKIT_VERSION } from "./release.ts";
 const GO_PACKAGE = `github.com/livekit/livekit-server/cmd/server@v${LIVEKIT_VERSION}`;
 /** Two cores take two to three minutes; a slow line and a small board take longer. */
 const BUILD_TIMEOUT_MS = 20 * 60_000;
+const PROGRESS_MS = 10_000;
 const LAST_LINES = 3;
 
 export interface GoInstallOptions {
@@ -50,7 +51,7 @@ async function followBuild(
   stderr: ReadableStream<Uint8Array>,
   onProgress: (message: string) => void,
 ): Promise<string[]> {
-  const report = progressReporter(onProgress);
+  const report = progressReporter(onProgress, PROGRESS_MS);
   const decoder = new TextDecoder();
   const startedAt = performance.now();
   let lastLines: string[] = [];

@@ -7,12 +7,13 @@ const INTERVAL_MS = 3000;
  */
 export function progressReporter(
   onProgress: (message: string) => void,
+  intervalMs = INTERVAL_MS,
 ): (message: () => string) => void {
   let next = 0;
   return (message) => {
     const now = performance.now();
     if (now < next) return;
-    next = now + INTERVAL_MS;
+    next = now + intervalMs;
     onProgress(message());
   };
 }

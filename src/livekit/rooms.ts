@@ -27,6 +27,8 @@ export interface RoomService {
   deleteRoom(room: string): Promise<void>;
 }
 
+/** `ParticipantInfo.Kind` of LiveKit's protocol; livekit-server-sdk does not export its names. */
+const KINDS: Partial<Record<number, RoomParticipant["kind"]>> = { 0: "standard", 4: "agent" };
 const DEFAULT_TIMEOUT_MS = 3000;
 
 /** @returns thin functions over LiveKit's room API, each with a deadline and a readable failure */
@@ -59,16 +61,11 @@ export function createRoomService(options: RoomServiceOptions): RoomService {
 }
 
 async function participantsOf(client: RoomServiceClient, room: string): Promise<RoomParticipant[]> {
-  const { ParticipantInfo_Kind } = await import("@livekit/protocol");
-  const kinds = new Map<number, RoomParticipant["kind"]>([
-    [ParticipantInfo_Kind.AGENT, "agent"],
-    [ParticipantInfo_Kind.STANDARD, "standard"],
-  ]);
   const participants = await client.listParticipants(room);
   return participants.map(({ identity, name, kind, tracks }) => ({
     identity,
     name,
-    kind: kinds.get(kind) ?? "other",
+    kind: KINDS[kind] ?? "other",
     tracks: tracks.length,
   }));
 }

@@ -6,7 +6,9 @@ type Level = "debug" | "info" | "warn" | "error";
 const HARMLESS = ["UDP receive buffer is too small"];
 /** Fields of the server's log lines that help and hold no content. */
 const KEPT_FIELDS = ["logger", "error", "room", "participant", "reason"];
-const MAX_LINE = 2000;
+/** Some entries of the server's are long, and whole ones are needed to read their level. */
+const MAX_LINE = 256 * 1024;
+const MAX_TEXT = 1000;
 const LAST_WORDS = 5;
 
 /** Turns what an embedded livekit-server prints into lines of Parley's log. */
@@ -45,7 +47,7 @@ export class ServerLog {
 
   /** Logs one line: JSON as livekit-server writes it, or plain text as Go's runtime does. */
   line(raw: string): void {
-    const line = raw.replaceAll(this.#secret, "***").trim().slice(0, MAX_LINE);
+    const line = raw.replaceAll(this.#secret, "***").trim();
     if (line === "") return;
     const entry = parseEntry(line);
     if (entry.level === "warn" || entry.level === "error") {
@@ -66,12 +68,12 @@ interface Entry {
 function parseEntry(line: string): Entry {
   const parsed = line.startsWith("{") ? parseObject(line) : undefined;
   // What is not a log entry is a panic, or the reason why the server could not start.
-  if (!parsed) return { level: "warn", message: line, fields: {} };
-  const message = typeof parsed["msg"] === "string" ? parsed["msg"] : line;
+  if (!parsed) return { level: "warn", message: line.slice(0, MAX_TEXT), fields: {} };
+  const message = (typeof parsed["msg"] === "string" ? parsed["msg"] : line).slice(0, MAX_TEXT);
   const fields: Record<string, string> = {};
   for (const name of KEPT_FIELDS) {
     const value = parsed[name];
-    if (typeof value === "string") fields[name] = value;
+    if (typeof value === "string") fields[name] = value.slice(0, MAX_TEXT);
   }
   return { level: levelOf(parsed["level"], message), message, fields };
 }

@@ -19,10 +19,11 @@ export interface ChannelLayer extends AsyncDisposable {
    */
   subscribe(sessionId: string, listener: EnvelopeListener): Promise<() => Promise<void>>;
   /**
-   * Envelopes of the session with `seq` greater than `after`, in order; empty when unknown.
+   * Envelopes of the session with `seq` greater than `after`, in order; empty when unknown. Fewer
+   * than `limit` means that there are no more.
    * Rejects with a Failure `unavailable` when it cannot tell, as does `position`.
    */
-  read(sessionId: string, after: number): Promise<Envelope[]>;
+  read(sessionId: string, after: number, limit?: number): Promise<Envelope[]>;
   /** The newest `seq`, 0 for an unknown session, and whether the session has ended. */
   position(sessionId: string): Promise<SessionPosition>;
   /** Resolves when the layer can carry events; rejects with the reason when it cannot. */

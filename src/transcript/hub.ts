@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Envelope, EventLog, SessionEvent } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
@@ -14,9 +15,11 @@ export interface HubClient {
 }
 
 /** WebSocket close codes (RFC 6455, and IANA's registry for 1013) as the hub uses them. */
-export const CLOSE = { ended: 1000, goingAway: 1001, failed: 1011, tooSlow: 1013 } as const;
+const CLOSE = { ended: 1000, goingAway: 1001, failed: 1011, tooSlow: 1013 } as const;
 
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** Envelopes read at once: some ms of work, which does not make a voice falter. */
+const PAGE = 1000;
 
 interface Group {
   sessionId: string;
@@ -177,28 +180,43 @@ export class Hub implements AsyncDisposable {
     const { sessionId } = member.group;
     // Asked before reading: what ended by now is then read to its end.
     let { ended } = await this.#layer.position(sessionId);
-    const past = await this.#layer.read(sessionId, after ?? 0);
-    for (const envelope of after === undefined ? finalForm(past) : past) {
-      await this.#untilDrained(member);
+    const past: Envelope[] = [];
+    for await (const page of this.#pages(sessionId, after ?? 0)) {
       if (member.gone) return;
-      this.#write(member, messageFrom(envelope));
+      ended ||= page.some(isEnd);
+      member.served = Math.max(member.served, page.at(-1)?.seq ?? 0);
+      if (after === undefined) past.push(...page);
+      else await this.#writeAll(member, page.map(messageFrom));
     }
-    member.served = Math.max(member.served, past.at(-1)?.seq ?? 0);
-    ended ||= past.some(isEnd);
-    while (member.backlog?.messages.length) {
-      const { messages } = member.backlog;
+    await this.#writeAll(member, finalForm(past).map(messageFrom));
+    while (!member.gone && member.backlog?.messages.length) {
+      const messages = member.backlog.messages.filter(({ seq }) => seq > member.served);
       member.backlog = { messages: [], bytes: 0 };
-      for (const message of messages) {
-        if (message.seq <= member.served) continue;
-        await this.#untilDrained(member);
-        if (member.gone) return;
-        this.#write(member, message);
-        member.served = message.seq;
-        ended ||= message.ended;
-      }
+      ended ||= messages.some((message) => message.ended);
+      member.served = Math.max(member.served, messages.at(-1)?.seq ?? 0);
+      await this.#writeAll(member, messages);
     }
     member.backlog = undefined;
     if (ended) this.#drop(member, CLOSE.ended, "session ended");
+  }
+
+  /** The stored part of a session; between two pages, whatever else waits has its turn. */
+  async *#pages(sessionId: string, after: number): AsyncGenerator<Envelope[]> {
+    for (let from = after; ; await setImmediate()) {
+      const page = await this.#layer.read(sessionId, from, PAGE);
+      yield page;
+      const last = page.at(-1);
+      if (page.length < PAGE || last === undefined) return;
+      from = last.seq;
+    }
+  }
+
+  async #writeAll(member: Member, messages: Message[]): Promise<void> {
+    for (const message of messages) {
+      await this.#untilDrained(member);
+      if (member.gone) return;
+      this.#write(member, message);
+    }
   }
 
   /** A replay may be larger than the buffer: it goes as fast as the client reads. */

@@ -69,8 +69,8 @@ export class LocalChannelLayer implements ChannelLayer {
     return async () => void remove();
   }
 
-  async read(sessionId: string, after: number): Promise<Envelope[]> {
-    return this.#log.read(sessionId, after);
+  async read(sessionId: string, after: number, limit?: number): Promise<Envelope[]> {
+    return this.#log.read(sessionId, after, limit);
   }
 
   async position(sessionId: string): Promise<SessionPosition> {

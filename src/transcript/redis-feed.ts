@@ -26,6 +26,11 @@ export class RedisFeed {
     this.#newest = newest;
   }
 
+  /** The `seq` up to which envelopes were delivered, 0 for none. */
+  get newest(): number {
+    return this.#newest ?? 0;
+  }
+
   /** To be called whenever the link is there (again). Rejects when the link is lost meanwhile. */
   async open(): Promise<void> {
     const newest = await this.#options.open();
@@ -59,7 +64,7 @@ export class RedisFeed {
     try {
       do {
         this.#missed = false;
-        for (const envelope of await this.#options.read(this.#newest ?? 0)) this.#deliver(envelope);
+        for (const envelope of await this.#options.read(this.newest)) this.#deliver(envelope);
       } while (this.#missed);
     } finally {
       this.#isFetching = false;
@@ -67,7 +72,7 @@ export class RedisFeed {
   }
 
   #deliver(envelope: Envelope): void {
-    if (envelope.seq <= (this.#newest ?? 0)) return;
+    if (envelope.seq <= this.newest) return;
     this.#newest = envelope.seq;
     this.#options.deliver(envelope);
   }

@@ -13,13 +13,15 @@ const SILENCE_MS = 16_000;
 export interface Connections {
   commands: RedisClient;
   subscriber: RedisClient;
+  /** Channels that `subscriber` listens to; each promise settles when the server has agreed. */
+  channels: Map<string, Promise<unknown>>;
 }
 
 interface LinkOptions {
   url: string;
   logger: Pick<Logger, "info" | "warn">;
   /** Called each time the link is there: what the server forgot is to be set up anew. */
-  onUp: (connections: Connections) => void;
+  onUp: () => void;
 }
 
 /**
@@ -29,6 +31,7 @@ interface LinkOptions {
 export class RedisLink implements Disposable {
   readonly #options: LinkOptions;
   readonly #logger: LinkOptions["logger"];
+  readonly #server: string;
   #connections: Connections | undefined;
   /** Settles when the attempt under way does; never rejects. */
   #attempt: Promise<void>;
@@ -43,6 +46,7 @@ export class RedisLink implements Disposable {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#logger = options.logger;
+    this.#server = withoutPassword(options.url);
     this.#attempt = this.#connect();
   }
 
@@ -83,8 +87,8 @@ export class RedisLink implements Disposable {
   }
 
   async #connect(): Promise<void> {
-    const connections = { commands: this.#client(), subscriber: this.#client() };
-    const clients = [connections.commands, connections.subscriber];
+    const [commands, subscriber] = [this.#client(), this.#client()];
+    const clients = [commands, subscriber];
     try {
       await Promise.all(clients.map((client) => client.connect()));
       if (this.#closed) throw new Error("closed");
@@ -93,22 +97,28 @@ export class RedisLink implements Disposable {
       this.#down(error);
       return;
     }
+    const connections = { commands, subscriber, channels: new Map() };
     this.#connections = connections;
     for (const client of clients) {
       client.onclose = (error) => this.fail(connections, error);
     }
     this.#pings = setInterval(() => {
+      this.#isStable();
       for (const client of clients) {
         // A ping that fails closes the connection, which is handled there.
         client.send("PING", []).catch(() => {});
       }
     }, PING_EVERY_MS);
     this.#pings.unref();
-    this.#wait = RETRY_MS.first;
     this.#problem = undefined;
+    this.#options.onUp();
+  }
+
+  /** Not before some seconds: a server that accepts and then fails counts as one long outage. */
+  #isStable(): void {
+    this.#wait = RETRY_MS.first;
     if (this.#outageLogged) this.#logger.info("Redis is back");
     this.#outageLogged = false;
-    this.#options.onUp(connections);
   }
 
   #client(): RedisClient {
@@ -125,7 +135,7 @@ export class RedisLink implements Disposable {
     this.#problem = error;
     if (this.#closed) return;
     if (!this.#outageLogged) {
-      const context = { server: withoutPassword(this.#options.url), error: messageOf(error) };
+      const context = { server: this.#server, error: messageOf(error) };
       this.#logger.warn(context, "Redis is away: other nodes get transcripts once it is back");
       this.#outageLogged = true;
     }

@@ -68,21 +68,26 @@ export async function addToStream(
   return z.number().parse(reply);
 }
 
-/** Envelopes of the stream with `seq` greater than `after`, in order; unreadable ones left out. */
+/**
+ * Envelopes of the stream with `seq` greater than `after`, in order; unreadable ones left out.
+ * Fewer than `limit` means that there are no more.
+ */
 export async function readStream(
   client: RedisClient,
   sessionId: string,
   after: number,
+  limit = Infinity,
 ): Promise<Envelope[]> {
   const found: Envelope[] = [];
   let from = after;
   for (;;) {
+    const count = Math.min(PAGE, limit - found.length);
     const reply: unknown = await client.send("XRANGE", [
       streamKey(sessionId),
       `(${from}-${Number.MAX_SAFE_INTEGER}`,
       "+",
       "COUNT",
-      String(PAGE),
+      String(count),
     ]);
     const entries = streamReply.parse(reply ?? []);
     for (const [id, [, text]] of entries) {
@@ -91,7 +96,7 @@ export async function readStream(
       // An entry that claims to be another one would break the order of `seq`.
       if (parsed?.session_id === sessionId && parsed.seq === from) found.push(parsed);
     }
-    if (entries.length < PAGE) return found;
+    if (entries.length < count || found.length === limit) return found;
   }
 }
 

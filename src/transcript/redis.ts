@@ -27,6 +27,12 @@ interface RedisLayerOptions {
   logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
+interface Feed {
+  feed: RedisFeed;
+  /** Settles when the feed has what Redis had, or Redis turned out to be away. */
+  opened: Promise<void>;
+}
+
 /**
  * The channel layer of several Parleys: a Redis stream per session for replay, a pub/sub channel
  * per session for what is live. Clients of the node that runs a session are served from its own
@@ -36,7 +42,7 @@ export class RedisChannelLayer implements ChannelLayer {
   readonly #log: RedisLayerOptions["log"];
   readonly #logger: RedisLayerOptions["logger"];
   readonly #listeners: Listeners;
-  readonly #feeds = new Map<string, RedisFeed>();
+  readonly #feeds = new Map<string, Feed>();
   readonly #link: RedisLink;
   readonly #outbox: RedisOutbox;
 
@@ -63,30 +69,36 @@ export class RedisChannelLayer implements ChannelLayer {
   }
 
   publish(envelope: Envelope): void {
-    const feed = this.#feeds.get(envelope.session_id);
-    feed?.publishedHere(envelope);
+    this.#feeds.get(envelope.session_id)?.feed.publishedHere(envelope);
     this.#outbox.push(envelope);
   }
 
   async subscribe(sessionId: string, listener: EnvelopeListener): Promise<() => Promise<void>> {
     const remove = this.#listeners.add(sessionId, listener);
-    const known = this.#feeds.get(sessionId);
-    if (known) await known.open().catch((error: unknown) => this.#failed(error));
-    else await this.#openFeed(sessionId);
+    // Clients of a session that runs here need not wait for Redis.
+    const isOwn = this.#log.position(sessionId).seq > 0;
+    const { opened } = this.#feeds.get(sessionId) ?? this.#addFeed(sessionId);
+    if (!isOwn) await opened;
     return async () => {
       if (!remove()) return;
       this.#feeds.delete(sessionId);
-      await this.#link.current?.subscriber
-        .unsubscribe(channelOf(sessionId))
-        .catch((error: unknown) => this.#failed(error));
+      await this.#unsubscribe(channelOf(sessionId));
     };
   }
 
-  async read(sessionId: string, after: number): Promise<Envelope[]> {
+  async read(sessionId: string, after: number, limit = Infinity): Promise<Envelope[]> {
     // The log of the node that runs a session is complete even while Redis is away.
-    if (this.#log.position(sessionId).seq > 0) return this.#log.read(sessionId, after);
+    if (this.#log.position(sessionId).seq > 0) {
+      return this.#log.read(sessionId, after, limit === Infinity ? undefined : limit);
+    }
     const { commands } = await this.#link.connections();
-    return unlessLost(readStream(commands, sessionId, after));
+    const heard = this.#feeds.get(sessionId)?.feed.newest ?? 0;
+    const found = await unlessLost(readStream(commands, sessionId, after, limit));
+    if (found.length < limit && heard > Math.max(after, found.at(-1)?.seq ?? 0)) {
+      // Redis came back without what it had; the session's own node is filling it again.
+      throw new Failure("unavailable", "Redis is being filled again", { retryAfter: 1 });
+    }
+    return found;
   }
 
   async position(sessionId: string): Promise<SessionPosition> {
@@ -117,16 +129,16 @@ export class RedisChannelLayer implements ChannelLayer {
     this.#feeds.clear();
   }
 
-  async #openFeed(sessionId: string): Promise<void> {
-    const channel = channelOf(sessionId);
+  #addFeed(sessionId: string): Feed {
     const own = this.#log.position(sessionId).seq;
     const feed = new RedisFeed(
       {
         deliver: (envelope) => this.#listeners.call(envelope),
         open: async () => {
-          const { commands, subscriber } = await this.#link.connections();
-          await subscriber.subscribe(channel, this.#onMessage);
-          return (await streamPosition(commands, sessionId)).seq;
+          const connections = await this.#link.connections();
+          if (this.#feeds.get(sessionId) !== entry) return 0;
+          await this.#listen(connections, channelOf(sessionId));
+          return (await streamPosition(connections.commands, sessionId)).seq;
         },
         read: async (after) => {
           const { commands } = await this.#link.connections();
@@ -135,10 +147,27 @@ export class RedisChannelLayer implements ChannelLayer {
       },
       own > 0 ? own : undefined,
     );
-    this.#feeds.set(sessionId, feed);
-    const opened = feed.open().catch((error: unknown) => this.#failed(error));
-    // Clients of a session that runs here need not wait for Redis.
-    if (own === 0) await opened;
+    const entry = { feed, opened: Promise.resolve() };
+    this.#feeds.set(sessionId, entry);
+    entry.opened = feed.open().catch((error: unknown) => this.#feedFailed(error));
+    return entry;
+  }
+
+  async #listen({ channels, subscriber }: Connections, channel: string): Promise<void> {
+    // Bun would call a listener as often as it was subscribed.
+    const agreed = channels.get(channel) ?? subscriber.subscribe(channel, this.#onMessage);
+    channels.set(channel, agreed);
+    await agreed;
+  }
+
+  async #unsubscribe(channel: string): Promise<void> {
+    const connections = this.#link.current;
+    if (!connections?.channels.delete(channel)) return;
+    try {
+      await connections.subscriber.unsubscribe(channel);
+    } catch (error) {
+      this.#feedFailed(error);
+    }
   }
 
   /** One function for every channel. It may not throw: Bun would end the process. */
@@ -148,23 +177,28 @@ export class RedisChannelLayer implements ChannelLayer {
       this.#logger.warn({ channel, bytes: text.length }, "ignored a foreign message in Redis");
       return;
     }
-    const feed = this.#feeds.get(envelope.session_id);
-    feed?.announced(envelope).catch((error: unknown) => this.#failed(error));
+    const { feed } = this.#feeds.get(envelope.session_id) ?? {};
+    feed?.announced(envelope).catch((error: unknown) => this.#feedFailed(error));
   };
 
   #resume(): void {
     this.#outbox.resume();
-    for (const feed of this.#feeds.values()) {
-      feed.open().catch((error: unknown) => this.#failed(error));
+    for (const entry of this.#feeds.values()) {
+      entry.opened = entry.feed.open().catch((error: unknown) => this.#feedFailed(error));
     }
+  }
+
+  #feedFailed(error: unknown): void {
+    if (this.#failed(error)) return;
+    this.#logger.error({ error: messageOf(error) }, "Redis answered unexpectedly");
   }
 
   /** @returns whether the trouble is the link's or the server's, so that it may pass */
   #failed(error: unknown): boolean {
     if (error instanceof Failure) return true;
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    const trouble = SERVER_TROUBLE.test(messageOf(error));
-    if (code === "ERR_REDIS_SERVER_ERROR" && !trouble) return false;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (!code.startsWith("ERR_REDIS_")) return false;
+    if (code === "ERR_REDIS_SERVER_ERROR" && !SERVER_TROUBLE.test(messageOf(error))) return false;
     if (this.#link.current) this.#link.fail(this.#link.current, error);
     return true;
   }

@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
 import path from "node:path";
-import { ESPEAK_RATE, synthesise, type Utterance } from "./espeak.ts";
+import {
+  AUDIO_CACHE,
+  ESPEAK_RATE,
+  type EspeakOptions,
+  keep,
+  type SpokenWord,
+  synthesise,
+  wordStarts,
+} from "./espeak.ts";
 import { levels, listen, rmsOf } from "./listen.ts";
 import { resample } from "./resample.ts";
 import { wav } from "./wav.ts";
@@ -54,25 +61,45 @@ const MICROPHONE_RATE = 48_000;
 /** Level of speech, and of the room behind it, that a headset microphone gives (dBFS, RMS). */
 const SPEECH_DB = -20;
 const NOISE_DB = -78;
-const CACHE = path.join(import.meta.dir, "..", "..", ".cache", "audio");
 
-const spoken = new Map<string, Utterance>();
+interface Spoken {
+  /** At `ESPEAK_RATE`, without silence at either end. */
+  pcm: Int16Array;
+  /** What espeak-ng gave, and the samples of silence that `pcm` no longer has at its start. */
+  raw: Int16Array;
+  cut: number;
+}
 
-/**
- * Speaks a text: PCM and word starts at the rate of espeak-ng, without silence at either end,
- * kept in memory for the next call.
- *
- * @throws Error when espeak-ng is missing or does not know the voice.
- */
-export function utter(text: string, options: Omit<SpeakOptions, "rate"> = {}): Utterance {
-  const voice = options.voice ?? DEFAULT_VOICE;
-  const wordsPerMinute = options.wordsPerMinute ?? DEFAULT_WORDS_PER_MINUTE;
+const spoken = new Map<string, Spoken>();
+
+function spokenBy(text: string, options: Omit<SpeakOptions, "rate">): Spoken {
+  const { voice, wordsPerMinute } = complete(options);
   const key = JSON.stringify([text, voice, wordsPerMinute]);
   const known = spoken.get(key);
   if (known !== undefined) return known;
-  const utterance = trimmed(levelled(synthesise(text, { voice, wordsPerMinute })));
-  spoken.set(key, utterance);
-  return utterance;
+  const raw = synthesise(text, { voice, wordsPerMinute });
+  const made = { raw, ...trimmed(levelled(raw)) };
+  spoken.set(key, made);
+  return made;
+}
+
+function complete(options: Omit<SpeakOptions, "rate">): EspeakOptions {
+  const { voice = DEFAULT_VOICE, wordsPerMinute = DEFAULT_WORDS_PER_MINUTE } = options;
+  return { voice, wordsPerMinute };
+}
+
+/**
+ * Speaks a text as `speak` does, at `ESPEAK_RATE`, and tells at which sample each word begins.
+ *
+ * @throws Error when espeak-ng is missing or does not know the voice.
+ */
+export function utter(
+  text: string,
+  options: Omit<SpeakOptions, "rate"> = {},
+): { pcm: Int16Array; words: SpokenWord[] } {
+  const { pcm, raw, cut } = spokenBy(text, options);
+  const words = wordStarts(text, complete(options), raw);
+  return { pcm, words: words.map((word) => ({ ...word, start: Math.max(0, word.start - cut) })) };
 }
 
 /**
@@ -82,7 +109,7 @@ export function utter(text: string, options: Omit<SpeakOptions, "rate"> = {}): U
  * @throws Error when espeak-ng is missing or does not know the voice.
  */
 export function speak(text: string, options: SpeakOptions = {}): Int16Array {
-  return resample(utter(text, options).pcm, ESPEAK_RATE, options.rate ?? 24_000);
+  return resample(spokenBy(text, options).pcm, ESPEAK_RATE, options.rate ?? 24_000);
 }
 
 /**
@@ -94,10 +121,10 @@ export function speak(text: string, options: SpeakOptions = {}): Int16Array {
  * @returns the file and when each utterance is audible in it
  * @throws Error when espeak-ng is missing, or the file cannot be written.
  */
-export async function conversation(
+export function conversation(
   elements: readonly Element[],
   options: ConversationOptions = {},
-): Promise<Conversation> {
+): Conversation {
   const { leadMs = 3000, trailMs = 1000 } = options;
   const parts = [{ pause: leadMs }, ...elements, { pause: trailMs }].map(render);
   const pcm = noiseFloor(parts.reduce((sum, part) => sum + part.pcm.length, 0));
@@ -113,7 +140,7 @@ export async function conversation(
     }
     at += part.pcm.length;
   }
-  return { path: await store(wav(pcm, MICROPHONE_RATE)), timeline, durationMs: toMs(pcm.length) };
+  return { path: store(wav(pcm, MICROPHONE_RATE)), timeline, durationMs: toMs(pcm.length) };
 }
 
 /** A cough: a sharp burst of low-passed noise and its tail, mono PCM at `rate` Hz. */
@@ -149,23 +176,21 @@ function render(element: Element): { pcm: Int16Array; kind: Heard["kind"]; text:
 }
 
 /** Brings the spoken parts (not the pauses between them) to the level of a microphone. */
-function levelled({ pcm, words }: Utterance): Utterance {
+function levelled(pcm: Int16Array): Int16Array {
   const frames = levels(pcm, ESPEAK_RATE).filter(({ rms }) => rms > 0.003);
   const power = frames.reduce((sum, { rms }) => sum + rms * rms, 0) / Math.max(1, frames.length);
   const peak = pcm.reduce((max, sample) => Math.max(max, Math.abs(sample)), 1) / 32_768;
   const wanted = 10 ** (SPEECH_DB / 20) / Math.sqrt(power || 1);
   const gain = Math.min(wanted, 0.97 / peak);
-  return { pcm: pcm.map((sample) => Math.round(sample * gain)), words };
+  return pcm.map((sample) => Math.round(sample * gain));
 }
 
-function trimmed({ pcm, words }: Utterance): Utterance {
+function trimmed(pcm: Int16Array): { pcm: Int16Array; cut: number } {
   const sound = listen(pcm, ESPEAK_RATE, { thresholdDb: -60, bridgeMs: Number.POSITIVE_INFINITY });
   const span = sound.at(0);
-  if (span === undefined) return { pcm: new Int16Array(), words: [] };
-  const start = Math.round((span.startMs * ESPEAK_RATE) / 1000);
-  const end = Math.round((span.endMs * ESPEAK_RATE) / 1000);
-  const moved = words.map((word) => ({ ...word, start: Math.max(0, word.start - start) }));
-  return { pcm: pcm.slice(start, end), words: moved };
+  if (span === undefined) return { pcm: new Int16Array(), cut: 0 };
+  const cut = Math.round((span.startMs * ESPEAK_RATE) / 1000);
+  return { pcm: pcm.slice(cut, Math.round((span.endMs * ESPEAK_RATE) / 1000)), cut };
 }
 
 /** White noise between -1 and 1 that is the same in every run (Numerical Recipes' LCG). */
@@ -184,15 +209,10 @@ function noiseFloor(samples: number): Int16Array {
   return new Int16Array(samples).map(() => Math.round(random() * amplitude));
 }
 
-/** Writes beside and renames, so that another test process never reads half a file. */
-async function store(bytes: Uint8Array): Promise<string> {
+function store(bytes: Uint8Array): string {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 24);
-  const file = path.join(CACHE, `${hash}.wav`);
-  if (existsSync(file)) return file;
-  await mkdir(CACHE, { recursive: true });
-  const partial = `${file}.${process.pid}.partial`;
-  await Bun.write(partial, bytes);
-  await rename(partial, file);
+  const file = path.join(AUDIO_CACHE, `${hash}.wav`);
+  if (!existsSync(file)) keep(file, bytes);
   return file;
 }
 

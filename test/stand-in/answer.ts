@@ -1,4 +1,3 @@
-import type { SpeakOptions } from "../audio/speech.ts";
 import { type Controls, type Fault, pause, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./log.ts";
 import type { Vocabulary } from "./recognise.ts";
@@ -13,8 +12,8 @@ export interface Desk {
   /** Whether `/v1/realtime` exists. */
   realtime: boolean;
   reply: (messages: readonly ChatMessage[]) => string;
-  /** How the agent's speech is made, voice apart. */
-  speech: Omit<SpeakOptions, "rate" | "voice">;
+  /** Speed of the agent's speech. */
+  readonly wordsPerMinute: number;
 }
 
 /** The body of a successful answer, in the parts in which it is streamed. */

@@ -21,7 +21,11 @@ export class Controls {
   readonly delays: PerStage = { stt: 0, llm: 0, tts: 0 };
   /** Wait in ms between the parts of an answer: words of a chat, 100 ms of speech. */
   readonly pace: PerStage = { stt: 0, llm: 0, tts: 0 };
-  readonly #faults: Record<Stage, { fault: Fault; times: number }[]> = { stt: [], llm: [], tts: [] };
+  readonly #faults: Record<Stage, { fault: Fault; times: number }[]> = {
+    stt: [],
+    llm: [],
+    tts: [],
+  };
 
   /** Makes the next `times` requests of a stage fail, after faults that wait already. */
   fail(stage: Stage, fault: Fault, times = 1): void {

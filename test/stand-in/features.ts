@@ -94,7 +94,8 @@ export class FeatureStream {
       let sum = 0;
       if (filter === undefined) continue;
       const { weights, first } = filter;
-      for (let k = 0; k < weights.length; k++) sum += (weights[k] ?? 0) * (spectrum[first + k] ?? 0);
+      for (let k = 0; k < weights.length; k++)
+        sum += (weights[k] ?? 0) * (spectrum[first + k] ?? 0);
       this.#power[b] = sum;
       total += sum;
     }

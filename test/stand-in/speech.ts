@@ -26,7 +26,6 @@ const VOICES: Readonly<Record<string, string>> = {
 };
 
 const OTHER_VOICE = "en-us+f3";
-const NORMAL_WORDS_PER_MINUTE = 175;
 
 /** How the stand-in speaks a text with an OpenAI voice: mono PCM at `SPEECH_RATE`. */
 export function agentSpeech(text: string, voice: string, wordsPerMinute: number): Int16Array {
@@ -55,7 +54,7 @@ export async function speech(
   const voice = String(body["voice"] ?? "alloy");
   const speed = typeof body["speed"] === "number" ? body["speed"] : 1;
   const started = performance.now();
-  const pcm = agentSpeech(input, voice, speedOf(desk) * speed);
+  const pcm = agentSpeech(input, voice, desk.wordsPerMinute * speed);
   desk.log.note(entry, {
     model: String(body["model"] ?? ""),
     text: input,
@@ -71,9 +70,4 @@ export async function speech(
   }
   const type = format === "wav" ? "audio/wav" : "audio/pcm";
   return answer(desk, "tts", entry, request, { type, parts });
-}
-
-/** Words per minute of the agent at speed 1. */
-export function speedOf(desk: Pick<Desk, "speech">): number {
-  return desk.speech.wordsPerMinute ?? NORMAL_WORDS_PER_MINUTE;
 }

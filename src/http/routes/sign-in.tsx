@@ -29,7 +29,15 @@ export function signIn(auth: Auth, asset: (path: string) => string): Hono {
   return app;
 }
 
-/** Only a path of our own: an address in `next` could lead a person who just signed in away. */
+/** Any origin: only whether `next` stays in it counts. */
+const OWN = "http://parley.invalid";
+
+/**
+ * Only a path of our own: an address in `next` could lead a person who just signed in away. Read
+ * as a browser reads it, which drops tabs and takes a backslash for a slash.
+ */
 function localPath(next: unknown): string {
-  return typeof next === "string" && /^\/(?![/\\])[^\\]*$/.test(next) ? next : "/";
+  const url = typeof next === "string" ? URL.parse(next, OWN) : null;
+  if (url?.origin !== OWN || url.pathname.startsWith("//")) return "/";
+  return url.pathname + url.search;
 }

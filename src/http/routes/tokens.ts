@@ -13,7 +13,7 @@ export interface TokenDeps {
     attributes?: Record<string, string> | undefined;
   }): Promise<string>;
   /** Where browsers reach LiveKit. */
-  livekitUrl(): string;
+  livekitUrl: string;
 }
 
 const query = z.object({
@@ -64,7 +64,7 @@ export function tokens(deps: TokenDeps): Hono {
       attributes: body.participant_attributes,
     });
     c.header("Cache-Control", "no-store");
-    return c.json({ server_url: deps.livekitUrl(), participant_token: token }, 201);
+    return c.json({ server_url: deps.livekitUrl, participant_token: token }, 201);
   });
   return app;
 }

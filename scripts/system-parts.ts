@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs";
+import { say } from "./say.ts";
+
+interface SystemPart {
+  name: string;
+  /** Names or places of its executable, the best first. */
+  commands: readonly string[];
+  /** Debian's packages. */
+  packages: readonly string[];
+  elsewhere: string;
+}
+
+/** What the tests need besides what npm has: to be a browser, a Redis, a voice and an ear. */
+const PARTS = {
+  chromium: {
+    name: "Chromium",
+    commands: [
+      "chromium",
+      "chromium-browser",
+      "google-chrome-stable",
+      "google-chrome",
+      "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+      "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    ],
+    // A page without any font has no text to look at.
+    packages: ["chromium", "fonts-dejavu-core"],
+    elsewhere: "macOS: brew install --cask google-chrome; else: your distribution's chromium",
+  },
+  redis: {
+    name: "redis-server",
+    commands: ["redis-server", "valkey-server"],
+    packages: ["redis-server"],
+    elsewhere: "macOS: brew install redis; else: your distribution's redis or valkey",
+  },
+  espeak: {
+    name: "espeak-ng",
+    commands: ["espeak-ng"],
+    packages: ["espeak-ng"],
+    elsewhere: "macOS: brew install espeak-ng; else: your distribution's espeak-ng",
+  },
+  ffmpeg: {
+    name: "ffmpeg",
+    commands: ["ffmpeg"],
+    packages: ["ffmpeg"],
+    elsewhere: "macOS: brew install ffmpeg; else: your distribution's ffmpeg",
+  },
+} satisfies Record<string, SystemPart>;
+
+/** @returns the path of a part's executable, or undefined when this machine has none */
+export function findPart(part: keyof typeof PARTS): string | undefined {
+  return find(PARTS[part]);
+}
+
+function find({ commands }: SystemPart): string | undefined {
+  for (const command of commands) {
+    const path = command.startsWith("/") ? command : Bun.which(command);
+    if (path && existsSync(path)) return path;
+  }
+  return undefined;
+}
+
+/**
+ * Makes sure that every part is there. On Debian and Ubuntu, as root, missing ones are installed.
+ *
+ * @returns a line for each part that is missing still, with how to get it
+ */
+export async function provideSystemParts(): Promise<string[]> {
+  const missing = Object.values<SystemPart>(PARTS).filter((part) => !find(part));
+  if (missing.length > 0 && process.getuid?.() === 0 && Bun.which("apt-get")) {
+    await aptInstall(missing.flatMap(({ packages }) => packages));
+  }
+  return missing
+    .filter((part) => !find(part))
+    .map(
+      ({ name, packages, elsewhere }) =>
+        `${name} is missing. Debian, Ubuntu: sudo apt-get install ${packages.join(" ")}; ${elsewhere}`,
+    );
+}
+
+async function aptInstall(packages: string[]): Promise<void> {
+  say(`installing with apt-get: ${packages.join(" ")}`);
+  // The lists first: a fresh machine has none, and old ones name files that are gone.
+  await aptGet(["update"]);
+  await aptGet(["install", "--yes", "--no-install-recommends", ...packages]);
+}
+
+async function aptGet(args: string[]): Promise<void> {
+  const child = Bun.spawn(["apt-get", "-qq", ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+  const output = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  // Not the end: what is missing afterwards is told by name.
+  if ((await child.exited) !== 0) say(`apt-get ${args[0]} failed: ${output.join("").trim()}`);
+}

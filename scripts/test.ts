@@ -1,0 +1,140 @@
+// `npm test`: gets what the tests need, runs the checks, the unit tests and then the end-to-end
+// tests, and ends with the line `N passed, N failed`. `npm test -- PATH...` runs only those files.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { messageOf } from "../src/errors.ts";
+import { printCheck, runChecks } from "./check.ts";
+import { type Tally, tallyOf } from "./junit.ts";
+import { ROOT } from "./paths.ts";
+import { provide } from "./prepare.ts";
+
+import { provideSystemParts } from "./system-parts.ts";
+import { planTests } from "./test-files.ts";
+
+const UNIT_TIMEOUT_MS = 20 * 60_000;
+const FILE_TIMEOUT_MS = 15 * 60_000;
+
+/** Process groups of test runs that go on. */
+const running = new Set<number>();
+const reports = mkdtempSync(join(tmpdir(), "parley-test-"));
+process.on("exit", () => {
+  for (const pid of running) killGroup(pid);
+  rmSync(reports, { recursive: true, force: true });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(1));
+}
+
+const total: Tally = { passed: 0, failed: 0 };
+const problems: string[] = [];
+await main();
+if (total.passed + total.failed === 0) fail("no tests found");
+for (const problem of problems) console.log(`✗ ${problem}`);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed === 0 ? 0 : 1);
+
+async function main(): Promise<void> {
+  const plan = planTests(process.argv.slice(2));
+  for (const path of plan.empty) fail(`${path}: no test there`);
+  if (plan.unit.length + plan.e2e.length === 0) return;
+  const missing = await provideSystemParts();
+  if (missing.length > 0) return missing.forEach(fail);
+  try {
+    await provide({ dev: false, liveKit: true });
+  } catch (error) {
+    return fail(messageOf(error));
+  }
+  if (process.argv.length <= 2) await check();
+  if (plan.unit.length > 0) await runUnit(plan.unit, plan.flags);
+  for (const file of plan.e2e) {
+    console.log(`\n── ${file}`);
+    const tally = await runFiles([file], plan.flags, FILE_TIMEOUT_MS);
+    add(tally ?? { passed: 0, failed: 1 });
+  }
+}
+
+function fail(problem: string): void {
+  problems.push(problem);
+  total.failed++;
+}
+
+function add(tally: Tally): void {
+  total.passed += tally.passed;
+  total.failed += tally.failed;
+}
+
+async function check(): Promise<void> {
+  for (const { name, ok } of await runChecks(printCheck)) {
+    if (ok) total.passed++;
+    else fail(`check: ${name}`);
+  }
+}
+
+/** All in one process, which is fast; one by one if that crashes, to tell which file it was. */
+async function runUnit(files: string[], flags: string[]): Promise<void> {
+  console.log(`\n── unit tests (${files.length} files)`);
+  const together = await runFiles(files, flags, UNIT_TIMEOUT_MS);
+  if (together) return add(together);
+  if (files.length === 1) return add({ passed: 0, failed: 1 });
+  problems.pop();
+  console.log("\nthe unit tests crashed or hung; each file by itself:");
+  let crashes = 0;
+  for (const file of files) {
+    const tally = await runFiles([file], flags, FILE_TIMEOUT_MS);
+    if (!tally) crashes++;
+    add(tally ?? { passed: 0, failed: 1 });
+  }
+  // A crash that no single file repeats is one all the same.
+  if (crashes === 0) fail("the unit tests crash or hang when they run in one process");
+}
+
+/**
+ * Runs files in one `bun test` whose output goes straight to the terminal.
+ *
+ * @returns undefined when it crashed or took too long: it then wrote no report
+ */
+async function runFiles(
+  files: string[],
+  flags: string[],
+  timeoutMs: number,
+): Promise<Tally | undefined> {
+  const report = join(reports, `${crypto.randomUUID()}.xml`);
+  const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const paths = files.map((file) => `./${file}`);
+  const child = Bun.spawn([process.execPath, "test", ...reporter, ...flags, ...paths], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, NODE_ENV: "test" },
+    // A group of its own, so that nothing that a test starts outlives it.
+    detached: true,
+  });
+  running.add(child.pid);
+  const timer = setTimeout(() => killGroup(child.pid), timeoutMs);
+  const exitCode = await child.exited;
+  clearTimeout(timer);
+  killGroup(child.pid);
+  running.delete(child.pid);
+  const file = Bun.file(report);
+  const tally = (await file.exists()) ? tallyOf(await file.text()) : undefined;
+  const what = files.length === 1 ? String(files[0]) : "the unit tests";
+  if (!tally) {
+    const how = child.signalCode ?? `exit code ${exitCode}`;
+    problems.push(`${what}: ended without a report (${how}; at most ${timeoutMs / 60_000} min)`);
+    return undefined;
+  }
+  if (tally.failed > 0) problems.push(`${what}: ${tally.failed} failed`);
+  // A file without a test is a mistake, but for a choice of tests by name.
+  if (tally.passed + tally.failed === 0 && flags.length === 0) fail(`${what}: ran no test`);
+  // An error outside of a test fails the run and is in no count.
+  else if (exitCode !== 0 && tally.failed === 0) fail(`${what}: exit code ${exitCode}`);
+  return tally;
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nothing of it is left.
+  }
+}

@@ -1,0 +1,357 @@
+import { describe, expect, test } from "bun:test";
+import { join, resolve } from "node:path";
+import { environment, isLoopback, readConfig } from "./config.ts";
+import { Failure } from "./errors.ts";
+
+/** The one line with which a start is refused. */
+function refusal(variables: Record<string, string>): string {
+  try {
+    readConfig(variables);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Failure);
+    if (error instanceof Failure) {
+      expect(error.kind).toBe("invalid");
+      expect(error.message).not.toContain("\n");
+      return error.message;
+    }
+  }
+  throw new Error(`accepted: ${JSON.stringify(variables)}`);
+}
+
+const OPENAI = "https://api.openai.com/v1";
+
+describe("without any variable", () => {
+  test("everything has its default", () => {
+    const { systemPrompt, ...config } = readConfig({});
+    expect(systemPrompt.length).toBeGreaterThan(20);
+    const provider = { baseURL: OPENAI, apiKey: undefined };
+    expect(config).toEqual({
+      host: "127.0.0.1",
+      port: 3000,
+      dev: false,
+      dataDir: resolve("data"),
+      databasePath: resolve("data/parley.db"),
+      livekit: undefined,
+      livekitPublicUrl: undefined,
+      livekitServerBin: undefined,
+      stt: { ...provider, model: undefined, realtime: "auto" },
+      llm: { ...provider, model: "gpt-4o-mini" },
+      tts: { ...provider, model: "gpt-4o-mini-tts", voice: "alloy" },
+      greeting: undefined,
+      corsOrigins: [],
+      redisUrl: undefined,
+      authPassword: undefined,
+      authDisabled: false,
+      maxSessions: 20,
+      sessionMaxMs: 3_600_000,
+      sessionIdleMs: 300_000,
+      logLevel: "info",
+      logFormat: "json",
+      otlpEndpoint: undefined,
+    });
+  });
+
+  test("development allows pages of this machine, a terminal gets readable logs", () => {
+    const config = readConfig({}, { dev: true, terminal: true });
+    expect(config.corsOrigins).toEqual(["http://localhost:*", "http://127.0.0.1:*"]);
+    expect(config.logFormat).toBe("pretty");
+    expect(config.dev).toBe(true);
+  });
+
+  test("the caller decides where data lies", () => {
+    const config = readConfig({}, { defaultDataDir: "/var/lib/parley" });
+    expect(config.databasePath).toBe("/var/lib/parley/parley.db");
+  });
+});
+
+test("a variable that is empty or blank counts as unset, whichever it is", () => {
+  const unset = readConfig({});
+  for (const name of Object.keys(environment.shape)) {
+    expect(readConfig({ [name]: "" })).toEqual(unset);
+    expect(readConfig({ [name]: "  \t" })).toEqual(unset);
+    expect(readConfig({ [name]: undefined })).toEqual(unset);
+  }
+});
+
+test("variables of other programs are ignored", () => {
+  expect(readConfig({ PATH: "/bin", PORTS: "x", HOSTNAME: "pc" })).toEqual(readConfig({}));
+});
+
+const ACCEPTED: [name: string, value: string, field: string, result: unknown][] = [
+  ["HOST", "localhost", "host", "localhost"],
+  ["HOST", "::1", "host", "::1"],
+  ["HOST", "127.8.8.8", "host", "127.8.8.8"],
+  ["PORT", "0", "port", 0],
+  ["PORT", "65535", "port", 65535],
+  ["PORT", " 8080 ", "port", 8080],
+  ["DATA_DIR", "/srv/parley", "dataDir", "/srv/parley"],
+  ["DATA_DIR", "/srv/parley", "databasePath", "/srv/parley/parley.db"],
+  ["DATABASE_URL", "file:/tmp/x.db", "databasePath", "/tmp/x.db"],
+  ["DATABASE_URL", "file:x.db", "databasePath", resolve("x.db")],
+  ["LIVEKIT_PUBLIC_URL", "https://rtc.example.org/", "livekitPublicUrl", "wss://rtc.example.org"],
+  ["LIVEKIT_SERVER_BIN", "/opt/livekit", "livekitServerBin", "/opt/livekit"],
+  ["SYSTEM_PROMPT", "Be brief.\nVery.", "systemPrompt", "Be brief.\nVery."],
+  ["SYSTEM_PROMPT", "x".repeat(8000), "systemPrompt", "x".repeat(8000)],
+  ["GREETING", "Hello", "greeting", "Hello"],
+  ["CORS_ORIGINS", "https://a.org", "corsOrigins", ["https://a.org"]],
+  [
+    "CORS_ORIGINS",
+    " https://A.org/ ,, http://localhost:* ,https://b.org:443,http://c.org:8080",
+    "corsOrigins",
+    ["https://a.org", "http://localhost:*", "https://b.org", "http://c.org:8080"],
+  ],
+  [
+    "REDIS_URL",
+    "rediss://u:p@r.example.org:6380/1",
+    "redisUrl",
+    "rediss://u:p@r.example.org:6380/1",
+  ],
+  ["AUTH_PASSWORD", "12345678", "authPassword", "12345678"],
+  ["AUTH_DISABLED", "true", "authDisabled", true],
+  ["AUTH_DISABLED", "false", "authDisabled", false],
+  ["MAX_SESSIONS", "1", "maxSessions", 1],
+  ["SESSION_MAX_MINUTES", "0.5", "sessionMaxMs", 30_000],
+  ["SESSION_IDLE_MINUTES", "1440", "sessionIdleMs", 86_400_000],
+  ["LOG_LEVEL", "silent", "logLevel", "silent"],
+  ["LOG_FORMAT", "pretty", "logFormat", "pretty"],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4318", "otlpEndpoint", "http://otel:4318"],
+];
+test.each(ACCEPTED)("%s=%j is accepted as %s", (name, value, field, result) => {
+  expect(Object.entries(readConfig({ [name]: value }))).toContainEqual([field, result]);
+});
+
+const REFUSED: [name: string, value: string, allowed: RegExp][] = [
+  ["HOST", "a host", /host name or address/],
+  ["HOST", "http://127.0.0.1", /host name or address/],
+  ["PORT", "-1", /whole number from 0 to 65535/],
+  ["PORT", "65536", /whole number from 0 to 65535/],
+  ["PORT", "3e3", /whole number from 0 to 65535/],
+  ["PORT", "1.5", /whole number from 0 to 65535/],
+  ["PORT", "three", /whole number from 0 to 65535/],
+  ["DATABASE_URL", "parley.db", /file: and a path/],
+  ["DATABASE_URL", "file:", /file: and a path/],
+  ["LIVEKIT_URL", "example.org", /ws:\/\/, wss:\/\/, http:\/\/ or https:\/\/ URL/],
+  ["LIVEKIT_URL", "ftp://example.org", /ws:\/\/, wss:\/\/, http:\/\/ or https:\/\/ URL/],
+  ["LIVEKIT_PUBLIC_URL", "localhost:7880", /ws:\/\/, wss:\/\/, http:\/\/ or https:\/\/ URL/],
+  ["OPENAI_BASE_URL", "api.openai.com", /http:\/\/ or https:\/\/ URL/],
+  ["STT_BASE_URL", "ws://localhost", /http:\/\/ or https:\/\/ URL/],
+  ["LLM_BASE_URL", "file:///etc/passwd", /http:\/\/ or https:\/\/ URL/],
+  ["TTS_BASE_URL", "http:", /http:\/\/ or https:\/\/ URL/],
+  ["STT_REALTIME", "yes", /"auto", "true" or "false"/],
+  ["SYSTEM_PROMPT", "x".repeat(8001), /at most 8000/],
+  ["GREETING", "x".repeat(1001), /at most 1000/],
+  ["CORS_ORIGINS", "*", /origins such as/],
+  ["CORS_ORIGINS", "example.org", /origins such as/],
+  ["CORS_ORIGINS", "https://a.org,https://b.org/path", /origins such as/],
+  ["CORS_ORIGINS", "https://*.example.org", /origins such as/],
+  ["CORS_ORIGINS", "ftp://a.org", /origins such as/],
+  ["CORS_ORIGINS", "null", /origins such as/],
+  ["REDIS_URL", "localhost:6379", /redis:\/\/ or rediss:\/\/ URL/],
+  ["AUTH_DISABLED", "1", /"true" or "false"/],
+  ["MAX_SESSIONS", "0", /whole number from 1 to 10000/],
+  ["MAX_SESSIONS", "9999999999", /whole number from 1 to 10000/],
+  ["SESSION_MAX_MINUTES", "0", /number of minutes/],
+  ["SESSION_MAX_MINUTES", "-5", /number of minutes/],
+  ["SESSION_MAX_MINUTES", "1441", /number of minutes/],
+  ["SESSION_IDLE_MINUTES", "5m", /number of minutes/],
+  ["LOG_LEVEL", "INFO", /one of fatal, error, warn, info, debug, trace, silent/],
+  ["LOG_FORMAT", "xml", /"pretty" or "json"/],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", /http:\/\/ or https:\/\/ URL/],
+];
+test.each(REFUSED)(
+  "%s=%j is refused in a line that says what is allowed",
+  (name, value, allowed) => {
+    const line = refusal({ [name]: value });
+    expect(line).toStartWith(`${name}="${value.slice(0, 60)}`);
+    expect(line).toMatch(allowed);
+    expect(line.length).toBeLessThan(300);
+  },
+);
+
+test("every variable with a rule has a case in which it is refused", () => {
+  const secret = ["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY", "AUTH_PASSWORD"];
+  const free = ["DATA_DIR", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_SERVER_BIN"];
+  const names = ["STT_MODEL", "LLM_MODEL", "TTS_MODEL", "TTS_VOICE"];
+  const tried = new Set([...REFUSED.map(([name]) => name), ...secret, ...free, ...names]);
+  expect([...tried].sort()).toEqual(Object.keys(environment.shape).sort());
+});
+
+describe("secrets in what the start prints", () => {
+  test.each(["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY"])(
+    "%s that no HTTP header can hold is refused without being shown",
+    (name) => {
+      for (const value of ["sk-sec ret", "sk-“secret”", "sk-secret\nX-Evil: 1"]) {
+        const line = refusal({ [name]: value });
+        expect(line).toStartWith(`${name}=***: `);
+        expect(line).toContain("printable ASCII");
+        expect(line).not.toContain("sec");
+      }
+    },
+  );
+
+  test("a short AUTH_PASSWORD is refused without being shown", () => {
+    expect(refusal({ AUTH_PASSWORD: "hunter2" })).toBe(
+      "AUTH_PASSWORD=***: must have at least 8 characters",
+    );
+  });
+
+  test.each([
+    ["REDIS_URL", "http://user:hunter2@redis.example.org"],
+    ["REDIS_URL", "http://:hun@ter/2:x@redis.example.org"],
+    ["DATABASE_URL", "postgres://user:hunter2@db.example.org/parley"],
+    ["LIVEKIT_URL", "ftp://user:hunter2@livekit.example.org"],
+    ["OPENAI_BASE_URL", "ftp://user:hunter2@api.example.org"],
+    ["CORS_ORIGINS", "https://user:hunter2@example.org"],
+  ])("the password in %s=%s is masked", (name, value) => {
+    const line = refusal({ [name]: value });
+    expect(line).toContain(":***@");
+    expect(line).toContain("example.org");
+    expect(line).not.toMatch(/hun|ter/);
+  });
+});
+
+describe("LiveKit", () => {
+  const whole = {
+    LIVEKIT_URL: "https://x.livekit.cloud/",
+    LIVEKIT_API_KEY: "key",
+    LIVEKIT_API_SECRET: "secret",
+  };
+
+  test("all three make an existing server, reached over WebSocket", () => {
+    const url = "wss://x.livekit.cloud";
+    expect(readConfig(whole).livekit).toEqual({
+      url,
+      publicUrl: url,
+      apiKey: "key",
+      apiSecret: "secret",
+    });
+  });
+
+  test("browsers may reach it under another address", () => {
+    const config = readConfig({ ...whole, LIVEKIT_PUBLIC_URL: "ws://10.0.0.5:7880" });
+    expect(config.livekit?.url).toBe("wss://x.livekit.cloud");
+    expect(config.livekit?.publicUrl).toBe("ws://10.0.0.5:7880");
+  });
+
+  test("one or two of the three are refused, and what is missing is named", () => {
+    for (const name of Object.keys(whole)) {
+      const others = { ...whole, [name]: "" };
+      const line = refusal(others);
+      expect(line).toStartWith(`${name} unset: `);
+      expect(line).not.toContain("secret,");
+      const alone = { [name]: whole[name as keyof typeof whole] };
+      for (const missing of Object.keys(whole).filter((other) => other !== name)) {
+        expect(refusal(alone).split(" unset: ")[0]).toContain(missing);
+      }
+    }
+  });
+});
+
+describe("providers", () => {
+  test("OpenAI's key and address serve all three stages", () => {
+    const { stt, llm, tts } = readConfig({
+      OPENAI_API_KEY: "sk-1",
+      OPENAI_BASE_URL: "http://127.0.0.1:8000/v1/",
+    });
+    for (const stage of [stt, llm, tts]) {
+      expect(stage).toMatchObject({ apiKey: "sk-1", baseURL: "http://127.0.0.1:8000/v1" });
+    }
+  });
+
+  test("a stage with a server of its own never gets the key of OpenAI or of another stage", () => {
+    for (const stage of ["STT", "LLM", "TTS"]) {
+      for (const openai of [{}, { OPENAI_BASE_URL: "http://other:1/v1" }]) {
+        const config = readConfig({
+          ...openai,
+          OPENAI_API_KEY: "sk-openai",
+          STT_API_KEY: "sk-stt",
+          LLM_API_KEY: "sk-llm",
+          TTS_API_KEY: "sk-tts",
+          [`${stage}_API_KEY`]: "",
+          [`${stage}_BASE_URL`]: "http://localhost:11434/v1//",
+        });
+        const own = { STT: config.stt, LLM: config.llm, TTS: config.tts }[stage];
+        expect(own).toMatchObject({ baseURL: "http://localhost:11434/v1", apiKey: undefined });
+      }
+    }
+  });
+
+  test("each stage has its own server, key, model and voice", () => {
+    const config = readConfig({
+      OPENAI_API_KEY: "sk-openai",
+      STT_BASE_URL: "http://stt:1",
+      STT_API_KEY: "sk-stt",
+      STT_MODEL: "whisper",
+      LLM_BASE_URL: "http://llm:2",
+      LLM_API_KEY: "sk-llm",
+      LLM_MODEL: "llama",
+      TTS_BASE_URL: "http://tts:3",
+      TTS_API_KEY: "sk-tts",
+      TTS_MODEL: "kokoro",
+      TTS_VOICE: "af_sky",
+    });
+    expect(config.stt).toEqual({
+      baseURL: "http://stt:1",
+      apiKey: "sk-stt",
+      model: "whisper",
+      realtime: "auto",
+    });
+    expect(config.llm).toEqual({ baseURL: "http://llm:2", apiKey: "sk-llm", model: "llama" });
+    expect(config.tts).toEqual({
+      baseURL: "http://tts:3",
+      apiKey: "sk-tts",
+      model: "kokoro",
+      voice: "af_sky",
+    });
+  });
+
+  test("STT_REALTIME is on, off or found out", () => {
+    const realtime = (value: string) => readConfig({ STT_REALTIME: value }).stt.realtime;
+    expect(["true", "false", "auto", ""].map(realtime)).toEqual([true, false, "auto", "auto"]);
+  });
+});
+
+describe("a host that others can reach", () => {
+  const open = ["0.0.0.0", "::", "192.168.1.4", "parley.example.org", "128.0.0.1", "localhost.org"];
+
+  test.each(open)("HOST=%s is refused without a password, with the way out", (host) => {
+    const line = refusal({ HOST: host });
+    expect(line).toStartWith(`HOST=${host}: `);
+    expect(line).toContain("AUTH_PASSWORD");
+    expect(line).toContain("AUTH_DISABLED=true");
+    expect(() => refusal({ HOST: host, AUTH_DISABLED: "false" })).not.toThrow();
+  });
+
+  test.each(open)("HOST=%s is accepted with a password or with AUTH_DISABLED=true", (host) => {
+    expect(readConfig({ HOST: host, AUTH_PASSWORD: "12345678" }).host).toBe(host);
+    expect(readConfig({ HOST: host, AUTH_DISABLED: "true" }).host).toBe(host);
+  });
+
+  test("names and addresses of this machine are told from others", () => {
+    const own = [
+      "localhost",
+      "LOCALHOST",
+      "a.localhost",
+      "127.0.0.1",
+      "127.255.0.1",
+      "::1",
+      "[::1]",
+    ];
+    const others = [
+      "localhost.evil.org",
+      "127.0.0.1.evil.org",
+      "notlocalhost",
+      "::2",
+      "0.0.0.0",
+      "",
+    ];
+    expect(own.filter((host) => !isLoopback(host))).toEqual([]);
+    expect(others.filter(isLoopback)).toEqual([]);
+  });
+});
+
+test("paths are absolute, so that a later change of folder does not move them", () => {
+  const { dataDir, databasePath } = readConfig({ DATA_DIR: "here" });
+  expect(dataDir).toBe(join(process.cwd(), "here"));
+  expect(databasePath).toBe(join(process.cwd(), "here/parley.db"));
+});

@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Session } from "../domain/session.ts";
+import { openDatabase } from "./open.ts";
+
+export const MIGRATIONS = join(import.meta.dir, "../../drizzle");
+
+/** A folder that is gone at the end of its scope. */
+export function temporaryFolder(): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "parley-db-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A database in a folder of its own, both gone at the end of their scope. */
+export function temporaryDatabase() {
+  const folder = temporaryFolder();
+  const path = join(folder.path, "parley.db");
+  const database = openDatabase(path, MIGRATIONS);
+  return {
+    database,
+    path,
+    [Symbol.dispose]: () => {
+      database.close();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+export function sessionOf(change: Partial<Session> = {}): Session {
+  const id = Bun.randomUUIDv7();
+  return {
+    id,
+    room: `room-${id}`,
+    identity: "ann",
+    name: "Ann",
+    system_prompt: "Be brief.",
+    greeting: null,
+    voice: "alloy",
+    language: null,
+    stt_model: "whisper-1",
+    llm_model: "gpt-4o-mini",
+    tts_model: "tts-1",
+    state: "active",
+    started_at: 1_700_000_000_000,
+    ended_at: null,
+    end_reason: null,
+    node: "here",
+    ...change,
+  };
+}

@@ -1,0 +1,359 @@
+import { describe, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
+import { Hono } from "hono";
+import { startRedis } from "../../../test/redis-server.ts";
+import { SessionStore } from "../../db/session-store.ts";
+import { sessionOf, temporaryDatabase } from "../../db/test-database.ts";
+import { TranscriptStore } from "../../db/transcript-store.ts";
+import { type Envelope, envelope } from "../../domain/transcript.ts";
+import type { ChannelLayer } from "../../transcript/channel-layer.ts";
+import { Hub } from "../../transcript/hub.ts";
+import { LocalChannelLayer } from "../../transcript/local.ts";
+import { RedisChannelLayer } from "../../transcript/redis.ts";
+import { ENDED, memoryLogger, transcriptEvent, upTo } from "../../transcript/test-log.ts";
+import { createErrorHandler } from "../error-handler.tsx";
+import { transcriptSocket, transcriptSocketHandlers } from "./transcript-socket.ts";
+
+/** A Parley reduced to its transcripts: SQLite, hub, and Bun's server on a free port. */
+function openNode(redisUrl?: string) {
+  const stack = new AsyncDisposableStack();
+  const { database } = stack.use(temporaryDatabase());
+  const [log, logger] = [new TranscriptStore(database), memoryLogger()];
+  const layer: ChannelLayer = stack.use(
+    redisUrl
+      ? new RedisChannelLayer({ url: redisUrl, log, logger })
+      : new LocalChannelLayer({ log, logger }),
+  );
+  const hub = new Hub({ layer, log, logger });
+  const app = new Hono();
+  app.onError(createErrorHandler(logger, (path) => path));
+  app.route("/", transcriptSocket({ hub }));
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: app.fetch,
+    websocket: transcriptSocketHandlers(hub),
+  });
+  stack.defer(() => server.stop(true));
+  stack.use(hub);
+  const session = sessionOf();
+  new SessionStore(database).insert(session);
+  const path = `/ws/transcript/${session.id}`;
+  return {
+    hub,
+    logger,
+    layer,
+    session,
+    path,
+    port: Number(server.port),
+    http: `http://127.0.0.1:${server.port}`,
+    ws: `ws://127.0.0.1:${server.port}${path}`,
+    publish: (text = "hello"): Envelope => hub.publish(session.id, transcriptEvent(text)),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+type Node = ReturnType<typeof openNode>;
+
+/** A browser's WebSocket that remembers what came. */
+class Client {
+  readonly got: Envelope[] = [];
+  readonly socket: WebSocket;
+  readonly opened: Promise<unknown>;
+  /** Resolves with the close code. */
+  readonly closed: Promise<number>;
+  #arrived = () => {};
+
+  constructor(url: string, after?: number) {
+    this.socket = new WebSocket(after === undefined ? url : `${url}?after=${after}`);
+    this.opened = new Promise((resolve) => this.socket.addEventListener("open", resolve));
+    this.closed = new Promise((resolve) => {
+      this.socket.addEventListener("close", (event) => resolve(event.code));
+    });
+    this.socket.addEventListener("message", (event) => {
+      this.got.push(envelope.parse(JSON.parse(String(event.data))));
+      this.#arrived();
+    });
+  }
+
+  get seqs(): number[] {
+    return this.got.map(({ seq }) => seq);
+  }
+
+  async until(seq: number): Promise<void> {
+    while ((this.got.at(-1)?.seq ?? 0) < seq) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+  }
+
+  async leave(): Promise<void> {
+    this.socket.close();
+    await this.closed;
+  }
+}
+
+/** A WebSocket client that reads only when told to. */
+function rawClient(node: Node, query = ""): Promise<{ socket: Socket; rest: Buffer }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ socket: Socket; rest: Buffer }>();
+  const socket = connect(node.port, "127.0.0.1", () => {
+    socket.write(
+      `GET ${node.path}${query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n` +
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+  });
+  let head = Buffer.alloc(0);
+  const onData = (chunk: Buffer) => {
+    head = Buffer.concat([head, chunk]);
+    const end = head.indexOf("\r\n\r\n");
+    if (end < 0) return;
+    socket.off("data", onData);
+    socket.pause();
+    resolve({ socket, rest: head.subarray(end + 4) });
+  };
+  socket.on("data", onData);
+  socket.on("error", reject);
+  return promise;
+}
+
+/** Reads to the end of the connection; answers the messages' seqs and the close frame's code. */
+async function readFrames(socket: Socket, rest: Buffer) {
+  const chunks = [rest];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const ended = new Promise((resolve) => socket.once("close", resolve));
+  socket.resume();
+  await ended;
+  const bytes = Buffer.concat(chunks);
+  const seqs: number[] = [];
+  let code: number | undefined;
+  for (let at = 0; at < bytes.length; ) {
+    const opcode = bytes.readUInt8(at) & 0x0f;
+    let length = bytes.readUInt8(at + 1);
+    at += 2;
+    if (length === 126) length = bytes.readUInt16BE(at);
+    else if (length === 127) length = Number(bytes.readBigUInt64BE(at));
+    if (length > 65535) at += 8;
+    else if (length > 125) at += 2;
+    const payload = bytes.subarray(at, at + length);
+    at += length;
+    if (opcode === 1) seqs.push(envelope.parse(JSON.parse(payload.toString())).seq);
+    if (opcode === 8) code = payload.readUInt16BE(0);
+  }
+  return { seqs, code };
+}
+
+describe("before the upgrade", () => {
+  test("an unknown or malformed session is 404, a malformed after 400, no upgrade 400", async () => {
+    await using node = openNode();
+    node.publish();
+    const status = async (path: string) => (await fetch(`${node.http}${path}`)).status;
+    for (const id of ["x", "..%2f..", "%00", "1' or 1=1", "w".repeat(5000), Bun.randomUUIDv7()]) {
+      expect(await status(`/ws/transcript/${encodeURIComponent(id)}`)).toBe(404);
+    }
+    for (const after of ["-1", "1.5", "x", "", "1e3", "9".repeat(16), "%00"]) {
+      expect(await status(`${node.path}?after=${after}`)).toBe(400);
+    }
+    expect(await status(node.path)).toBe(400);
+    const client = new Client(`${node.ws.slice(0, -36)}${Bun.randomUUIDv7()}`);
+    expect(await client.closed).not.toBe(1000);
+    expect(client.got).toEqual([]);
+  });
+});
+
+describe("clients", () => {
+  test("two get the same; the one that comes back with after gets the rest", async () => {
+    await using node = openNode();
+    node.publish("one");
+    const [one, other] = [new Client(node.ws), new Client(node.ws, 0)];
+    await Promise.all([one.until(1), other.until(1)]);
+    node.publish("two");
+    await Promise.all([one.until(2), other.until(2)]);
+    await one.leave();
+    node.publish("three");
+    const back = new Client(node.ws, 2);
+    node.publish("four");
+    await Promise.all([back.until(4), other.until(4)]);
+    expect([one.seqs, back.seqs, other.seqs]).toEqual([[1, 2], [3, 4], upTo(4)]);
+  });
+
+  test("the end closes with 1000, now and later", async () => {
+    await using node = openNode();
+    node.publish();
+    const client = new Client(node.ws);
+    await client.until(1);
+    node.hub.publish(node.session.id, ENDED);
+    expect(await client.closed).toBe(1000);
+    expect(client.seqs).toEqual([1, 2]);
+    const late = new Client(node.ws);
+    expect(await late.closed).toBe(1000);
+    expect(late.seqs).toEqual([1, 2]);
+    const nothingNew = new Client(node.ws, 2);
+    expect(await nothingNew.closed).toBe(1000);
+    expect(nothingNew.seqs).toEqual([]);
+  });
+
+  test("a shutdown closes with 1001", async () => {
+    let client: Client;
+    {
+      await using node = openNode();
+      node.publish();
+      client = new Client(node.ws);
+      await client.until(1);
+    }
+    expect(await client.closed).toBe(1001);
+  });
+
+  test("text that people said arrives as it was", async () => {
+    await using node = openNode();
+    const texts = [
+      "<script>alert(1)</script>",
+      "\u0000\u001b\u202e",
+      "\ud83d\ude00",
+      "w".repeat(1e6),
+    ];
+    for (const text of texts) node.publish(text);
+    const client = new Client(node.ws, 0);
+    await client.until(texts.length);
+    expect(client.got.map((got) => got.type === "transcript" && got.data.text)).toEqual(texts);
+  });
+});
+
+/** Reproducible pseudo-random whole numbers below `max`. */
+function dice(seed: number) {
+  let state = seed;
+  return (max: number) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((state / 2 ** 32) * max);
+  };
+}
+
+/** Connects, reads some, and drops the connection, again and again, until it has seen `last`. */
+async function restlessClient(url: string, last: number, roll: (max: number) => number) {
+  const seen: number[] = [];
+  let connections = 0;
+  while ((seen.at(-1) ?? 0) < last) {
+    const client = new Client(url, seen.at(-1) ?? 0);
+    connections += 1;
+    const target = Math.min(last, (seen.at(-1) ?? 0) + 1 + roll(last / 8));
+    if (roll(6) === 0) await client.opened;
+    else await client.until(target);
+    client.socket.close();
+    await client.closed;
+    seen.push(...client.seqs);
+  }
+  return { seen, connections };
+}
+
+async function storm(node: Node, last: number, roll: (max: number) => number): Promise<void> {
+  for (let seq = 2; seq <= last; ) {
+    for (let burst = 1 + roll(20); burst > 0 && seq <= last; burst--, seq++) {
+      node.publish(`${seq} ${"x".repeat(roll(300))}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe("in a storm of events, clients that come and go miss nothing and get nothing twice", () => {
+  for (const seed of [1, 2, 3]) {
+    test(`on the session's own node (seed ${seed})`, async () => {
+      await using node = openNode();
+      const last = 3000;
+      node.publish("first");
+      const clients = upTo(5).map((n) => restlessClient(node.ws, last, dice(seed * 100 + n)));
+      await storm(node, last, dice(seed));
+      for (const { seen, connections } of await Promise.all(clients)) {
+        expect(seen).toEqual(upTo(last));
+        expect(connections).toBeGreaterThan(2);
+      }
+      expect(node.hub.connectionCount).toBe(0);
+    });
+  }
+
+  test("on another node, through Redis", async () => {
+    await using redis = await startRedis();
+    await using here = openNode(redis.url);
+    await using there = openNode(redis.url);
+    const last = 3000;
+    here.publish("first");
+    const ws = `ws://127.0.0.1:${there.port}${here.path}`;
+    while (!(await there.hub.has(here.session.id)));
+    const clients = upTo(4).map((n) => restlessClient(ws, last, dice(n)));
+    await storm(here, last, dice(4));
+    for (const { seen } of await Promise.all(clients)) expect(seen).toEqual(upTo(last));
+    const patient = new Client(ws);
+    await patient.until(last);
+    here.hub.publish(here.session.id, ENDED);
+    expect(await patient.closed).toBe(1000);
+  });
+});
+
+describe("clients that misbehave", () => {
+  test("one that does not read is closed with 1013; the others get all; it comes back", async () => {
+    await using node = openNode();
+    const text = "x".repeat(50_000);
+    node.publish(text);
+    const [slow, fast] = [await rawClient(node), new Client(node.ws)];
+    await fast.until(1);
+    let last = 1;
+    // What the kernel takes is not the hub's: it may be several MiB.
+    for (; node.hub.connectionCount === 2 && last < 1000; ) {
+      node.publish(text);
+      last += 1;
+      await fast.until(last);
+    }
+    expect(node.hub.connectionCount).toBe(1);
+    const { seqs, code } = await readFrames(slow.socket, slow.rest);
+    expect(code).toBe(1013);
+    expect(seqs).toEqual(upTo(seqs.length));
+    expect(seqs.length).toBeLessThan(last);
+    const back = new Client(node.ws, seqs.length);
+    await back.until(last);
+    expect([...seqs, ...back.seqs]).toEqual(upTo(last));
+    expect(fast.seqs).toEqual(upTo(last));
+    expect(node.logger.lines).toHaveLength(1);
+  });
+
+  test("what clients say is ignored, too much of it closes with 1009", async () => {
+    await using node = openNode();
+    node.publish();
+    const [talker, shouter, other] = [
+      new Client(node.ws),
+      new Client(node.ws),
+      new Client(node.ws),
+    ];
+    await Promise.all([talker.until(1), shouter.until(1), other.until(1)]);
+    for (const text of ["", "{", "\u0000", '{"type":"session","seq":9}']) talker.socket.send(text);
+    talker.socket.send(new Uint8Array([0xff, 0xfe]));
+    shouter.socket.send("x".repeat(2_000_000));
+    expect([1006, 1009]).toContain(await shouter.closed);
+    node.publish();
+    await Promise.all([talker.until(2), other.until(2)]);
+    expect(node.hub.connectionCount).toBe(2);
+  });
+
+  test("broken frames end that connection and nothing else", async () => {
+    await using node = openNode();
+    node.publish();
+    const other = new Client(node.ws);
+    await other.until(1);
+    const frames = [
+      [0x81, 0x05, 1, 2, 3, 4, 5], // not masked
+      [0xff, 0x80, 0, 0, 0, 0], // reserved bits and opcode
+      [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], // 2^63 bytes
+      [0x80, 0x80, 0, 0, 0, 0], // continuation of nothing
+      [0x88, 0x81, 0, 0, 0, 0, 1], // close with half a code
+      [0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], // not UTF-8
+    ];
+    for (const frame of frames) {
+      const { socket } = await rawClient(node);
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.resume();
+      socket.write(Buffer.from(frame));
+      await closed;
+    }
+    node.publish();
+    await other.until(2);
+    while (node.hub.connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+  });
+});

@@ -1,0 +1,95 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { sessionId } from "../../domain/session.ts";
+import { Failure } from "../../errors.ts";
+import type { Hub, HubClient } from "../../transcript/hub.ts";
+import { parse } from "../validation.ts";
+
+export interface TranscriptSocketDeps {
+  hub: Pick<Hub, "has">;
+}
+
+/** What a WebSocket carries from its upgrade on. */
+interface SocketData {
+  sessionId: string;
+  after: number | undefined;
+  client?: HubClient;
+}
+
+/** Clients have nothing to say here; what is longer is closed with 1009. */
+const MAX_RECEIVED_BYTES = 1024;
+/** A connection is pinged before it was silent for so long, and closed when no pong comes, s. */
+const IDLE_S = 60;
+
+const query = z.object({
+  after: z
+    .string()
+    .regex(/^\d{1,15}$/, "after is not a whole number from 0 up")
+    .transform(Number)
+    .optional(),
+});
+
+/**
+ * `GET /ws/transcript/:session_id?after=SEQ`, a WebSocket for `transcriptSocketHandlers`. The app
+ * must have been called as `app.fetch(request, server)` with Bun's server.
+ */
+export function transcriptSocket({ hub }: TranscriptSocketDeps): Hono {
+  const app = new Hono();
+  app.get("/ws/transcript/:session_id", async (c) => {
+    const id = sessionId.safeParse(c.req.param("session_id")).data?.toLowerCase();
+    const { after } = parse(query, c.req.query());
+    if (id === undefined || !(await hub.has(id))) {
+      throw new Failure("not_found", "There is no session of this id.");
+    }
+    const data: SocketData = { sessionId: id, after };
+    if (!upgrade(c.env, c.req.raw, data)) {
+      throw new Failure("invalid", "This address is a WebSocket: ask for an upgrade.");
+    }
+    // Bun has answered 101 by now and drops this.
+    return new Response(null);
+  });
+  return app;
+}
+
+function upgrade(server: unknown, request: Request, data: SocketData): boolean {
+  if (!isUpgrader(server)) return false;
+  return server.upgrade(request, { data });
+}
+
+type Upgrader = Pick<Bun.Server<SocketData>, "upgrade">;
+
+function isUpgrader(value: unknown): value is Upgrader {
+  return typeof value === "object" && value !== null && "upgrade" in value;
+}
+
+/** Bun's `websocket` option: connects the sockets that `transcriptSocket` upgraded with the hub. */
+export function transcriptSocketHandlers(
+  hub: Pick<Hub, "connect" | "disconnect" | "drained">,
+  idleTimeout: number = IDLE_S,
+): Bun.WebSocketHandler<SocketData> {
+  return {
+    idleTimeout,
+    sendPings: true,
+    maxPayloadLength: MAX_RECEIVED_BYTES,
+    // The hub's own bound applies; Bun's would drop messages without a word.
+    backpressureLimit: 0,
+    open(socket) {
+      const client: HubClient = {
+        send: (text) => void socket.send(text),
+        bufferedBytes: () => socket.getBufferedAmount(),
+        close: (code, reason) => socket.close(code, reason),
+      };
+      socket.data.client = client;
+      void hub.connect(client, socket.data.sessionId, socket.data.after);
+    },
+    message() {
+      // Whatever a client says is ignored.
+    },
+    drain(socket) {
+      if (socket.data.client) hub.drained(socket.data.client);
+    },
+    close(socket) {
+      if (socket.data.client) hub.disconnect(socket.data.client);
+    },
+  };
+}

@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { SessionEvent } from "../domain/transcript.ts";
+import type { ChannelLayer } from "./channel-layer.ts";
+import { Collector, ENDED, envelopeOf, type MemoryLog, transcriptEvent, upTo } from "./test-log.ts";
+
+/** A layer with the log it reads from, which a publisher writes first. */
+export interface LayerUnderTest extends AsyncDisposable {
+  layer: ChannelLayer;
+  log: MemoryLog;
+}
+
+const HOSTILE = [
+  "<script>alert(1)</script>\r\n*3\r\n$7\r\nFLUSHDB\r\n",
+  "\u0000\u0007\u001b[2J\u202eevil\u2066",
+  "\ud800 lone, \u{1f600} pair, \u2028 separator",
+  "' \" \\ $ {} %s {{}} -- ; DROP TABLE events",
+  "w".repeat(1_000_000),
+];
+
+/** What every channel layer promises, whoever implements it. */
+export function channelLayerContract(name: string, open: () => Promise<LayerUnderTest>): void {
+  describe(`${name}: the channel layer's contract`, () => {
+    const held: { subject?: LayerUnderTest } = {};
+    beforeEach(async () => {
+      held.subject = await open();
+    });
+    afterEach(() => held.subject?.[Symbol.asyncDispose]());
+    const begin = () => {
+      const { subject } = held;
+      if (!subject) throw new Error("no layer");
+      const session = Bun.randomUUIDv7();
+      const publish = (seq: number, event = transcriptEvent(`text ${seq}`)) => {
+        const envelope = envelopeOf(session, seq, event);
+        subject.log.append(envelope);
+        subject.layer.publish(envelope);
+      };
+      return { ...subject, session, publish };
+    };
+    subscribing(begin);
+    reading(begin);
+  });
+}
+
+type Begin = () => Omit<LayerUnderTest, symbol> & {
+  session: string;
+  publish: (seq: number, event?: SessionEvent) => void;
+};
+
+function subscribing(begin: Begin): void {
+  test("a subscriber gets what is published from then on, in order", async () => {
+    const { layer, publish, session } = begin();
+    publish(1);
+    const heard = new Collector();
+    await layer.subscribe(session, heard.listener);
+    for (const seq of [2, 3, 4]) publish(seq);
+    await heard.until(4);
+    expect(heard.seqs).toEqual([2, 3, 4]);
+    expect(heard.envelopes[0]).toEqual(envelopeOf(session, 2, transcriptEvent("text 2")));
+  });
+
+  test("every subscriber gets everything once; one that throws disturbs no other", async () => {
+    const { layer, publish, session } = begin();
+    const [one, other] = [new Collector(), new Collector()];
+    await layer.subscribe(session, one.listener);
+    await layer.subscribe(session, () => {
+      throw new Error("broken listener");
+    });
+    await layer.subscribe(session, other.listener);
+    for (const seq of upTo(50)) publish(seq);
+    await Promise.all([one.until(50), other.until(50)]);
+    expect([one.seqs, other.seqs]).toEqual([upTo(50), upTo(50)]);
+  });
+
+  test("an ended subscription hears nothing more; the others go on", async () => {
+    const { layer, publish, session } = begin();
+    const [gone, stays] = [new Collector(), new Collector()];
+    const end = await layer.subscribe(session, gone.listener);
+    await layer.subscribe(session, stays.listener);
+    publish(1);
+    await Promise.all([gone.until(1), stays.until(1)]);
+    await end();
+    await end();
+    publish(2);
+    await stays.until(2);
+    expect(gone.seqs).toEqual([1]);
+  });
+
+  test("a session whose last subscriber left can be subscribed to again, at once", async () => {
+    const { layer, publish, session } = begin();
+    for (const seq of upTo(20)) {
+      const heard = new Collector();
+      const end = await layer.subscribe(session, heard.listener);
+      publish(seq);
+      await heard.until(seq);
+      expect(heard.seqs).toEqual([seq]);
+      void end();
+    }
+  });
+
+  test("sessions do not hear each other", async () => {
+    const { layer, log, publish, session } = begin();
+    const heard = new Collector();
+    await layer.subscribe(session, heard.listener);
+    const other = envelopeOf(Bun.randomUUIDv7(), 1);
+    log.append(other);
+    layer.publish(other);
+    publish(1);
+    await heard.until(1);
+    expect(heard.envelopes.map((envelope) => envelope.session_id)).toEqual([session]);
+  });
+}
+
+function reading(begin: Begin): void {
+  test("what was published is read back after any seq; an unknown session is empty", async () => {
+    const { layer, publish, session } = begin();
+    for (const seq of upTo(5)) publish(seq);
+    const seqs = async (after: number) =>
+      (await layer.read(session, after)).map((envelope) => envelope.seq);
+    expect(await seqs(0)).toEqual([1, 2, 3, 4, 5]);
+    expect(await seqs(3)).toEqual([4, 5]);
+    expect(await seqs(99)).toEqual([]);
+    expect(await layer.read(Bun.randomUUIDv7(), 0)).toEqual([]);
+  });
+
+  test("the position follows the session to its end", async () => {
+    const { layer, publish, session } = begin();
+    expect(await layer.position(session)).toEqual({ seq: 0, ended: false });
+    publish(1);
+    expect(await layer.position(session)).toEqual({ seq: 1, ended: false });
+    publish(2, ENDED);
+    expect(await layer.position(session)).toEqual({ seq: 2, ended: true });
+  });
+
+  test("hostile text arrives as it was", async () => {
+    const { layer, publish, session } = begin();
+    const heard = new Collector();
+    await layer.subscribe(session, heard.listener);
+    for (const [index, text] of HOSTILE.entries()) publish(index + 1, transcriptEvent(text));
+    await heard.until(HOSTILE.length);
+    const expected = HOSTILE.map((text, i) => envelopeOf(session, i + 1, transcriptEvent(text)));
+    expect(heard.envelopes).toEqual(expected);
+    expect(await layer.read(session, 0)).toEqual(expected);
+  });
+
+  test("it can be asked whether it works", async () => {
+    const { layer } = begin();
+    await layer.ping();
+  });
+}

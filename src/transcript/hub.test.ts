@@ -1,0 +1,348 @@
+import { describe, expect, test } from "bun:test";
+import type { Envelope, SessionEvent } from "../domain/transcript.ts";
+import { Hub, type HubClient } from "./hub.ts";
+import { LocalChannelLayer } from "./local.ts";
+import { ENDED, MemoryLog, memoryLogger, transcriptEvent, upTo } from "./test-log.ts";
+
+/** A client whose network takes everything, unless a test says otherwise. */
+class FakeClient implements HubClient {
+  readonly got: Envelope[] = [];
+  readonly texts: string[] = [];
+  buffered = 0;
+  closed: { code: number; reason: string } | undefined;
+
+  send(text: string): void {
+    this.texts.push(text);
+    this.got.push(JSON.parse(text));
+  }
+  bufferedBytes(): number {
+    return this.buffered;
+  }
+  close(code: number, reason: string): void {
+    expect(this.closed).toBeUndefined();
+    this.closed = { code, reason };
+  }
+  get seqs(): number[] {
+    return this.got.map((envelope) => envelope.seq);
+  }
+}
+
+function openHub(more: Partial<ConstructorParameters<typeof Hub>[0]> = {}) {
+  const [log, logger] = [new MemoryLog(), memoryLogger()];
+  const layer = new LocalChannelLayer({ log, logger });
+  const hub = new Hub({ layer, log, logger, now: () => 1_700_000_000_000, ...more });
+  const session = Bun.randomUUIDv7();
+  return {
+    hub,
+    log,
+    layer,
+    logger,
+    session,
+    publish: (text: string) => hub.publish(session, transcriptEvent(text)),
+  };
+}
+
+describe("publishing", () => {
+  test("numbers from 1 without gaps, stamps the time, and stores before any client sees it", async () => {
+    const { hub, log, session, publish } = openHub();
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    const onDisk: number[] = [];
+    client.send = () => onDisk.push(log.position(session).seq);
+    for (const text of ["a", "b", "c"]) publish(text);
+    expect(onDisk).toEqual([1, 2, 3]);
+    expect(log.read(session, 0).map(({ seq, at }) => [seq, at])).toEqual(
+      upTo(3).map((seq) => [seq, "2023-11-14T22:13:20.000Z"]),
+    );
+  });
+
+  test("goes on counting where the log stands", () => {
+    const { hub, log, session, publish } = openHub();
+    publish("before the restart");
+    const again = openHub({ log });
+    expect(again.hub.publish(session, transcriptEvent("after")).seq).toBe(2);
+    expect(hub.connectionCount).toBe(0);
+  });
+
+  test("what the log refuses is seen by nobody and its number stays free", async () => {
+    const { hub, log, session, publish } = openHub();
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    const append = log.append.bind(log);
+    log.append = () => {
+      throw new Error("disk full");
+    };
+    expect(() => publish("lost")).toThrow("disk full");
+    log.append = append;
+    expect(publish("kept").seq).toBe(1);
+    expect(client.seqs).toEqual([1]);
+  });
+
+  test("what comes after the end is stored all the same", () => {
+    const { hub, log, session, publish } = openHub();
+    hub.publish(session, ENDED);
+    expect(publish("late").seq).toBe(2);
+    expect(publish("later").seq).toBe(3);
+    expect(log.position(session)).toEqual({ seq: 3, ended: true });
+  });
+
+  test("a session is known once it has an event", async () => {
+    const { hub, session, publish } = openHub();
+    expect(await hub.has(session)).toBe(false);
+    publish("a");
+    expect(await hub.has(session)).toBe(true);
+  });
+});
+
+describe("replay", () => {
+  test("with after: everything after it, then live", async () => {
+    const { hub, session, publish } = openHub();
+    for (const seq of upTo(5)) publish(String(seq));
+    const client = new FakeClient();
+    await hub.connect(client, session, 3);
+    publish("6");
+    expect(client.seqs).toEqual([4, 5, 6]);
+  });
+
+  test("without after: the session in final form, then live", async () => {
+    const { hub, session } = openHub();
+    const say = (segment_id: string, text: string, final: boolean) =>
+      transcriptEvent(text, { segment_id, final });
+    const metrics = { turn_id: "t", endpointing_ms: 1, stt_ms: 2, llm_ttft_ms: 3 };
+    const events: [SessionEvent, kept: boolean][] = [
+      [{ type: "session", data: { state: "starting" } }, false],
+      [{ type: "session", data: { state: "active" } }, true],
+      [{ type: "agent_state", data: { state: "listening" } }, false],
+      [{ type: "speech", data: { role: "user", identity: "ann", state: "started" } }, false],
+      [say("one", "hel", false), false],
+      [say("one", "hello", true), true],
+      [say("one", "hello again", false), false],
+      [{ type: "speech", data: { role: "user", identity: "ann", state: "stopped" } }, false],
+      [{ type: "error", data: { code: "x", message: "gone", recoverable: true } }, false],
+      [
+        {
+          type: "metrics",
+          data: {
+            ...metrics,
+            tts_ttfb_ms: null,
+            voice_to_voice_ms: null,
+            prompt_tokens: null,
+            completion_tokens: null,
+          },
+        },
+        true,
+      ],
+      [{ type: "agent_state", data: { state: "speaking" } }, true],
+      [{ type: "speech", data: { role: "agent", identity: "bot", state: "started" } }, true],
+      [say("two", "I", false), false],
+      [say("two", "I am", false), true],
+    ];
+    for (const [event] of events) hub.publish(session, event);
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    const kept = events.flatMap(([, isKept], index) => (isKept ? [index + 1] : []));
+    expect(client.seqs).toEqual(kept);
+    hub.publish(session, say("two", "I am here", true));
+    expect(client.seqs).toEqual([...kept, events.length + 1]);
+  });
+
+  test("events between subscribing and the end of the replay come once, in order", async () => {
+    const { hub, layer, session, publish } = openHub();
+    for (const seq of upTo(10)) publish(String(seq));
+    const read = layer.read.bind(layer);
+    layer.read = async (id, after) => {
+      publish("before reading");
+      const past = await read(id, after);
+      publish("after reading");
+      return past;
+    };
+    const client = new FakeClient();
+    await hub.connect(client, session, 0);
+    publish("live");
+    expect(client.seqs).toEqual(upTo(13));
+  });
+});
+
+describe("a replay in trouble", () => {
+  test("a replay larger than the buffer goes as fast as the client reads", async () => {
+    const { hub, session, publish } = openHub({ maxBufferedBytes: 1000 });
+    for (const seq of upTo(100)) publish(String(seq));
+    const client = new FakeClient();
+    const send = client.send.bind(client);
+    let most = 0;
+    client.send = (text) => {
+      send(text);
+      client.buffered += text.length;
+      most = Math.max(most, client.buffered);
+      setImmediate(() => {
+        client.buffered = 0;
+        hub.drained(client);
+      });
+    };
+    await hub.connect(client, session, 0);
+    expect(client.seqs).toEqual(upTo(100));
+    expect(most).toBeLessThan(1000);
+    expect(client.closed).toBeUndefined();
+  });
+
+  test("a client that leaves in the middle of its replay gets nothing more", async () => {
+    const { hub, session, publish } = openHub({ maxBufferedBytes: 10 });
+    for (const seq of upTo(5)) publish(String(seq));
+    const client = new FakeClient();
+    client.buffered = 100;
+    const connecting = hub.connect(client, session, 0);
+    setImmediate(() => hub.disconnect(client));
+    await connecting;
+    expect([client.seqs, hub.connectionCount, hub.groupCount]).toEqual([[], 0, 0]);
+  });
+
+  test("a replay that fails closes that client, and is logged", async () => {
+    const { hub, layer, logger, session, publish } = openHub();
+    publish("a");
+    layer.read = () => Promise.reject(new Error("disk on fire"));
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    expect(client.closed?.code).toBe(1011);
+    expect(logger.lines).toMatchObject([{ session_id: session, error: "disk on fire" }]);
+    expect(hub.groupCount).toBe(0);
+  });
+});
+
+describe("the end", () => {
+  test("is delivered and closes with 1000", async () => {
+    const { hub, session, publish } = openHub();
+    const clients = [new FakeClient(), new FakeClient()];
+    for (const client of clients) await hub.connect(client, session);
+    publish("bye");
+    hub.publish(session, ENDED);
+    publish("late");
+    for (const client of clients) {
+      expect([client.seqs, client.closed?.code]).toEqual([[1, 2], 1000]);
+    }
+    expect([hub.connectionCount, hub.groupCount]).toEqual([0, 0]);
+  });
+
+  for (const [after, seqs] of [
+    [undefined, [1, 2]],
+    [0, [1, 2]],
+    [1, [2]],
+    [2, []],
+    [9, []],
+  ] as const) {
+    test(`a client that comes later with after=${after} gets ${seqs.length} and 1000`, async () => {
+      const { hub, session, publish } = openHub();
+      publish("bye");
+      hub.publish(session, ENDED);
+      const client = new FakeClient();
+      await hub.connect(client, session, after);
+      expect([client.seqs, client.closed?.code]).toEqual([[...seqs], 1000]);
+    });
+  }
+
+  test("that comes during the replay closes after it", async () => {
+    const { hub, layer, session, publish } = openHub();
+    publish("a");
+    const read = layer.read.bind(layer);
+    layer.read = async (id, after) => {
+      const past = await read(id, after);
+      hub.publish(session, ENDED);
+      return past;
+    };
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    expect([client.seqs, client.closed?.code]).toEqual([[1, 2], 1000]);
+  });
+});
+
+describe("slow clients", () => {
+  test("a slow one is closed with 1013 and forgotten; the others get everything", async () => {
+    const { hub, session, publish } = openHub({ maxBufferedBytes: 1000 });
+    const [slow, fast] = [new FakeClient(), new FakeClient()];
+    await hub.connect(slow, session);
+    await hub.connect(fast, session);
+    publish("1");
+    slow.buffered = 1001;
+    for (const seq of [2, 3]) publish(String(seq));
+    expect([slow.seqs, slow.closed?.code]).toEqual([[1], 1013]);
+    expect([fast.seqs, fast.closed, hub.connectionCount]).toEqual([[1, 2, 3], undefined, 1]);
+    const back = new FakeClient();
+    await hub.connect(back, session, 1);
+    expect(back.seqs).toEqual([2, 3]);
+  });
+
+  test("one message larger than the buffer gets through", async () => {
+    const { hub, session, publish } = openHub({ maxBufferedBytes: 1000 });
+    const client = new FakeClient();
+    await hub.connect(client, session);
+    publish("w".repeat(5000));
+    expect([client.seqs, client.closed]).toEqual([[1], undefined]);
+  });
+
+  test("a client stuck in its replay is closed once too much waits for it", async () => {
+    const { hub, session, publish } = openHub({ maxBufferedBytes: 1000 });
+    publish("1");
+    const client = new FakeClient();
+    client.buffered = 900;
+    const connecting = hub.connect(client, session, 0);
+    for (const seq of upTo(20)) publish(`more ${seq}`);
+    await connecting;
+    expect(client.closed?.code).toBe(1013);
+  });
+});
+
+describe("many clients", () => {
+  test("one that cannot be written to does not disturb the others", async () => {
+    const { hub, session, publish } = openHub();
+    const [broken, fine] = [new FakeClient(), new FakeClient()];
+    await hub.connect(broken, session);
+    await hub.connect(fine, session);
+    broken.send = () => {
+      throw new Error("broken pipe");
+    };
+    publish("1");
+    publish("2");
+    expect([fine.seqs, broken.closed?.code]).toEqual([[1, 2], 1011]);
+  });
+
+  test("share one subscription and one serialised text; the last one ends it", async () => {
+    const { hub, layer, session, publish } = openHub();
+    let subscriptions = 0;
+    const subscribe = layer.subscribe.bind(layer);
+    layer.subscribe = async (id, listener) => {
+      subscriptions += 1;
+      const end = await subscribe(id, listener);
+      return async () => {
+        subscriptions -= 1;
+        await end();
+      };
+    };
+    const clients = [new FakeClient(), new FakeClient(), new FakeClient()];
+    for (const client of clients) await hub.connect(client, session);
+    publish("x");
+    expect([subscriptions, hub.connectionCount]).toEqual([1, 3]);
+    for (const client of clients) hub.disconnect(client);
+    await hub[Symbol.asyncDispose]();
+    expect([subscriptions, hub.connectionCount]).toEqual([0, 0]);
+  });
+
+  test("sessions do not see each other's words", async () => {
+    const { hub, session, publish } = openHub();
+    const [here, there] = [new FakeClient(), new FakeClient()];
+    const other = Bun.randomUUIDv7();
+    await hub.connect(here, session);
+    await hub.connect(there, other);
+    publish("for here");
+    hub.publish(other, transcriptEvent("for there"));
+    expect(here.got.map((envelope) => envelope.session_id)).toEqual([session]);
+    expect(there.got.map((envelope) => envelope.session_id)).toEqual([other]);
+  });
+
+  test("closing the hub closes all with 1001, later ones too", async () => {
+    const { hub, session } = openHub();
+    const [early, late] = [new FakeClient(), new FakeClient()];
+    await hub.connect(early, session);
+    await hub[Symbol.asyncDispose]();
+    await hub.connect(late, session);
+    expect([early.closed?.code, late.closed?.code, hub.groupCount]).toEqual([1001, 1001, 0]);
+  });
+});

@@ -1,0 +1,135 @@
+import type { Server } from "bun";
+import { type Desk, failure, hang, refuse, reset, statusFault } from "./answer.ts";
+import { completions } from "./chat.ts";
+import type { LoggedRequest } from "./log.ts";
+import { RealtimeSession } from "./realtime.ts";
+import { speech } from "./speech.ts";
+import { transcriptions } from "./transcription.ts";
+
+interface SocketData {
+  model: string;
+  cut: boolean;
+  session?: RealtimeSession;
+}
+
+const MODELS = ["gpt-4o-mini", "gpt-4o-mini-transcribe", "gpt-4o-mini-tts", "whisper-1", "tts-1"];
+
+/** A server that listens. */
+export interface Listener {
+  /** Where, without a path. */
+  readonly url: URL;
+  /** Number of open realtime connections. */
+  realtimeConnections(): number;
+  /** Closes all connections and the port. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves every endpoint on loopback.
+ *
+ * @throws Error when the port is taken.
+ */
+export function serve(desk: Desk, options: { port?: number; apiKey?: string }): Listener {
+  const sockets = new Set<RealtimeSession>();
+  const server = Bun.serve<SocketData>({
+    hostname: "127.0.0.1",
+    port: options.port ?? 0,
+    // A fault may keep a request open for as long as a client waits.
+    idleTimeout: 0,
+    fetch: (request, bun) => route(desk, options.apiKey, request, bun),
+    websocket: {
+      open(socket) {
+        const { data } = socket;
+        const session = new RealtimeSession(desk, socket, data.model);
+        data.session = session;
+        sockets.add(session);
+        if (data.cut) socket.terminate();
+      },
+      message(socket, message) {
+        socket.data.session?.receive(message.toString());
+      },
+      close(socket) {
+        const { session } = socket.data;
+        if (session === undefined) return;
+        session.close();
+        sockets.delete(session);
+      },
+    },
+  });
+  return {
+    url: server.url,
+    realtimeConnections: () => sockets.size,
+    stop: () => server.stop(true),
+  };
+}
+
+async function route(
+  desk: Desk,
+  apiKey: string | undefined,
+  request: Request,
+  server: Server<SocketData>,
+): Promise<Response | undefined> {
+  const { pathname, searchParams } = new URL(request.url);
+  if (apiKey !== undefined && request.headers.get("authorization") !== `Bearer ${apiKey}`) {
+    return unauthorized(desk, pathname);
+  }
+  const { log } = desk;
+  switch (`${request.method} ${pathname}`) {
+    case "POST /v1/audio/transcriptions":
+      return transcriptions(desk, log.begin("stt"), request);
+    case "POST /v1/chat/completions":
+      return completions(desk, log.begin("llm"), request);
+    case "POST /v1/audio/speech":
+      return speech(desk, log.begin("tts"), request);
+    case "GET /v1/models":
+      log.end(log.begin("models"), "done");
+      return Response.json({
+        object: "list",
+        data: MODELS.map((id) => ({ id, object: "model", created: 0, owned_by: "stand-in" })),
+      });
+    case "GET /v1/realtime":
+      if (desk.realtime) return upgrade(desk, request, server, searchParams.get("model") ?? "");
+  }
+  return failure(404, `Invalid URL (${request.method} ${pathname})`);
+}
+
+const STAGES: Readonly<Record<string, LoggedRequest["stage"]>> = {
+  "/v1/audio/transcriptions": "stt",
+  "/v1/realtime": "stt",
+  "/v1/chat/completions": "llm",
+  "/v1/audio/speech": "tts",
+  "/v1/models": "models",
+};
+
+function unauthorized(desk: Desk, pathname: string): Response {
+  const stage = STAGES[pathname];
+  if (stage === undefined) return failure(401, "Incorrect API key provided.", "invalid_api_key");
+  const entry = desk.log.begin(stage, pathname === "/v1/realtime" ? "realtime" : "http");
+  return statusFault(desk, entry, { kind: "status", status: 401 });
+}
+
+/** Opens a realtime connection, unless a fault of the stage `stt` waits for it. */
+async function upgrade(
+  desk: Desk,
+  request: Request,
+  server: Server<SocketData>,
+  model: string,
+): Promise<Response | undefined> {
+  const fault = desk.controls.take("stt");
+  if (fault !== undefined) {
+    const entry = desk.log.begin("stt", "realtime");
+    desk.log.note(entry, { fault: fault.kind, model });
+    if (fault.kind === "cut") {
+      desk.log.end(entry, "failed");
+      if (server.upgrade(request, { data: { model, cut: true } })) return undefined;
+    }
+    if (fault.kind === "status") return statusFault(desk, entry, fault);
+    if (fault.kind === "refuse") return reset(desk, entry);
+    const response = await hang(AbortSignal.any([request.signal, desk.closing]));
+    desk.log.end(entry, desk.closing.aborted ? "failed" : "aborted");
+    return response;
+  }
+  if (server.upgrade(request, { data: { model, cut: false } })) return undefined;
+  const entry = desk.log.begin("stt", "realtime");
+  return refuse(desk, entry, 426, "expected a WebSocket upgrade");
+}

@@ -1,0 +1,199 @@
+import { describe, expect, test } from "bun:test";
+import type { Session, SessionCounts, SessionPage } from "../src/domain/session.ts";
+import type { Segment } from "../src/domain/transcript.ts";
+import { pages } from "../src/http/routes/pages.tsx";
+import { ErrorPage } from "./error.tsx";
+import { ago, dateAndTime, duration, endedBecause, offset } from "./fragments/words.tsx";
+import { SignInPage } from "./sign-in.tsx";
+
+const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(1)> '&\u202e`;
+const NOW = Date.UTC(2026, 10, 24, 9, 0, 0);
+const ID = "01a20ce1-7361-7705-9677-1f94b18942f7";
+const asset = (path: string) => `/assets${path}`;
+
+function session(change: Partial<Session & SessionCounts> = {}): Session & SessionCounts {
+  return {
+    id: ID,
+    room: "kitchen",
+    identity: "guest-1",
+    name: null,
+    state: "ended",
+    started_at: NOW - 600_000,
+    ended_at: NOW - 300_000,
+    end_reason: "stopped",
+    node: "n",
+    system_prompt: "Be kind.",
+    greeting: null,
+    voice: "alloy",
+    language: null,
+    stt_model: "stt",
+    llm_model: "llm",
+    tts_model: "tts",
+    segments: 1,
+    turns: 1,
+    ...change,
+  };
+}
+
+function segment(change: Partial<Segment> = {}): Segment {
+  const at = NOW - 590_000;
+  return {
+    seq: 1,
+    segment_id: "a",
+    role: "user",
+    identity: "guest-1",
+    text: "Hello",
+    started_at: at,
+    ended_at: at,
+    interrupted: false,
+    ...change,
+  };
+}
+
+interface World {
+  sessions?: (Session & SessionCounts)[];
+  segments?: Segment[];
+  next?: string | null;
+  prompt?: string;
+}
+
+async function get(path: string, world: World = {}, headers: Record<string, string> = {}) {
+  const list = world.sessions ?? [session()];
+  const asked: Parameters<Parameters<typeof pages>[0]["sessions"]["page"]>[0][] = [];
+  const store = {
+    find: (id: string) => list.find((one) => one.id === id),
+    live: () => list.filter((one) => one.state !== "ended"),
+    page: (options: (typeof asked)[number]): SessionPage => {
+      asked.push(options);
+      return { sessions: list, next: world.next ?? null };
+    },
+  };
+  const app = pages({
+    sessions: store as unknown as Parameters<typeof pages>[0]["sessions"],
+    transcripts: { segments: () => world.segments ?? [segment()] },
+    asset,
+    livekitUrl: "ws://127.0.0.1:7880",
+    defaults: { systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" },
+    authEnabled: true,
+    now: () => NOW,
+  });
+  app.onError((error) => new Response(error.message, { status: 404 }));
+  const response = await app.request(path, { headers });
+  return { status: response.status, headers: response.headers, html: await response.text(), asked };
+}
+
+/** No tag and no attribute of the hostile text may survive as markup. */
+function expectHarmless(html: string): void {
+  expect(html).not.toContain("<script>alert");
+  expect(html).not.toContain("<img");
+  expect(html).toContain("&lt;script&gt;alert");
+}
+
+describe("hostile text is shown as text", () => {
+  const hostile = session({
+    room: HOSTILE,
+    identity: HOSTILE,
+    name: HOSTILE,
+    system_prompt: HOSTILE,
+    greeting: HOSTILE,
+    voice: HOSTILE,
+    llm_model: HOSTILE,
+  });
+  const segments = [segment({ text: HOSTILE, identity: HOSTILE, segment_id: HOSTILE })];
+
+  test.each(["/", "/history", `/history/${ID}`, "/history/recent", `/history/${ID}/row`])(
+    "%s",
+    async (path) => {
+      const { html } = await get(path, { sessions: [hostile], segments, prompt: HOSTILE });
+      expectHarmless(html);
+    },
+  );
+
+  test("the cursor of the next page stays inside its address", async () => {
+    const { html } = await get("/history", { next: HOSTILE });
+    expect(html).not.toContain("<script>alert");
+    expect(html).toContain(
+      `href="/history?before=${encodeURIComponent(HOSTILE).replaceAll("'", "&#39;")}"`,
+    );
+  });
+
+  test("the error page and the sign-in", () => {
+    const error = ErrorPage({ status: 400, title: HOSTILE, detail: HOSTILE, asset });
+    expectHarmless(String(error));
+    expectHarmless(String(SignInPage({ next: HOSTILE, error: HOSTILE, asset })));
+  });
+});
+
+describe("the page's policy", () => {
+  test.each(["/", "/history", `/history/${ID}`])(
+    "%s has no inline script or style",
+    async (path) => {
+      const { html } = await get(path);
+      expect(html.startsWith("<!DOCTYPE html>")).toBe(true);
+      expect(html).not.toMatch(/<script(?![^>]* src=)/);
+      expect(html).not.toMatch(/<style|\sstyle=|\son[a-z]+=|hx-on|javascript:/);
+    },
+  );
+
+  test("only the chat page loads the chat's script", async () => {
+    expect((await get("/")).html).toContain("/assets/build/chat.js");
+    expect((await get("/history")).html).not.toContain("chat.js");
+  });
+});
+
+describe("history", () => {
+  test("a browser gets the page, HTMX only the rows", async () => {
+    const page = await get("/history", { next: "c" });
+    expect(page.html).toContain("<h1>History</h1>");
+    expect(page.headers.get("vary")).toBe("HX-Request");
+    const rows = await get("/history?before=c", { next: null }, { "HX-Request": "true" });
+    expect(rows.html.trimStart()).toStartWith("<li");
+    expect(rows.html).not.toContain("load-older");
+    expect(rows.asked[0]).toEqual({ limit: 25, before: "c" });
+  });
+
+  test("live rows ask for themselves anew, ended ones do not", async () => {
+    const live = session({ state: "active", ended_at: null, end_reason: null });
+    expect((await get("/history", { sessions: [live] })).html).toContain('hx-trigger="every');
+    expect((await get("/history")).html).not.toContain('hx-trigger="every');
+  });
+
+  test("an empty history says what will be there", async () => {
+    expect((await get("/history", { sessions: [] })).html).toContain("Nothing here yet");
+  });
+});
+
+describe("transcript", () => {
+  test("says what was said, why it ended, and offers every download", async () => {
+    const { html } = await get(`/history/${ID}`, { segments: [segment({ interrupted: true })] });
+    expect(html).toContain("Hello");
+    expect(html).toContain("interrupted");
+    expect(html).toContain("Stopped");
+    for (const format of ["txt", "md", "vtt", "srt", "json", "csv"]) {
+      expect(html).toContain(`/transcripts/${ID}?format=${format}`);
+    }
+  });
+
+  test("an unknown conversation is not found", async () => {
+    expect((await get(`/history/${ID}`, { sessions: [] })).status).toBe(404);
+    expect((await get("/history/nonsense")).status).toBe(404);
+  });
+});
+
+test("words for times", () => {
+  expect([400, 59_000, 60_000, 185_000, 3_600_000, 4_320_000].map(duration)).toEqual([
+    "0 s",
+    "59 s",
+    "1 min",
+    "3 min 5 s",
+    "1 h",
+    "1 h 12 min",
+  ]);
+  expect([-1, 7000, 754_000, 3_723_000].map(offset)).toEqual(["0:00", "0:07", "12:34", "1:02:03"]);
+  expect(ago(NOW - 20_000, NOW)).toBe("just now");
+  expect(ago(NOW - 720_000, NOW)).toBe("12 minutes ago");
+  expect(ago(NOW - 90_000_000, NOW)).toBe("yesterday");
+  expect(ago(NOW - 9 * 86_400_000, NOW)).toBe(dateAndTime(NOW - 9 * 86_400_000));
+  expect(dateAndTime(NOW)).toBe("24 Nov 2026, 09:00 UTC");
+  expect(endedBecause(null)).toBe("Ended");
+});
