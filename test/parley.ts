@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Envelope, envelope } from "../src/domain/transcript.ts";
+import { testBinary } from "../src/livekit/test-binary.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const START_MS = 60_000;
@@ -158,6 +159,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<Parley> 
       LOG_FORMAT: "json",
       PORT: "0",
       DATA_DIR: dataDir,
+      LIVEKIT_SERVER_BIN: await testBinary(),
       ...options.env,
     },
   });

@@ -189,17 +189,13 @@ export class AgentManager implements AsyncDisposable {
   async #launch(live: LiveSession): Promise<void> {
     const { livekit, providers, config, stack, token, logger } = this.#options;
     const { session, abort } = live;
-    const checked = providers.assertReady(providersOf(config));
-    checked.catch(() => {});
     // A stop need not wait for any of these; each leaves nothing behind when it comes too late.
-    const { loaded, realtime } = await untilAborted(abort.signal, async () => {
-      await withDeadline(livekit.ready, LIVEKIT_READY_MS, "starting LiveKit");
-      const loaded = await stack().catch(cannotLoad);
-      await checked;
-      return { loaded, realtime: await this.#usesRealtime(session) };
-    });
+    const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
+    const ready = Promise.all([livekit.ready, providers.assertReady(providersOf(config))]);
+    await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
+    const loaded = await orAborted(stack().catch(cannotLoad));
+    const realtime = await orAborted(this.#usesRealtime(session));
     this.#update(live, { stt_model: sttModelFor(config.stt, realtime) });
-    abort.signal.throwIfAborted();
     const agent = await loaded.start(
       {
         url: livekit.url,
@@ -397,13 +393,13 @@ function cannotLoad(cause: unknown): never {
 }
 
 /** The work's result, unless the signal comes first: then its reason is thrown at once. */
-async function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted();
+async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
-    return await Promise.race([work(), aborted]);
+    return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

@@ -14,7 +14,7 @@ export const SILENCE_MS = {
 
 /** Words and marks on which hardly any English sentence ends, but many a pause falls. */
 const UNFINISHED =
-  /(?:[,;:–—-]|…|\.\.\.|\b(?:and|but|or|so|because|if|when|that|which|the|a|an|to|of|for|with|from|in|at|my|your|our|their|his|her|is|are|was|i|we|um+|uh+|er+|hmm+|like|well|then)[.…]*)\s*$/i;
+  /(?:[,;:–—-]|…|\.\.\.|(?<![\p{L}\p{M}\p{N}])(?:and|but|or|so|because|if|when|that|which|the|a|an|to|of|for|with|from|in|at|my|your|our|their|his|her|is|are|was|i|we|um+|uh+|er+|hmm+|like|well|then)[.…]*)\s*$/iu;
 /** The end of a sentence, in the scripts that mark it. */
 const COMPLETE = /[.?!。？！।؟]["'”’)\]]*\s*$/;
 

@@ -46,6 +46,19 @@ const VAD_OPTIONS: ConstructorParameters<typeof silero.VAD>[1] = {
   forceCPU: true,
 };
 
+/**
+ * The plugin's VAD, one a session: it keeps every stream it ever made, so a shared one would grow.
+ * Its streams are ended by `close` alone. `endInput`, which the realtime STT calls first, tries to
+ * close a stream that is locked, and the rejection reaches nobody.
+ */
+class SessionVad extends silero.VAD {
+  override stream(): ReturnType<silero.VAD["stream"]> {
+    const stream = super.stream();
+    stream.endInput = () => {};
+    return stream;
+  }
+}
+
 /** Loads the VAD's model once; every session's VAD runs on the session that this answers. */
 export function loadVadModel(): Promise<InferenceSession> {
   const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
@@ -57,12 +70,9 @@ export function loadVadModel(): Promise<InferenceSession> {
   });
 }
 
-/**
- * Makes the stages of one session. The plugin's VAD keeps every stream it ever made, so each
- * session has a VAD of its own on the shared model.
- */
+/** Makes the stages of one session; its VAD runs on the shared model. */
 export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
-  const vad = new silero.VAD(vadModel, VAD_OPTIONS);
+  const vad = new SessionVad(vadModel, VAD_OPTIONS);
   const stt = createStt(options.stt, vad);
   const llm = new openai.LLM({
     client: createProviderClient(options.llm),

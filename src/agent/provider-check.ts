@@ -1,4 +1,4 @@
-import { Failure, messageOf } from "../errors.ts";
+import { Failure } from "../errors.ts";
 import { describeProviderError } from "./provider-errors.ts";
 
 export interface CheckedProvider {
@@ -19,6 +19,12 @@ const OPENAI_HOST = "api.openai.com";
 export class ProviderCheck {
   readonly #believedUntil = new Map<string, number>();
   readonly #realtime = new Map<string, { answer: boolean; until: number }>();
+  readonly #answerMs: number;
+
+  /** @param answerMs how long a provider may take */
+  constructor(answerMs: number = ANSWER_MS) {
+    this.#answerMs = answerMs;
+  }
 
   /**
    * @throws Failure `unavailable` when a key is missing, `upstream_failed` when the provider
@@ -40,7 +46,7 @@ export class ProviderCheck {
         "No provider is set up: set OPENAI_API_KEY, or STT_BASE_URL, LLM_BASE_URL and TTS_BASE_URL for servers of your own, and start Parley again.",
       );
     }
-    const status = await modelsStatus(provider).catch((error) => {
+    const status = await modelsStatus(provider, this.#answerMs).catch((error) => {
       throw new Failure(
         "upstream_failed",
         `The provider at ${host} cannot be reached: check ${stage.toUpperCase()}_BASE_URL or OPENAI_BASE_URL, and the network.`,
@@ -58,7 +64,7 @@ export class ProviderCheck {
     const id = `${provider.baseURL} ${model}`;
     const known = this.#realtime.get(id);
     if (known && known.until > Date.now()) return known.answer;
-    const answer = await opensRealtime(provider, model);
+    const answer = await opensRealtime(provider, model, this.#answerMs);
     this.#realtime.set(id, {
       answer,
       until: answer ? Number.POSITIVE_INFINITY : Date.now() + BELIEVED_MS,
@@ -67,22 +73,26 @@ export class ProviderCheck {
   }
 }
 
-async function modelsStatus(provider: CheckedProvider): Promise<number> {
+async function modelsStatus(provider: CheckedProvider, answerMs: number): Promise<number> {
   const response = await fetch(`${provider.baseURL}/models`, {
     headers: authorization(provider),
-    signal: AbortSignal.timeout(ANSWER_MS),
+    signal: AbortSignal.timeout(answerMs),
   });
   await response.body?.cancel();
   return response.status;
 }
 
-function opensRealtime(provider: CheckedProvider, model: string): Promise<boolean> {
+function opensRealtime(
+  provider: CheckedProvider,
+  model: string,
+  answerMs: number,
+): Promise<boolean> {
   const url = new URL(`${provider.baseURL.replace(/^http/, "ws")}/realtime`);
   url.searchParams.set("intent", "transcription");
   if (url.host !== OPENAI_HOST) url.searchParams.set("model", model);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = new WebSocket(url, { headers: authorization(provider) });
-  const timer = setTimeout(() => resolve(false), ANSWER_MS);
+  const timer = setTimeout(() => resolve(false), answerMs);
   socket.onopen = () => resolve(true);
   socket.onerror = () => resolve(false);
   socket.onclose = () => resolve(false);
@@ -94,17 +104,4 @@ function opensRealtime(provider: CheckedProvider, model: string): Promise<boolea
 
 function authorization(provider: CheckedProvider): Record<string, string> {
   return provider.apiKey === undefined ? {} : { Authorization: `Bearer ${provider.apiKey}` };
-}
-
-/** One line about a provider for `/ready`. */
-export async function providerState(
-  check: ProviderCheck,
-  provider: CheckedProvider,
-): Promise<string> {
-  try {
-    await check.assertReady([provider]);
-    return "ok";
-  } catch (error) {
-    return messageOf(error);
-  }
 }

@@ -73,7 +73,7 @@ export function statusOf(error: unknown): number | undefined {
 
 function isTimeout(error: unknown): boolean {
   for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
-    if (/time?out/i.test(`${at["name"]} ${at["message"]}`)) return true;
+    if (/timed?[ -]?out/i.test(`${at["name"]} ${at["message"]}`)) return true;
   }
   return false;
 }

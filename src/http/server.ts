@@ -73,7 +73,7 @@ function securityHeaders(livekitUrl: string) {
       imgSrc: ["'self'", "data:"],
       fontSrc: ["'self'"],
       mediaSrc: ["'self'", "blob:"],
-      connectSrc: ["'self'", ...livekitSources(livekitUrl)],
+      connectSrc: ["'self'", (c) => livekitSources(livekitUrl, c.req.header("Host"))],
       manifestSrc: ["'self'"],
       formAction: ["'self'"],
       frameAncestors: ["'none'"],
@@ -89,16 +89,16 @@ function securityHeaders(livekitUrl: string) {
 
 /**
  * LiveKit's address for a page: its signalling socket, and the same over HTTP, where livekit-client
- * asks why a connection was refused. A loopback server may be reached by either of its names.
+ * asks why a connection was refused. A loopback server goes by either of its names, and a page
+ * that was opened under another name of this machine looks for it there.
  */
-function livekitSources(url: string): string[] {
+function livekitSources(url: string, requestHost = ""): string {
   const { protocol, host, hostname, port } = new URL(url);
-  const secure = protocol === "wss:";
-  const hosts = isLoopback(hostname) ? [`127.0.0.1:${port}`, `localhost:${port}`] : [host];
-  return hosts.flatMap((one) => [
-    `${secure ? "wss" : "ws"}://${one}`,
-    `${secure ? "https" : "http"}://${one}`,
-  ]);
+  const secure = protocol === "wss:" ? "s" : "";
+  const names = new Set(["127.0.0.1", "localhost", hostName(requestHost)]);
+  names.delete("");
+  const hosts = isLoopback(hostname) ? [...names].map((name) => `${name}:${port}`) : [host];
+  return hosts.flatMap((one) => [`ws${secure}://${one}`, `http${secure}://${one}`]).join(" ");
 }
 
 /**
@@ -131,8 +131,9 @@ function refuseStrangeRequests(config: HttpDeps["config"]) {
   };
 }
 
+/** The name in a `Host` header; empty when it is none. */
 function hostName(host: string): string {
-  return host.replace(/:\d+$/, "");
+  return /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?$/.exec(host)?.[1] ?? "";
 }
 
 function crossOrigin(allowed: string[]) {

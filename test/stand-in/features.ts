@@ -14,6 +14,10 @@ const HIGHEST = 6500;
 const RANGE_DB = 40;
 /** Peak assumed before any speech came, so that noise before it does not look like speech (dBFS). */
 const QUIETEST_PEAK_DB = -35;
+/** How fast a peak is forgotten, in dB a second: a browser turns the gain down after a loud start. */
+const PEAK_DECAY_DB = 2;
+const PEAK_DECAY = 10 ** ((-PEAK_DECAY_DB * HOP_MS) / 10_000);
+const QUIETEST_PEAK = 10 ** (QUIETEST_PEAK_DB / 10);
 const LIFTER = 22;
 /** Brings a typical difference between two unlike speech sounds to about 1. */
 const CEPSTRUM_SCALE = 1 / 45;
@@ -38,7 +42,7 @@ export class FeatureStream {
   /** Samples before `#pending`, and frames made: a hop need not be a whole number of samples. */
   #dropped = 0;
   #count = 0;
-  #peak = 10 ** (QUIETEST_PEAK_DB / 10);
+  #peak = QUIETEST_PEAK;
 
   /** @param rate sample rate in Hz of what will be pushed, 16,000 or more */
   constructor(rate: number) {
@@ -69,7 +73,7 @@ export class FeatureStream {
 
   #frame(pcm: Int16Array): Float32Array {
     const total = this.#bandPowers(pcm);
-    this.#peak = Math.max(this.#peak, total);
+    this.#peak = Math.max(this.#peak * PEAK_DECAY, QUIETEST_PEAK, total);
     const range = 10 ** (-RANGE_DB / 10);
     const floor = (this.#peak / BANDS) * range;
     for (let b = 0; b < BANDS; b++) this.#power[b] = Math.log((this.#power[b] ?? 0) + floor);

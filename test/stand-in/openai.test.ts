@@ -189,7 +189,7 @@ describe("when told so", () => {
     const request = transcribe(standIn, said("What is my name?"), client.signal);
     await standIn.waitFor("stt", ({ fault }) => fault === "hang");
     client.abort();
-    expect(request).rejects.toThrow();
+    await expect(request).rejects.toThrow();
     await standIn.waitFor("stt", ({ outcome }) => outcome === "aborted");
   });
 
@@ -237,7 +237,7 @@ describe("the server", () => {
 
   test("waits for an event no longer than told", async () => {
     await using standIn = await startStandIn();
-    expect(standIn.waitFor("tts", () => true, 20)).rejects.toThrow(
+    await expect(standIn.waitFor("tts", () => true, 20)).rejects.toThrow(
       "no fitting tts request in 20 ms",
     );
   });

@@ -1,0 +1,694 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { readConfig } from "../config.ts";
+import { SessionStore } from "../db/session-store.ts";
+import { temporaryDatabase } from "../db/test-database.ts";
+import { TranscriptStore } from "../db/transcript-store.ts";
+import type { EndReason } from "../domain/session.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
+import { Failure, type FailureKind } from "../errors.ts";
+import { Hub } from "../transcript/hub.ts";
+import { LocalChannelLayer } from "../transcript/local.ts";
+import { memoryLogger } from "../transcript/test-log.ts";
+import { AgentManager, type AgentManagerOptions } from "./agent-manager.ts";
+import type { Agent, AgentStack } from "./agent-stack.ts";
+
+type RunningOptions = Parameters<AgentStack["start"]>[0];
+
+/** One start of an agent, and what became of it. */
+interface FakeAgent {
+  options: RunningOptions;
+  signal: AbortSignal;
+  /** Lets the agent be in its room; done at once unless `held`. */
+  joined: PromiseWithResolvers<void>;
+  /** Lets `close` end; done at once unless `closesSlowly`. */
+  left: PromiseWithResolvers<void>;
+  closes: number;
+  said: string[];
+}
+
+/** A manager over real stores and a fake agent stack whose steps a test holds, fails or watches. */
+class Bench implements AsyncDisposable {
+  readonly agents: FakeAgent[] = [];
+  readonly events: [sessionId: string, event: SessionEvent][] = [];
+  readonly logger = memoryLogger();
+  readonly sessions: SessionStore;
+  readonly transcripts: TranscriptStore;
+  readonly manager: AgentManager;
+  /** Agents stay on their way into the room until `joined` is resolved. */
+  held = false;
+  closesSlowly = false;
+  closeFails = false;
+  sayFails = false;
+  storing = true;
+  readonly #open = new AsyncDisposableStack();
+
+  constructor(
+    change: Partial<AgentManagerOptions> = {},
+    variables: Record<string, string> = { STT_REALTIME: "false" },
+  ) {
+    const { database } = this.#open.use(temporaryDatabase());
+    this.sessions = new SessionStore(database);
+    this.transcripts = new TranscriptStore(database);
+    const { transcripts: log, logger } = this;
+    const layer = this.#open.use(new LocalChannelLayer({ log, logger }));
+    const hub = this.#open.use(new Hub({ layer, log, logger }));
+    this.manager = this.#open.use(
+      new AgentManager({
+        config: readConfig(variables),
+        sessions: this.sessions,
+        publish: (sessionId, event) => {
+          if (!this.storing) throw new Error("disk full");
+          hub.publish(sessionId, event);
+          this.events.push([sessionId, event]);
+        },
+        stack: async () => ({
+          start: (options, signal) => this.#startAgent(options, signal),
+          close: async () => {},
+        }),
+        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve() },
+        token: async (room, identity) => `token of ${identity} for ${room}`,
+        providers: { assertReady: async () => {}, answersRealtime: async () => false },
+        node: "here",
+        logger,
+        ...change,
+      }),
+    );
+  }
+
+  async #startAgent(options: RunningOptions, signal: AbortSignal): Promise<Agent> {
+    const fake: FakeAgent = {
+      options,
+      signal,
+      joined: Promise.withResolvers(),
+      left: Promise.withResolvers(),
+      closes: 0,
+      said: [],
+    };
+    this.agents.push(fake);
+    if (!this.held) fake.joined.resolve();
+    if (!this.closesSlowly) fake.left.resolve();
+    await fake.joined.promise;
+    return {
+      say: async (text) => {
+        if (this.sayFails) throw new Error("AgentSession is not running");
+        fake.said.push(text);
+      },
+      close: async () => {
+        fake.closes += 1;
+        await fake.left.promise;
+        if (this.closeFails) throw new Error("handle not found");
+      },
+    };
+  }
+
+  /** The agent that was started last. */
+  get agent(): FakeAgent {
+    const last = this.agents.at(-1);
+    if (!last) throw new Error("no agent was started");
+    return last;
+  }
+
+  /** States and reasons of a session in the order clients heard of them. */
+  states(sessionId: string): string[] {
+    return this.events.flatMap(([id, { type, data }]) => {
+      if (type !== "session" || id !== sessionId) return [];
+      return [data.reason === undefined ? data.state : `${data.state} ${data.reason}`];
+    });
+  }
+
+  /** Errors that clients heard of. */
+  errors(): string[] {
+    return this.events.flatMap(([, { type, data }]) => (type === "error" ? [data.code] : []));
+  }
+
+  /** Nothing is left of sessions, but for what the history tells of those that ended. */
+  expectNothingLeft(): void {
+    expect(this.manager.liveCount).toBe(0);
+    expect(this.sessions.live()).toEqual([]);
+    expect(this.agents.filter(({ closes }) => closes === 0)).toEqual([]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.storing = true;
+    for (const agent of this.agents) {
+      agent.joined.resolve();
+      agent.left.resolve();
+    }
+    return this.#open.disposeAsync();
+  }
+}
+
+/** Lets everything that waits for settled promises run; no time passes. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await null;
+}
+
+async function failureOf(work: Promise<unknown>): Promise<Failure> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof Failure) return error;
+  throw new Error(`no Failure: ${error}`);
+}
+
+async function isPending(work: Promise<unknown>): Promise<boolean> {
+  let pending = true;
+  const settled = () => {
+    pending = false;
+  };
+  work.then(settled, settled);
+  await settle();
+  return pending;
+}
+
+const SECOND = 1000;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+describe("start", () => {
+  test("answers once the agent is in the room, which is active then", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    const starting = bench.manager.start({ room: "kitchen", identity: "ann" });
+    expect(await isPending(starting)).toBe(true);
+    expect(bench.sessions.live().map(({ state }) => state)).toEqual(["starting"]);
+    bench.agent.joined.resolve();
+    const session = await starting;
+    expect(session).toMatchObject({ room: "kitchen", identity: "ann", state: "active" });
+    expect(bench.sessions.find(session.id)).toMatchObject({ state: "active", node: "here" });
+    expect(bench.states(session.id)).toEqual(["starting", "active"]);
+    expect(bench.manager.liveCount).toBe(1);
+  });
+
+  test("gives the agent its room, its person, its instructions and the stages' servers", async () => {
+    const variables = { STT_REALTIME: "false", OPENAI_API_KEY: "sk-1", LLM_BASE_URL: "http://l:1" };
+    await using bench = new Bench({}, variables);
+    const wishes = { system_prompt: "Be odd.", greeting: "Hi", voice: "echo", llm_model: "m" };
+    const session = await bench.manager.start({ room: "r", identity: "ann", ...wishes });
+    const { options } = bench.agent;
+    expect(options.token).toMatch(/^token of agent-[0-9a-f]{12} for r$/);
+    expect(options).toMatchObject({
+      url: "ws://127.0.0.1:7880",
+      userIdentity: "ann",
+      instructions: "Be odd.",
+      greeting: "Hi",
+    });
+    expect(options.pipeline.llm).toEqual({ baseURL: "http://l:1", apiKey: undefined, model: "m" });
+    expect(options.pipeline.tts).toMatchObject({ apiKey: "sk-1", voice: "echo" });
+    expect(options.pipeline.stt).toMatchObject({ realtime: false, model: session.stt_model });
+  });
+
+  test("uses realtime transcription where the server has it, and its model", async () => {
+    const providers = { assertReady: async () => {}, answersRealtime: async () => true };
+    await using bench = new Bench({ providers }, {});
+    const session = await bench.manager.start({ room: "r" });
+    expect(bench.agent.options.pipeline.stt.realtime).toBe(true);
+    expect(session.stt_model).toContain("realtime");
+    expect(bench.sessions.find(session.id)?.stt_model).toBe(session.stt_model);
+  });
+});
+
+describe("a start beside others", () => {
+  test("refuses a room that another session holds, also while that one starts or ends", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    bench.closesSlowly = true;
+    const starting = bench.manager.start({ room: "r" });
+    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
+    await settle();
+    bench.agent.joined.resolve();
+    const { id } = await starting;
+    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
+    const stopping = bench.manager.stop(id);
+    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
+    bench.agent.left.resolve();
+    await stopping;
+    bench.held = false;
+    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+  });
+
+  test("lets one of two starts at once for a room through", async () => {
+    await using bench = new Bench();
+    const request = { room: "r" };
+    const both = [bench.manager.start(request), bench.manager.start(request)];
+    const outcomes = await Promise.allSettled(both);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(bench.agents).toHaveLength(1);
+  });
+
+  test("refuses more sessions than allowed, and says when to try again", async () => {
+    await using bench = new Bench({}, { STT_REALTIME: "false", MAX_SESSIONS: "2" });
+    const first = await bench.manager.start({ room: "a" });
+    await bench.manager.start({ room: "b" });
+    const failure = await failureOf(bench.manager.start({ room: "c" }));
+    expect(failure.kind).toBe("limit");
+    expect(failure.retryAfter).toBeGreaterThan(0);
+    await bench.manager.stop(first.id);
+    expect((await bench.manager.start({ room: "c" })).state).toBe("active");
+  });
+
+  test("after a crash finds the room free once the old session was ended", async () => {
+    await using bench = new Bench();
+    const old = await bench.manager.start({ room: "r" });
+    // A second Parley on the same database: the first has crashed and ends nothing.
+    await using after = new Bench({ sessions: bench.sessions });
+    expect((await failureOf(after.manager.start({ room: "r" }))).kind).toBe("conflict");
+    const ended = bench.sessions.endCrashed("here", Date.now());
+    expect(ended.map(({ session_id }) => session_id)).toEqual([old.id]);
+    expect(bench.sessions.find(old.id)).toMatchObject({ state: "ended", end_reason: "crashed" });
+    expect((await after.manager.start({ room: "r" })).state).toBe("active");
+  });
+});
+
+describe("a start that fails", () => {
+  const never = new Promise<never>(() => {});
+  const rejected = () => Promise.reject(new Error("sk-secret is wrong"));
+  const refused = () =>
+    Promise.reject(new Failure("upstream_failed", "The provider refused the key."));
+  const withStart = (start: AgentStack["start"]) => ({
+    stack: async () => ({ start, close: async () => {} }),
+  });
+  const check = { assertReady: async () => {}, answersRealtime: async () => false };
+
+  const STEPS: [what: string, change: () => Partial<AgentManagerOptions>, kind: FailureKind][] = [
+    [
+      "LiveKit never becomes ready",
+      () => ({ livekit: { url: "ws://l", ready: never } }),
+      "unavailable",
+    ],
+    [
+      "LiveKit cannot start",
+      () => ({ livekit: { url: "ws://l", ready: rejected() } }),
+      "unavailable",
+    ],
+    ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
+    [
+      "a provider refuses the key",
+      () => ({ providers: { ...check, assertReady: refused } }),
+      "upstream_failed",
+    ],
+    ["the token cannot be signed", () => ({ token: rejected }), "unavailable"],
+    ["the agent cannot join", () => withStart(rejected), "unavailable"],
+  ];
+
+  test.each(STEPS)(
+    "because %s leaves no session, and its room is free",
+    async (_what, change, kind) => {
+      await using bench = new Bench(change());
+      const starting = failureOf(bench.manager.start({ room: "r" }));
+      await settle();
+      jest.advanceTimersByTime(15 * SECOND);
+      const failure = await starting;
+      expect(failure.kind).toBe(kind);
+      expect(failure.message).not.toContain("sk-secret");
+      bench.expectNothingLeft();
+      expect(bench.sessions.page({ limit: 10 }).sessions).toEqual([]);
+      const id = bench.events[0]?.[0] ?? "";
+      expect((await failureOf(bench.manager.stop(id))).kind).toBe("not_found");
+      const again = failureOf(bench.manager.start({ room: "r" }));
+      await settle();
+      jest.advanceTimersByTime(15 * SECOND);
+      expect((await again).kind).toBe(kind);
+    },
+  );
+
+  test("tells who already listens to it that it has ended", async () => {
+    await using bench = new Bench(withStart(rejected));
+    await failureOf(bench.manager.start({ room: "r" }));
+    const id = bench.events[0]?.[0] ?? "";
+    expect(bench.states(id)).toEqual(["starting", "ended agent_failed"]);
+  });
+
+  test("after the agent has joined closes the agent", async () => {
+    await using bench = new Bench();
+    const update = bench.sessions.update.bind(bench.sessions);
+    bench.sessions.update = (id, change) => {
+      if (change.state === "active") throw new Error("disk full");
+      update(id, change);
+    };
+    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("unavailable");
+    expect(bench.agent.closes).toBe(1);
+    bench.expectNothingLeft();
+  });
+
+  test("because a provider refuses the key says so without waiting for LiveKit", async () => {
+    const providers = { ...check, assertReady: refused };
+    await using bench = new Bench({ livekit: { url: "ws://l", ready: never }, providers });
+    const timers = jest.getTimerCount();
+    const failure = await failureOf(bench.manager.start({ room: "r" }));
+    expect(failure.kind).toBe("upstream_failed");
+    expect(jest.getTimerCount()).toBe(timers);
+  });
+});
+
+describe("stop", () => {
+  test("answers when the agent has left, and makes final what was open", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r", identity: "ann" });
+    bench.agent.options.onSignal({ kind: "user_text", text: "so I", final: false });
+    await bench.manager.stop(id);
+    expect(bench.states(id)).toEqual(["starting", "active", "ending stopped", "ended stopped"]);
+    expect(bench.sessions.find(id)).toMatchObject({
+      state: "ended",
+      end_reason: "stopped",
+      ended_at: Date.now(),
+    });
+    const segments = bench.transcripts.segments(id).map(({ text, identity }) => [text, identity]);
+    expect(segments).toEqual([["so I", "ann"]]);
+    bench.expectNothingLeft();
+  });
+
+  test("twice at once closes the agent once, and both wait for it", async () => {
+    await using bench = new Bench();
+    bench.closesSlowly = true;
+    const { id } = await bench.manager.start({ room: "r" });
+    const both = [bench.manager.stop(id), bench.manager.stop(id, "idle")];
+    for (const stop of both) expect(await isPending(stop)).toBe(true);
+    bench.agent.left.resolve();
+    await Promise.all(both);
+    expect(bench.agent.closes).toBe(1);
+    expect(bench.states(id).slice(2)).toEqual(["ending stopped", "ended stopped"]);
+  });
+
+  test("again, after it has ended, changes nothing", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    await bench.manager.stop(id);
+    const heard = bench.events.length;
+    await bench.manager.stop(id);
+    expect(bench.events).toHaveLength(heard);
+  });
+
+  test("of a session nobody knows is not found", async () => {
+    await using bench = new Bench();
+    expect((await failureOf(bench.manager.stop(Bun.randomUUIDv7()))).kind).toBe("not_found");
+  });
+
+  test("ends a session whose agent does not close cleanly all the same", async () => {
+    await using bench = new Bench();
+    bench.closeFails = true;
+    const { id } = await bench.manager.start({ room: "r" });
+    await bench.manager.stop(id);
+    expect(bench.states(id).at(-1)).toBe("ended stopped");
+    expect(bench.logger.lines.map(({ msg }) => msg)).toContain("a session did not close cleanly");
+    bench.expectNothingLeft();
+  });
+
+  test("ends a session whose events can no longer be stored", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    bench.storing = false;
+    bench.agent.options.onSignal({ kind: "user_speech", speaking: true });
+    await bench.manager.stop(id);
+    bench.expectNothingLeft();
+    expect(bench.logger.lines.map(({ msg }) => msg)).toContain("an event of a session was lost");
+  });
+
+  test("lets nothing be heard of a session after its end", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    await bench.manager.stop(id);
+    const heard = bench.events.length;
+    bench.agent.options.onSignal({ kind: "user_text", text: "late", final: true });
+    bench.agent.options.onEnd("room_closed");
+    await settle();
+    expect(bench.events).toHaveLength(heard);
+  });
+});
+
+describe("a stop during the start", () => {
+  test("waits until the agent that still joined has left again", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    bench.closesSlowly = true;
+    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await settle();
+    const [session] = bench.sessions.live();
+    const stopping = bench.manager.stop(session?.id ?? "");
+    expect(bench.agent.signal.aborted).toBe(true);
+    bench.agent.joined.resolve();
+    expect(await isPending(stopping)).toBe(true);
+    bench.agent.left.resolve();
+    await stopping;
+    const failure = await starting;
+    expect(failure.kind).toBe("conflict");
+    expect(failure.message).toContain("stopped");
+    expect(bench.states(session?.id ?? "")).toEqual([
+      "starting",
+      "ending stopped",
+      "ended stopped",
+    ]);
+    bench.expectNothingLeft();
+  });
+
+  test("also when the agent answers the abort with an error of its own", async () => {
+    const started = Promise.withResolvers<AbortSignal>();
+    await using bench = new Bench({
+      stack: async () => ({
+        start: (_options, signal) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener("abort", () => reject(new Error("handle not found")));
+            started.resolve(signal);
+          }),
+        close: async () => {},
+      }),
+    });
+    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await started.promise;
+    const id = bench.sessions.live()[0]?.id ?? "";
+    await bench.manager.stop(id);
+    expect((await starting).kind).toBe("conflict");
+    expect(bench.sessions.find(id)?.end_reason).toBe("stopped");
+    bench.expectNothingLeft();
+  });
+
+  test.each([
+    ["LiveKit", (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never } })],
+    ["the agent stack", (never: Promise<never>) => ({ stack: () => never })],
+    [
+      "a provider",
+      (never: Promise<never>) => ({
+        providers: { assertReady: () => never, answersRealtime: () => never },
+      }),
+    ],
+  ])("does not wait for %s", async (_what, change) => {
+    await using bench = new Bench(change(new Promise<never>(() => {})));
+    const timers = jest.getTimerCount();
+    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await settle();
+    await bench.manager.stop(bench.sessions.live()[0]?.id ?? "");
+    expect((await starting).kind).toBe("conflict");
+    expect(bench.agents).toEqual([]);
+    bench.expectNothingLeft();
+    expect(jest.getTimerCount()).toBe(timers);
+  });
+
+  test("leaves the room free for the next start at once", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await settle();
+    const stopping = bench.manager.stop(bench.sessions.live()[0]?.id ?? "");
+    bench.agent.joined.resolve();
+    await Promise.all([stopping, starting]);
+    bench.held = false;
+    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+  });
+});
+
+describe("the person", () => {
+  const ann = { identity: "ann", name: "Ann" };
+
+  test("who joins is named in the session, and their words bear their identity", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    expect(bench.sessions.find(id)).toMatchObject({ identity: null, name: null });
+    bench.agent.options.onUser({ identity: "bob", name: "" });
+    expect(bench.sessions.find(id)).toMatchObject({ identity: "bob", name: null });
+    bench.agent.options.onUser(ann);
+    expect(bench.sessions.find(id)).toMatchObject({ identity: "ann", name: "Ann" });
+    bench.agent.options.onSignal({ kind: "user_turn", text: "Hi" });
+    expect(bench.transcripts.segments(id)[0]).toMatchObject({ identity: "ann", role: "user" });
+  });
+
+  test("who leaves for good ends the session after a time for a reload", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    bench.agent.options.onUser(ann);
+    bench.agent.options.onUser(undefined);
+    jest.advanceTimersByTime(14 * SECOND);
+    await settle();
+    expect(bench.sessions.find(id)?.state).toBe("active");
+    jest.advanceTimersByTime(3 * SECOND);
+    await settle();
+    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "user_left" });
+    bench.expectNothingLeft();
+  });
+
+  test("who comes back in time finds the session going on", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    bench.agent.options.onUser(ann);
+    bench.agent.options.onUser(undefined);
+    jest.advanceTimersByTime(14 * SECOND);
+    bench.agent.options.onUser(ann);
+    jest.advanceTimersByTime(60 * SECOND);
+    await settle();
+    expect(bench.sessions.find(id)?.state).toBe("active");
+  });
+});
+
+describe("limits", () => {
+  const variables = {
+    STT_REALTIME: "false",
+    SESSION_IDLE_MINUTES: "1",
+    SESSION_MAX_MINUTES: "3",
+  };
+
+  test("a session in which nobody says a word ends as idle", async () => {
+    await using bench = new Bench({}, variables);
+    const { id } = await bench.manager.start({ room: "r" });
+    // The agent's own states and errors are no words of anybody.
+    bench.agent.options.onSignal({ kind: "agent_state", state: "listening" });
+    jest.advanceTimersByTime(59 * SECOND);
+    bench.agent.options.onSignal({ kind: "agent_state", state: "thinking" });
+    await settle();
+    expect(bench.sessions.find(id)?.state).toBe("active");
+    jest.advanceTimersByTime(3 * SECOND);
+    await settle();
+    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "idle" });
+    expect(bench.states(id).at(-1)).toBe("ended idle");
+    bench.expectNothingLeft();
+  });
+
+  test("a session in which somebody speaks or types goes on until the time limit", async () => {
+    await using bench = new Bench({}, variables);
+    const { id } = await bench.manager.start({ room: "r" });
+    for (let seconds = 0; seconds < 175; seconds += 50) {
+      expect(bench.sessions.find(id)?.state).toBe("active");
+      if (seconds === 100) await bench.manager.say(id, "still here");
+      else bench.agent.options.onSignal({ kind: "user_turn", text: "still here" });
+      jest.advanceTimersByTime(50 * SECOND);
+      await settle();
+    }
+    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "time_limit" });
+  });
+});
+
+describe("an agent that ends by itself", () => {
+  const REASONS: EndReason[] = ["provider_failed", "room_closed", "livekit_lost", "agent_failed"];
+
+  test.each(REASONS)("tells why (%s), and its room is free", async (reason) => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    bench.agent.options.onEnd(reason);
+    bench.agent.options.onEnd("room_closed");
+    await settle();
+    expect(bench.errors()).toEqual([`session_${reason}`]);
+    expect(bench.states(id).slice(2)).toEqual([`ending ${reason}`, `ended ${reason}`]);
+    expect(bench.sessions.find(id)?.end_reason).toBe(reason);
+    bench.expectNothingLeft();
+    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+  });
+
+  test("during its start makes the start fail as unavailable", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await settle();
+    bench.agent.options.onEnd("livekit_lost");
+    bench.agent.joined.resolve();
+    const failure = await starting;
+    expect(failure.kind).toBe("unavailable");
+    expect(failure.message).toContain("LiveKit");
+    bench.expectNothingLeft();
+  });
+});
+
+describe("say", () => {
+  test("hands the words to the agent", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    await bench.manager.say(id, "What time is it?");
+    expect(bench.agent.said).toEqual(["What time is it?"]);
+  });
+
+  test("to a session nobody knows is not found", async () => {
+    await using bench = new Bench();
+    expect((await failureOf(bench.manager.say(Bun.randomUUIDv7(), "x"))).kind).toBe("not_found");
+  });
+
+  test("to a session that starts, ends or has ended is a conflict", async () => {
+    await using bench = new Bench();
+    bench.held = true;
+    bench.closesSlowly = true;
+    const starting = bench.manager.start({ room: "r" });
+    await settle();
+    const id = bench.sessions.live()[0]?.id ?? "";
+    const say = async () => (await failureOf(bench.manager.say(id, "x"))).kind;
+    expect(await say()).toBe("conflict");
+    bench.agent.joined.resolve();
+    await starting;
+    const stopping = bench.manager.stop(id);
+    expect(await say()).toBe("conflict");
+    bench.agent.left.resolve();
+    await stopping;
+    expect(await say()).toBe("conflict");
+    expect(bench.agent.said).toEqual([]);
+  });
+
+  test("to an agent that cannot take it is unavailable, and the session goes on", async () => {
+    await using bench = new Bench();
+    const { id } = await bench.manager.start({ room: "r" });
+    bench.sayFails = true;
+    expect((await failureOf(bench.manager.say(id, "x"))).kind).toBe("unavailable");
+    expect(bench.sessions.find(id)?.state).toBe("active");
+  });
+});
+
+describe("shutdown", () => {
+  test("ends every session, those that start included, and none can start afterwards", async () => {
+    const bench = new Bench();
+    const active = await bench.manager.start({ room: "a" });
+    bench.held = true;
+    const starting = failureOf(bench.manager.start({ room: "b" }));
+    await settle();
+    const closing = bench.manager[Symbol.asyncDispose]();
+    bench.agent.joined.resolve();
+    await closing;
+    expect((await starting).kind).toBe("unavailable");
+    expect(bench.sessions.find(active.id)?.end_reason).toBe("shutdown");
+    bench.expectNothingLeft();
+    const late = await failureOf(bench.manager.start({ room: "c" }));
+    expect([late.kind, late.message]).toEqual(["unavailable", "Parley is shutting down."]);
+    expect(jest.getTimerCount()).toBe(0);
+    await bench[Symbol.asyncDispose]();
+  });
+
+  test("is not kept from its end by one agent that does not close cleanly", async () => {
+    await using bench = new Bench();
+    bench.closeFails = true;
+    await bench.manager.start({ room: "a" });
+    await bench.manager.start({ room: "b" });
+    await bench.manager[Symbol.asyncDispose]();
+    bench.expectNothingLeft();
+  });
+});
+
+test("a hundred starts and stops leave no session, timer or agent", async () => {
+  await using bench = new Bench();
+  const timers = jest.getTimerCount();
+  for (let round = 0; round < 100; round += 1) {
+    const { id } = await bench.manager.start({ room: "r" });
+    await bench.manager.stop(id);
+  }
+  bench.expectNothingLeft();
+  expect(bench.agents.map(({ closes }) => closes)).toEqual(Array(100).fill(1));
+  expect(jest.getTimerCount()).toBe(timers);
+});

@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { readConfig } from "../config.ts";
+import { providersOf, sessionPlan, sttModelFor } from "./session-plan.ts";
+
+test("a session without wishes runs with what is configured", () => {
+  const config = readConfig({
+    SYSTEM_PROMPT: "Be brief.",
+    GREETING: "Hello!",
+    STT_MODEL: "whisper-1",
+    LLM_MODEL: "llama",
+    TTS_MODEL: "kokoro",
+    TTS_VOICE: "sky",
+  });
+  expect(sessionPlan(config, { room: "r" })).toEqual({
+    system_prompt: "Be brief.",
+    greeting: "Hello!",
+    voice: "sky",
+    language: null,
+    stt_model: "whisper-1",
+    llm_model: "llama",
+    tts_model: "kokoro",
+  });
+});
+
+test("a session's own wishes come first", () => {
+  const wishes = {
+    system_prompt: "Be funny.",
+    greeting: "Hey!",
+    voice: "echo",
+    language: "pt-BR",
+    llm_model: "gpt-5",
+  };
+  const config = readConfig({ SYSTEM_PROMPT: "Be brief.", GREETING: "Hello!" });
+  expect(sessionPlan(config, { room: "r", ...wishes })).toMatchObject(wishes);
+});
+
+test("without a greeting anywhere the agent says nothing first", () => {
+  expect(sessionPlan(readConfig({}), { room: "r" }).greeting).toBeNull();
+});
+
+test("the transcription model depends on the way the server is reached, unless it is set", () => {
+  const { stt } = readConfig({});
+  expect(sttModelFor(stt, true)).toContain("realtime");
+  expect(sttModelFor(stt, false)).not.toContain("realtime");
+  const own = readConfig({ STT_MODEL: "whisper-1" }).stt;
+  expect([true, false].map((realtime) => sttModelFor(own, realtime))).toEqual([
+    "whisper-1",
+    "whisper-1",
+  ]);
+  const never = sessionPlan(readConfig({ STT_REALTIME: "false" }), { room: "r" });
+  expect(never.stt_model).toBe(sttModelFor(stt, false));
+});
+
+test("each stage's server is checked with its own key", () => {
+  const config = readConfig({
+    OPENAI_API_KEY: "sk-openai",
+    LLM_BASE_URL: "http://ollama:11434/v1",
+    TTS_API_KEY: "sk-tts",
+  });
+  expect(providersOf(config)).toEqual([
+    { stage: "stt", baseURL: "https://api.openai.com/v1", apiKey: "sk-openai" },
+    { stage: "llm", baseURL: "http://ollama:11434/v1", apiKey: undefined },
+    { stage: "tts", baseURL: "https://api.openai.com/v1", apiKey: "sk-tts" },
+  ]);
+});

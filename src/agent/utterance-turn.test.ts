@@ -1,0 +1,291 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { SILENCE_MS } from "./end-of-turn.ts";
+import { type Frame, type TurnTiming, UtteranceTurns } from "./utterance-turn.ts";
+
+/** 100 ms of audio with a number, to tell which audio was sent. */
+interface NumberedFrame extends Frame {
+  n: number;
+}
+
+interface Request {
+  frames: number[];
+  signal: AbortSignal;
+  answer(text: string): Promise<void>;
+  fail(error: unknown): Promise<void>;
+}
+
+/** Lets everything that waits for settled promises run; no time passes. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await null;
+}
+
+/** A person in front of a microphone: audio, what the VAD says of it, and the recogniser. */
+class Speaker {
+  readonly requests: Request[] = [];
+  readonly reports: string[] = [];
+  doubtful = false;
+  readonly turns: UtteranceTurns<NumberedFrame>;
+  #frames = 0;
+
+  constructor(timing?: TurnTiming) {
+    const handlers = {
+      transcribe: (frames: NumberedFrame[], signal: AbortSignal) =>
+        this.#transcribe(frames, signal),
+      onInterim: (text: string) => this.reports.push(`interim ${text}`),
+      onPreflight: (text: string) => this.reports.push(`preflight ${text}`),
+      onFinal: (text: string) => this.reports.push(`final ${text}`),
+      onError: (error: unknown) => this.reports.push(`error ${error}`),
+      mayBeSpeaking: () => this.doubtful,
+    };
+    this.turns = timing ? new UtteranceTurns(handlers, timing) : new UtteranceTurns(handlers);
+  }
+
+  #transcribe(frames: NumberedFrame[], signal: AbortSignal): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    this.requests.push({
+      frames: frames.map(({ n }) => n),
+      signal,
+      answer: (text) => {
+        resolve(text);
+        return settle();
+      },
+      fail: (error) => {
+        reject(error);
+        return settle();
+      },
+    });
+    return promise;
+  }
+
+  /** The newest request. */
+  get request(): Request {
+    const last = this.requests.at(-1);
+    if (!last) throw new Error("nothing was sent to the recogniser");
+    return last;
+  }
+
+  audio(frames: number): this {
+    for (let left = frames; left > 0; left -= 1) {
+      this.#frames += 1;
+      this.turns.push({ n: this.#frames, samplesPerChannel: 1600, sampleRate: 16_000 });
+    }
+    return this;
+  }
+
+  /** Speaks for that many frames and pauses; the VAD noticed `silenceMs` after the last word. */
+  say(frames: number, silenceMs = 0): this {
+    this.turns.speechStarted();
+    this.audio(frames);
+    this.turns.speechPaused(silenceMs);
+    return this;
+  }
+}
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+describe("a turn without a pause", () => {
+  test("is sent once, at the pause, and is final when the silence has lasted", async () => {
+    const speaker = new Speaker().say(3);
+    expect(speaker.request.frames).toEqual([1, 2, 3]);
+    await speaker.request.answer(" Turn it on. ");
+    expect(speaker.reports).toEqual(["preflight Turn it on."]);
+    jest.advanceTimersByTime(SILENCE_MS.complete - 1);
+    expect(speaker.reports).toHaveLength(1);
+    jest.advanceTimersByTime(1);
+    expect(speaker.reports).toEqual(["preflight Turn it on.", "final Turn it on."]);
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.requests).toHaveLength(1);
+    expect(speaker.reports).toHaveLength(2);
+  });
+
+  test("waits longer for words that ask for more", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.answer("I would like a");
+    jest.advanceTimersByTime(SILENCE_MS.unfinished - 1);
+    expect(speaker.reports).toEqual(["preflight I would like a"]);
+    jest.advanceTimersByTime(1);
+    expect(speaker.reports.at(-1)).toBe("final I would like a");
+  });
+
+  test("counts the silence from the last word, not from when the VAD noticed it", async () => {
+    const speaker = new Speaker().say(3, 200);
+    await speaker.request.answer("Done.");
+    jest.advanceTimersByTime(SILENCE_MS.complete - 200);
+    expect(speaker.reports.at(-1)).toBe("final Done.");
+  });
+
+  test("is final at once when recognising took longer than the silence, without a preflight", async () => {
+    const speaker = new Speaker().say(3);
+    jest.advanceTimersByTime(SILENCE_MS.unfinished + 1);
+    await speaker.request.answer("Done.");
+    jest.advanceTimersByTime(1);
+    expect(speaker.reports).toEqual(["final Done."]);
+  });
+
+  test("is nothing when what was heard was no speech", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.answer("  ");
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual([]);
+    speaker.say(2);
+    expect(speaker.request.frames).toEqual([4, 5]);
+  });
+});
+
+describe("audio from before the VAD noticed speech", () => {
+  test("is sent too, 600 ms of it", () => {
+    const speaker = new Speaker().audio(20);
+    speaker.say(2);
+    expect(speaker.request.frames).toEqual([15, 16, 17, 18, 19, 20, 21, 22]);
+  });
+
+  test("is not taken from a turn that has ended", async () => {
+    const speaker = new Speaker().say(3).audio(2);
+    await speaker.request.answer("One.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    speaker.audio(2).say(1);
+    expect(speaker.request.frames).toEqual([6, 7, 8]);
+  });
+
+  test("does not grow while nobody speaks", () => {
+    const speaker = new Speaker().audio(5000);
+    speaker.say(1);
+    expect(speaker.request.frames).toHaveLength(7);
+  });
+});
+
+describe("a pause inside a turn", () => {
+  test("shows what was said so far, and the next pause sends the whole turn", async () => {
+    const speaker = new Speaker().say(3).audio(1);
+    speaker.turns.speechStarted();
+    await speaker.request.answer("I would like");
+    expect(speaker.reports).toEqual(["interim I would like"]);
+    speaker.audio(2).turns.speechPaused(0);
+    expect(speaker.request.frames).toEqual([1, 2, 3, 4, 5, 6]);
+    await speaker.request.answer("I would like a coffee.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports).toEqual([
+      "interim I would like",
+      "preflight I would like a coffee.",
+      "final I would like a coffee.",
+    ]);
+  });
+
+  test("after the text has come ends nothing when speech goes on in time", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.answer("One.");
+    jest.advanceTimersByTime(SILENCE_MS.complete - 1);
+    speaker.turns.speechStarted();
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual(["preflight One."]);
+    speaker.audio(1).turns.speechPaused(0);
+    expect(speaker.request.frames).toEqual([1, 2, 3, 4]);
+  });
+
+  test("gives up the request of the pause before, whose late answer is ignored", async () => {
+    const speaker = new Speaker().say(3);
+    const first = speaker.request;
+    speaker.say(2);
+    expect(first.signal.aborted).toBe(true);
+    await first.answer("One.");
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual([]);
+    await speaker.request.answer("One two.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports).toEqual(["final One two."]);
+  });
+
+  test("reported twice ends the turn once, with the text of all its audio", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.answer("One.");
+    speaker.audio(1).turns.speechPaused(0);
+    jest.advanceTimersByTime(60_000);
+    await speaker.request.answer("One two.");
+    jest.advanceTimersByTime(1);
+    expect(speaker.reports).toEqual(["preflight One.", "final One two."]);
+  });
+});
+
+test("while the VAD doubts that it is silent the turn does not end", async () => {
+  const speaker = new Speaker().say(3);
+  await speaker.request.answer("One.");
+  speaker.doubtful = true;
+  jest.advanceTimersByTime(SILENCE_MS.complete + 1000);
+  expect(speaker.reports).toEqual(["preflight One."]);
+  speaker.doubtful = false;
+  jest.advanceTimersByTime(100);
+  expect(speaker.reports).toEqual(["preflight One.", "final One."]);
+});
+
+test("a turn that grew too long ends at its next pause without waiting", async () => {
+  const speaker = new Speaker({ prefixMs: 0, maxTurnMs: 1000 }).say(11);
+  await speaker.request.answer("and so on and");
+  jest.advanceTimersByTime(0);
+  await settle();
+  jest.advanceTimersByTime(1);
+  expect(speaker.reports).toEqual(["final and so on and"]);
+});
+
+describe("a recogniser that fails", () => {
+  test("is reported, the turn is dropped, and the next one works", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.fail("503");
+    expect(speaker.reports).toEqual(["error 503"]);
+    jest.advanceTimersByTime(60_000);
+    speaker.say(1);
+    expect(speaker.request.frames).toEqual([4]);
+    await speaker.request.answer("Again.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports.at(-1)).toBe("final Again.");
+  });
+
+  test("while speech goes on loses no audio of the turn", async () => {
+    const speaker = new Speaker().say(3);
+    speaker.turns.speechStarted();
+    await speaker.request.fail("503");
+    speaker.audio(2).turns.speechPaused(0);
+    expect(speaker.request.frames).toEqual([1, 2, 3, 4, 5]);
+    await speaker.request.answer("All of it.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports.at(-1)).toBe("final All of it.");
+  });
+
+  test("is no news when its request was given up", async () => {
+    const speaker = new Speaker().say(3);
+    const first = speaker.request;
+    speaker.say(2);
+    await first.fail("aborted");
+    expect(speaker.reports).toEqual([]);
+  });
+});
+
+describe("after it is disposed of", () => {
+  test("nothing is reported, and the request is given up", async () => {
+    const speaker = new Speaker().say(3);
+    speaker.turns[Symbol.dispose]();
+    expect(speaker.request.signal.aborted).toBe(true);
+    await speaker.request.answer("One.");
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual([]);
+  });
+
+  test("no timer of a turn that was about to end goes on", async () => {
+    const speaker = new Speaker().say(3);
+    await speaker.request.answer("One.");
+    speaker.turns[Symbol.dispose]();
+    expect(jest.getTimerCount()).toBe(0);
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual(["preflight One."]);
+  });
+});
+
+test("a pause before any speech sends nothing", () => {
+  const speaker = new Speaker().audio(5);
+  speaker.turns.speechPaused(0);
+  expect(speaker.requests).toEqual([]);
+});

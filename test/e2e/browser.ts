@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+const EXECUTABLES = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+/** A person with a microphone in front of Parley's page. */
+export interface Visitor extends AsyncDisposable {
+  page: Page;
+  browser: Browser;
+  context: BrowserContext;
+  /** What the page printed as an error, and requests it could not make. */
+  complaints: string[];
+}
+
+export interface VisitorOptions {
+  /** WAV file the fake microphone plays once, from the moment it is first opened. */
+  microphone?: string;
+  /** Refuse the microphone instead of granting it. */
+  denyMicrophone?: boolean;
+  /** Let audio play only after a gesture, as browsers do by default. */
+  blockAutoplay?: boolean;
+  viewport?: { width: number; height: number };
+  colorScheme?: "light" | "dark";
+}
+
+/** Opens a Chromium of its own, so that each visitor has a microphone of their own. */
+export async function visit(url: string, options: VisitorOptions = {}): Promise<Visitor> {
+  const executablePath = EXECUTABLES.map((name) => Bun.which(name)).find((path) => path !== null);
+  if (!executablePath) throw new Error("Chromium is needed for end-to-end tests");
+  const profile = await mkdtemp(join(tmpdir(), "parley-visitor-"));
+  const browser = await chromium.launch({ executablePath, args: flags(options) });
+  const context = await browser.newContext({
+    viewport: options.viewport ?? { width: 1280, height: 900 },
+    colorScheme: options.colorScheme ?? "light",
+    permissions: options.denyMicrophone ? [] : ["microphone"],
+  });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+  });
+  await page.goto(url);
+  return {
+    page,
+    browser,
+    context,
+    complaints,
+    [Symbol.asyncDispose]: async () => {
+      await browser.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+function flags(options: VisitorOptions): string[] {
+  const list = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+  ];
+  if (options.denyMicrophone) list.push("--deny-permission-prompts");
+  else list.push("--use-fake-ui-for-media-stream");
+  if (!options.blockAutoplay) list.push("--autoplay-policy=no-user-gesture-required");
+  if (options.microphone)
+    list.push(`--use-file-for-fake-audio-capture=${options.microphone}%noloop`);
+  return list;
+}
