@@ -16,6 +16,9 @@ const CHECKS: Record<string, () => Promise<Outcome>> = {
   "format and lint": () =>
     tool("@biomejs/biome/bin/biome", ["ci", "--error-on-warnings", "--colors=off"]),
   types: () => tool("typescript/bin/tsc", ["--noEmit", "--project", "."]),
+  // Apart, since a browser's globals are not the server's.
+  "types in the browser": () =>
+    tool("typescript/bin/tsc", ["--noEmit", "--project", "tsconfig.browser.json"]),
   "unused code": () => tool("knip/bin/knip-bun.js", ["--no-progress"]),
   migrations: checkMigrations,
 };

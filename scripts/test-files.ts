@@ -3,7 +3,8 @@ import { join, relative, resolve } from "node:path";
 import { Glob } from "bun";
 import { ROOT } from "./paths.ts";
 
-const E2E = "test/e2e/";
+/** Tests of the whole program: they start processes and measure them, so each file runs alone. */
+const WHOLE = /^test\/(?:e2e|lifecycle)\//;
 const EVERYTHING = ["src", "views", "scripts", "test"];
 
 /** What to run: unit tests together, each end-to-end file by itself. */
@@ -33,7 +34,7 @@ export function planTests(args: readonly string[]): TestPlan {
     for (const file of found) files.add(file);
   }
   for (const file of [...files].sort()) {
-    (file.startsWith(E2E) ? plan.e2e : plan.unit).push(file);
+    (WHOLE.test(file) ? plan.e2e : plan.unit).push(file);
   }
   return plan;
 }

@@ -106,7 +106,7 @@ export async function startApp(
   const checks: HttpDeps["routes"]["checks"] = {
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
-    redis: () => layer.ping(),
+    ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
   };
   for (const one of providersOf(config)) checks[one.stage] = () => providers.assertReady([one]);
 

@@ -20,24 +20,45 @@ export interface ParleyOptions {
 /** One line of Parley's log. */
 export type LogLine = Record<string, unknown> & { msg?: string };
 
+/** A log that grows, and lets a test wait for a line. */
+class LogBook {
+  readonly lines: LogLine[] = [];
+  #waiters: { found: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = [];
+
+  add(line: LogLine): void {
+    this.lines.push(line);
+    const ready = this.#waiters.filter((waiter) => waiter.found(line));
+    this.#waiters = this.#waiters.filter((waiter) => !ready.includes(waiter));
+    for (const waiter of ready) waiter.resolve(line);
+  }
+
+  waitFor(found: (line: LogLine) => boolean): Promise<LogLine> {
+    const known = this.lines.find(found);
+    if (known) return Promise.resolve(known);
+    const { promise, resolve } = Promise.withResolvers<LogLine>();
+    this.#waiters.push({ found, resolve });
+    return promise;
+  }
+}
+
 /** A Parley that runs as its users run it: a process of its own, spoken to over HTTP. */
 export class Parley implements AsyncDisposable {
   readonly url: string;
   readonly dataDir: string;
-  readonly log: LogLine[];
   readonly process: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #log: LogBook;
   readonly #removeData: () => Promise<void>;
 
   constructor(parts: {
     url: string;
     dataDir: string;
-    log: LogLine[];
+    log: LogBook;
     process: Bun.Subprocess<"ignore", "pipe", "pipe">;
     removeData: () => Promise<void>;
   }) {
     this.url = parts.url;
     this.dataDir = parts.dataDir;
-    this.log = parts.log;
+    this.#log = parts.log;
     this.process = parts.process;
     this.#removeData = parts.removeData;
   }
@@ -72,6 +93,16 @@ export class Parley implements AsyncDisposable {
   listen(sessionId: string, after?: number): Promise<Listener> {
     const query = after === undefined ? "" : `?after=${after}`;
     return Listener.open(`${this.url.replace(/^http/, "ws")}/ws/transcript/${sessionId}${query}`);
+  }
+
+  /** The lines Parley has logged so far. */
+  get log(): readonly LogLine[] {
+    return this.#log.lines;
+  }
+
+  /** The first line of the log, past or future, for which `found` is true. */
+  logged(found: (line: LogLine) => boolean): Promise<LogLine> {
+    return this.#log.waitFor(found);
   }
 
   /** Asks Parley to stop, as Ctrl-C does, and answers its exit code. */
@@ -163,24 +194,21 @@ export async function startParley(options: ParleyOptions = {}): Promise<Parley> 
       ...options.env,
     },
   });
-  const log: LogLine[] = [];
-  const listening = Promise.withResolvers<string>();
+  const log = new LogBook();
+  const listening = log.waitFor((line) => line.msg === "listening");
   const errors = new Response(child.stderr).text();
-  void follow(child.stdout, (line) => {
-    log.push(line);
-    if (line.msg === "listening") listening.resolve(String(line["url"]));
-  });
+  void follow(child.stdout, (line) => log.add(line));
   const timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
   const died = child.exited.then(async (code) => {
-    throw new Error(`Parley ended with ${code}: ${await errors}${JSON.stringify(log)}`);
+    throw new Error(`Parley ended with ${code}: ${await errors}${JSON.stringify(log.lines)}`);
   });
   died.catch(() => {});
-  const url = await Promise.race([listening.promise, died]);
+  const { url } = await Promise.race([listening, died]);
   clearTimeout(timer);
   const removeData = async () => {
     if (own) await rm(dataDir, { recursive: true, force: true });
   };
-  return new Parley({ url, dataDir, log, process: child, removeData });
+  return new Parley({ url: String(url), dataDir, log, process: child, removeData });
 }
 
 async function follow(stream: ReadableStream<Uint8Array>, onLine: (line: LogLine) => void) {

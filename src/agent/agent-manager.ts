@@ -10,7 +10,7 @@ import {
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 import type { Agent, AgentStack } from "./agent-stack.ts";
-import { withDeadline } from "./deadline.ts";
+import { untilAborted, withDeadline } from "./deadline.ts";
 import {
   type AgentSignal,
   initialTranscriptState,
@@ -390,19 +390,6 @@ function cannotLoad(cause: unknown): never {
     "The agent's parts could not be loaded, so no conversation can start. The log says why.",
     { cause },
   );
-}
-
-/** The work's result, unless the signal comes first: then its reason is thrown at once. */
-async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 function agentIdentity(sessionId: string): string {

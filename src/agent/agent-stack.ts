@@ -25,7 +25,10 @@ export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
   const agents = await import("@livekit/agents");
   agents.initializeLogger({ pretty: false, level: "silent" });
   // The library would write lines of its own format, with what people said in them, to stdout.
-  const quiet = logger.child({ part: "agents" }, { level: quieter(logger.level) });
+  const quiet = logger.child(
+    { part: "agents" },
+    { level: quieter(logger.level), formatters: { log: withoutPrivateWords } },
+  );
   Object.assign(globalThis, { [AGENTS_LOGGER]: quiet });
   const [{ RunningAgent }, { loadVadModel }, rtc] = await Promise.all([
     import("./running-agent.ts"),
@@ -45,4 +48,9 @@ export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
 /** The library's `info` is our `debug`; its warnings stay warnings. */
 function quieter(level: string): string {
   return level === "info" ? "warn" : level;
+}
+
+/** The library marks by their names the fields that hold what people said or who they are. */
+function withoutPrivateWords(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !name.startsWith("lk.pii.")));
 }

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { DeadlineExceeded, withDeadline } from "./deadline.ts";
+import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:test";
+import { DeadlineExceeded, untilAborted, withDeadline } from "./deadline.ts";
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -43,4 +43,31 @@ test("work that fails after its deadline disturbs nobody", async () => {
   await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", note);
   expect(unhandled).toEqual([]);
+});
+
+describe("untilAborted", () => {
+  test("gives the work's result or its error, and lets the signal go", async () => {
+    const { signal } = new AbortController();
+    const listening = spyOn(signal, "addEventListener");
+    const gone = spyOn(signal, "removeEventListener");
+    expect(await untilAborted(signal, Promise.resolve(7))).toBe(7);
+    const broken = untilAborted(signal, Promise.reject(new Error("broken")));
+    expect(await broken.catch((error: unknown) => String(error))).toBe("Error: broken");
+    expect(gone.mock.calls.length).toBe(listening.mock.calls.length);
+    expect(gone.mock.calls.length).toBe(2);
+  });
+
+  test("throws the signal's reason at once, whatever becomes of the work", async () => {
+    const abort = new AbortController();
+    const waiting = untilAborted(abort.signal, new Promise(() => {}));
+    const failed = waiting.catch((error: unknown) => error);
+    abort.abort("stopped");
+    expect(await failed).toBe("stopped");
+  });
+
+  test("throws the reason of a signal that was aborted before", async () => {
+    const signal = AbortSignal.abort("stopped");
+    const outcome = untilAborted(signal, new Promise(() => {}));
+    expect(await outcome.catch((error: unknown) => error)).toBe("stopped");
+  });
 });

@@ -8,10 +8,10 @@ export interface Patience {
   idleMs: number;
 }
 
-export const PATIENCE: Patience = { answerMs: 8000, idleMs: 5000 };
+const PATIENCE: Patience = { answerMs: 8000, idleMs: 5000 };
 
 /** Raised where a provider stays silent for longer than `Patience` allows. */
-export class ProviderTimeout extends Error {
+class ProviderTimeout extends Error {
   override readonly name = "ProviderTimeout";
 }
 

@@ -11,7 +11,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import { messageOf } from "../errors.ts";
-import { withDeadline } from "./deadline.ts";
+import { untilAborted, withDeadline } from "./deadline.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
@@ -53,10 +53,15 @@ export class RunningAgent {
   readonly #session: voice.AgentSession;
   #stopReports = () => {};
   #closing: Promise<void> | undefined;
+  /** The person in the room; kept in `#identity` after they left, since only they may come back. */
   #user: string | undefined;
+  #identity: string | undefined;
+  #listening = false;
+  #greeted = false;
 
   private constructor(options: RunningAgentOptions, vadModel: InferenceSession) {
     this.#options = options;
+    this.#identity = options.userIdentity;
     this.#pipeline = createPipeline(options.pipeline, vadModel);
     this.#session = createSession(this.#pipeline);
   }
@@ -74,8 +79,7 @@ export class RunningAgent {
   ): Promise<RunningAgent> {
     const agent = new RunningAgent(options, vadModel);
     try {
-      await agent.#join();
-      signal.throwIfAborted();
+      await agent.#join(signal);
       await agent.#listen();
       signal.throwIfAborted();
       return agent;
@@ -85,18 +89,28 @@ export class RunningAgent {
     }
   }
 
-  async #join(): Promise<void> {
+  async #join(signal: AbortSignal): Promise<void> {
     const { url, token } = this.#options;
     this.#room.on(RoomEvent.ParticipantConnected, (participant) => this.#meet(participant));
     this.#room.on(RoomEvent.ParticipantDisconnected, (participant) => this.#part(participant));
     this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
     this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
-    await withDeadline(this.#room.connect(url, token), CONNECT_MS, "joining the room");
+    const connected = this.#room.connect(url, token);
+    try {
+      await untilAborted(signal, withDeadline(connected, CONNECT_MS, "joining the room"));
+    } catch (error) {
+      // It cannot be called off; a connection that comes too late is left at once.
+      connected.then(
+        () => releaseRoom(this.#room),
+        () => {},
+      );
+      throw error;
+    }
     for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
   }
 
   async #listen(): Promise<void> {
-    const { userIdentity, greeting, onSignal } = this.#options;
+    const { userIdentity, onSignal } = this.#options;
     this.#stopReports = reportSignals(this.#session, onSignal);
     this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
       if (event.reason === voice.CloseReason.ERROR) this.#end("provider_failed");
@@ -114,7 +128,15 @@ export class RunningAgent {
       },
     });
     reportSpokenText(this.#session, onSignal);
-    if (greeting) this.#session.say(greeting);
+    this.#listening = true;
+    this.#greet();
+  }
+
+  /** Says the greeting, once, when there is somebody to hear it. */
+  #greet(): void {
+    if (!this.#listening || this.#user === undefined || this.#greeted) return;
+    this.#greeted = true;
+    if (this.#options.greeting) this.#session.say(this.#options.greeting);
   }
 
   /** Takes typed words: they enter the transcript and are answered aloud. */
@@ -153,10 +175,11 @@ export class RunningAgent {
 
   #meet(participant: Participant): void {
     if (participant.info.kind === ParticipantKind.AGENT || this.#user !== undefined) return;
-    const { userIdentity } = this.#options;
-    if (userIdentity !== undefined && participant.identity !== userIdentity) return;
+    if (this.#identity !== undefined && participant.identity !== this.#identity) return;
     this.#user = participant.identity;
+    this.#identity = participant.identity;
     this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
+    this.#greet();
   }
 
   #part(participant: RemoteParticipant): void {

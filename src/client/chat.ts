@@ -136,6 +136,6 @@ wireControls();
 restore();
 addEventListener("pagehide", () => controller.leave());
 // A page that the browser kept and shows again has no room and no microphone any more.
-addEventListener("pageshow", (event) => {
+window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

@@ -13,7 +13,7 @@ export async function openMicrophone(deviceId: string): Promise<LocalAudioTrack>
 }
 
 /** The microphones by name; browsers give the names only once permission was granted. */
-export async function listMicrophones(): Promise<{ id: string; label: string }[]> {
+async function listMicrophones(): Promise<{ id: string; label: string }[]> {
   const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
   return devices
     .filter((device) => device.kind === "audioinput" && device.label !== "")

@@ -90,7 +90,7 @@ export function whenToRetry(seconds: number | undefined): string {
 }
 
 /** What `getUserMedia` answered, by the names of the Media Capture specification. */
-export function microphoneProblem(cause: unknown): Problem {
+function microphoneProblem(cause: unknown): Problem {
   const name = cause instanceof Error || cause instanceof DOMException ? cause.name : "";
   switch (name) {
     case "NotAllowedError":

@@ -24,9 +24,10 @@ interface Asset {
 export function createAssets(folder: string, dev: boolean): Assets {
   const names = () =>
     new Set(
-      readdirSync(folder, { recursive: true, encoding: "utf8" }).map(
-        (name) => `/${relative(folder, join(folder, name)).split(sep).join("/")}`,
-      ),
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => `/${relative(folder, join(entry.parentPath, entry.name))}`)
+        .map((path) => path.split(sep).join("/")),
     );
   const known = names();
   const loaded = new Map<string, Asset>();

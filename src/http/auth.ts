@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
@@ -104,6 +104,8 @@ export function loadCookieKey(path: string): Buffer {
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const key = randomBytes(32);
+  // A file that is there already would keep its mode.
+  rmSync(path, { force: true });
   writeFileSync(path, key, { mode: 0o600 });
   return key;
 }
@@ -127,5 +129,5 @@ function sameText(key: Buffer, left: string, right: string): boolean {
 }
 
 function isSecure(c: Context): boolean {
-  return new URL(c.req.url).protocol === "https:" || c.req.header("X-Forwarded-Proto") === "https";
+  return c.req.url.startsWith("https:") || c.req.header("X-Forwarded-Proto") === "https";
 }

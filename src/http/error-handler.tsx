@@ -31,7 +31,7 @@ interface Problem {
  */
 export function createErrorHandler(logger: Logger, asset: (path: string) => string) {
   return (error: Error, c: Context): Response | Promise<Response> => {
-    const problem = describe(error);
+    const problem = hungUp(error, c) ? HUNG_UP : describe(error);
     if (problem.status >= 500 && !(error instanceof Failure)) {
       logger.error(
         { err: error, request_id: c.get("requestId"), path: c.req.path },
@@ -46,6 +46,13 @@ export function createErrorHandler(logger: Logger, asset: (path: string) => stri
     if (wantsPage(c)) return c.html(<ErrorPage {...problem} asset={asset} />, problem.status);
     return problemJson(c, problem);
   };
+}
+
+/** Nobody reads it: the caller went away before the request was read. */
+const HUNG_UP: Problem = { status: 400, title: "Invalid request", detail: "It was not finished." };
+
+function hungUp(error: Error, c: Context): boolean {
+  return error.name === "AbortError" && c.req.raw.signal.aborted;
 }
 
 function describe(error: Error): Problem {
@@ -70,7 +77,7 @@ function describe(error: Error): Problem {
 }
 
 /** A problem document. `type` is `about:blank`: the status says what kind it is. */
-export function problemJson(c: Context, problem: Problem): Response {
+function problemJson(c: Context, problem: Problem): Response {
   return c.body(JSON.stringify({ type: "about:blank", ...problem }), problem.status, {
     "Content-Type": "application/problem+json",
   });

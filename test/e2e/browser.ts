@@ -2,8 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-
-const EXECUTABLES = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+import { findPart } from "../../scripts/system-parts.ts";
 
 /** A person with a microphone in front of Parley's page. */
 export interface Visitor extends AsyncDisposable {
@@ -27,7 +26,7 @@ export interface VisitorOptions {
 
 /** Opens a Chromium of its own, so that each visitor has a microphone of their own. */
 export async function visit(url: string, options: VisitorOptions = {}): Promise<Visitor> {
-  const executablePath = EXECUTABLES.map((name) => Bun.which(name)).find((path) => path !== null);
+  const executablePath = findPart("chromium");
   if (!executablePath) throw new Error("Chromium is needed for end-to-end tests");
   const profile = await mkdtemp(join(tmpdir(), "parley-visitor-"));
   const browser = await chromium.launch({ executablePath, args: flags(options) });

@@ -4,7 +4,7 @@ import { answer, type Desk, jsonObject, refuse } from "./answer.ts";
 import type { LoggedRequest } from "./log.ts";
 
 /** Sample rate in Hz of the speech that OpenAI makes. */
-export const SPEECH_RATE = 24_000;
+const SPEECH_RATE = 24_000;
 
 /** 100 ms of speech. */
 const PART_BYTES = (SPEECH_RATE / 10) * 2;

@@ -1,0 +1,114 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { speak } from "../test/audio/speech.ts";
+import { Caller } from "../test/caller.ts";
+import { type Parley, providerEnv, startParley } from "../test/parley.ts";
+import { type StandIn, startStandIn } from "../test/stand-in/openai.ts";
+
+/** What a person says in turn; whole sentences, as people end a turn with. */
+const SENTENCES = [
+  "Hello there, how are you today?",
+  "Tell me something about rivers.",
+  "What is the capital of France?",
+  "Please count from one to five.",
+];
+const REPLY = "That is a good question. I will think about it.";
+const REPLY_SENTENCES = ["That is a good question.", "I will think about it."];
+
+/** Waits in ms that the stand-in makes before the first byte of each stage. */
+export interface ProviderDelays {
+  stt: number;
+  llm: number;
+  tts: number;
+}
+
+export interface ConversationFigures {
+  /** From the end of the caller's speech to the agent's first audible frame at the caller, ms. */
+  voiceToVoice: number[];
+  /** Of that, what the stand-in took for the first byte of all three stages, ms. */
+  provider: number[];
+  /** From `POST /session` to its answer, ms. */
+  sessionStart: number[];
+  /** Resident memory in MiB: Parley ready and idle, and with one conversation. */
+  idleMiB: number;
+  talkingMiB: number;
+}
+
+const answer = z.object({ server_url: z.string(), participant_token: z.string() });
+
+/** Holds one conversation of `turns` turns with a real Parley and measures it from outside. */
+export async function measureConversation(options: {
+  realtime: boolean;
+  delays: ProviderDelays;
+  turns: number;
+}): Promise<ConversationFigures> {
+  await using provider = await startStandIn({
+    phrases: SENTENCES,
+    realtime: options.realtime,
+    delays: options.delays,
+    reply: () => REPLY,
+    prewarm: REPLY_SENTENCES,
+  });
+  for (const sentence of SENTENCES) speak(sentence, { rate: 48_000 });
+  await using parley = await startParley({ env: providerEnv(provider.url, options.realtime) });
+  await parley.logged((line) => line.msg === "ready for conversations");
+  const idleMiB = await residentMiB(parley);
+  const sessionStart = await measureSessionStart(parley);
+
+  await using caller = await callerIn(parley, "bench");
+  const sessionId = await parley.startSession({ room: "bench", identity: "caller" });
+  await using listener = await parley.listen(sessionId);
+  const voiceToVoice: number[] = [];
+  const provided: number[] = [];
+  for (let turn = 0; turn < options.turns; turn += 1) {
+    const before = listener.events.length;
+    const askedBefore = provider.requests.length;
+    const spoken = await caller.speak(speak(SENTENCES[turn % 4] ?? "", { rate: 48_000 }));
+    voiceToVoice.push((await caller.hears(spoken)) - spoken);
+    provided.push(firstBytes(provider, askedBefore));
+    await listener.waitFor((event) => event.seq > before && isListening(event));
+  }
+  const talkingMiB = await residentMiB(parley);
+  return { voiceToVoice, provider: provided, sessionStart, idleMiB, talkingMiB };
+}
+
+function isListening(event: { type: string; data: object }): boolean {
+  return event.type === "agent_state" && "state" in event.data && event.data.state === "listening";
+}
+
+async function measureSessionStart(parley: Parley): Promise<number[]> {
+  const times: number[] = [];
+  for (let run = 0; run < 8; run += 1) {
+    await using _caller = await callerIn(parley, `start-${run}`);
+    const startedAt = performance.now();
+    const id = await parley.startSession({ room: `start-${run}`, identity: "caller" });
+    times.push(performance.now() - startedAt);
+    await parley.fetch(`/session/${id}`, { method: "DELETE" });
+  }
+  return times;
+}
+
+async function callerIn(parley: Parley, room: string): Promise<Caller> {
+  const response = await parley.post("/token", {
+    room_name: room,
+    participant_identity: "caller",
+  });
+  const { server_url, participant_token } = answer.parse(await response.json());
+  return Caller.join(server_url, participant_token);
+}
+
+/** Time to the first byte of the turn's first request of each stage, added up, ms. */
+function firstBytes(provider: StandIn, from: number): number {
+  const asked = provider.requests.slice(from);
+  return (["stt", "llm", "tts"] as const).reduce((sum, stage) => {
+    const first = asked.find((request) => request.stage === stage && request.firstByteAt);
+    return sum + (first?.firstByteAt ? first.firstByteAt - first.at : 0);
+  }, 0);
+}
+
+/** Resident memory of Parley itself, without its livekit-server; Linux only, else NaN. */
+async function residentMiB(parley: Parley): Promise<number> {
+  const status = await readFile(`/proc/${parley.process.pid}/status`, "utf8").catch(() => "");
+  const kib = /VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN;
+  return Number(kib) / 1024;
+}

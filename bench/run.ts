@@ -1,0 +1,58 @@
+// `npm run bench`: how fast and how large Parley is, as tables. Nothing here passes or fails: the
+// figures depend on the machine, so compare those of one run.
+import { provide } from "../scripts/prepare.ts";
+import { measureConversation, type ProviderDelays } from "./conversation.ts";
+import { measureStartUp } from "./start-up.ts";
+import { percentile, summary, table } from "./statistics.ts";
+
+const TURNS = Number(process.argv[2] ?? 16);
+const INSTANT: ProviderDelays = { stt: 0, llm: 0, tts: 0 };
+const CLOUD: ProviderDelays = { stt: 300, llm: 300, tts: 200 };
+const HEAD = ["measured", "median", "p95", "samples"];
+
+await provide({ dev: false, liveKit: true });
+
+console.log("## Start\n");
+const startUp = await measureStartUp(15);
+const cases = [
+  { name: "instant providers, one request an utterance", realtime: false, delays: INSTANT },
+  { name: "instant providers, realtime transcription", realtime: true, delays: INSTANT },
+  { name: "300/300/200 ms, one request an utterance", realtime: false, delays: CLOUD },
+  { name: "300/300/200 ms, realtime transcription", realtime: true, delays: CLOUD },
+];
+const results = [];
+for (const { name, ...options } of cases) {
+  results.push({ name, ...(await measureConversation({ ...options, turns: TURNS })) });
+}
+const sessionStart = results.flatMap((result) => result.sessionStart);
+console.log(
+  table(HEAD, [
+    summary("process start to /health", startUp, "ms"),
+    summary("POST /session to the agent in the room", sessionStart, "ms"),
+  ]),
+);
+console.log("\n## Voice to voice: end of the caller's speech to the agent's first audio\n");
+console.log(
+  table(
+    [...HEAD, "the provider's share (median)"],
+    results.map(({ name, voiceToVoice, provider }) => [
+      ...summary(name, voiceToVoice, "ms"),
+      `${Math.round(percentile(provider, 0.5))} ms`,
+    ]),
+  ),
+);
+console.log("\n## Memory (resident, without livekit-server)\n");
+const idle = results.map((result) => result.idleMiB);
+const talking = results.map((result) => result.talkingMiB);
+console.log(
+  table(HEAD, [
+    summary("ready, nobody talks", idle, "MiB"),
+    summary("after a conversation's turns", talking, "MiB"),
+    summary(
+      "the conversation's share",
+      talking.map((value, i) => value - (idle[i] ?? 0)),
+      "MiB",
+    ),
+  ]),
+);
+process.exit(0);

@@ -1,0 +1,57 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const MAIN = join(import.meta.dir, "../src/main.ts");
+const DEADLINE_MS = 20_000;
+
+/** Ms from the start of a Parley process to its first answer on `/health`, `runs` times. */
+export async function measureStartUp(runs: number): Promise<number[]> {
+  const dataDir = await mkdtemp(join(tmpdir(), "parley-bench-"));
+  try {
+    const times: number[] = [];
+    // The first run makes the database; it is not counted.
+    for (let run = 0; run <= runs; run += 1) {
+      const ms = await startOnce(dataDir);
+      if (run > 0) times.push(ms);
+    }
+    return times;
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function startOnce(dataDir: string): Promise<number> {
+  const port = freePort();
+  const startedAt = performance.now();
+  const child = Bun.spawn([process.execPath, MAIN], {
+    stdout: "ignore",
+    stderr: "inherit",
+    // A LiveKit that is nobody's keeps Parley's own server and its start out of the picture.
+    env: {
+      PATH: Bun.env["PATH"] ?? "",
+      PORT: String(port),
+      DATA_DIR: dataDir,
+      LIVEKIT_URL: "ws://127.0.0.1:9",
+      LIVEKIT_API_KEY: "bench",
+      LIVEKIT_API_SECRET: "bench-secret-of-thirty-two-chars",
+    },
+  });
+  try {
+    while (performance.now() - startedAt < DEADLINE_MS) {
+      const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
+      if (response?.ok) return performance.now() - startedAt;
+    }
+    throw new Error("Parley did not answer on /health");
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}

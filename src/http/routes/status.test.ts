@@ -1,0 +1,76 @@
+import { describe, expect, test } from "bun:test";
+import { openHttp } from "../../../test/http-harness.ts";
+import { createMetrics } from "../../observability/metrics.ts";
+
+const touched = (what: string) => () => Promise.reject(new Error(`${what} was touched`));
+
+describe("GET /health", () => {
+  test("says ok, exactly", async () => {
+    await using http = openHttp();
+    const response = await http.guest("/health");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toStartWith("application/json");
+    expect(await response.text()).toBe('{"status":"ok"}');
+  });
+
+  test("touches nothing else: not the database, LiveKit or a provider", async () => {
+    const names = ["database", "livekit", "llm"];
+    const checks = Object.fromEntries(names.map((name) => [name, touched(name)]));
+    await using http = openHttp({ routes: { checks } });
+    http.sessions.live = () => {
+      throw new Error("the database was touched");
+    };
+    expect(await (await http.guest("/health")).text()).toBe('{"status":"ok"}');
+    expect(http.logger.lines.map(({ msg }) => msg)).toEqual(["request"]);
+  });
+
+  test("answers HEAD without a body", async () => {
+    await using http = openHttp();
+    const response = await http.guest("/health", { method: "HEAD" });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+  });
+});
+
+describe("GET /ready", () => {
+  test("is 200 when every part works", async () => {
+    const checks = { database: async () => 1, livekit: async () => [] };
+    await using http = openHttp({ routes: { checks } });
+    const response = await http.guest("/ready");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Cache-Control")).toBe("no-store");
+    expect(await response.json()).toEqual({
+      status: "ok",
+      checks: { database: "ok", livekit: "ok" },
+    });
+  });
+
+  test("is 503 when one does not, and says which and why", async () => {
+    const checks = {
+      database: () => {
+        throw new Error("disk gone");
+      },
+      livekit: async () => {},
+      llm: () => Promise.reject(new Error("refused the key")),
+    };
+    await using http = openHttp({ routes: { checks } });
+    const response = await http.guest("/ready");
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({
+      status: "unavailable",
+      checks: { database: "disk gone", livekit: "ok", llm: "refused the key" },
+    });
+  });
+});
+
+describe("GET /metrics", () => {
+  test("is Prometheus text that counts what events say", async () => {
+    const metrics = createMetrics({ liveSessions: () => 3, socketClients: () => 0 });
+    await using http = openHttp({ routes: { metrics } });
+    const response = await http.guest("/metrics");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toContain("text/plain");
+    const text = await response.text();
+    expect(text).toContain("\nparley_sessions_live 3\n");
+    expect(text).toContain("\nparley_websocket_clients 0\n");
+  });
+});

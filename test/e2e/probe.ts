@@ -1,0 +1,138 @@
+/** One of the page's indicators changed; `state` is its `data-state`. */
+export interface StateChange {
+  at: number;
+  of: "status" | "agent" | "user";
+  state: string;
+}
+
+/** A line of the transcript as it was shown at one moment. */
+export interface ShownLine {
+  at: number;
+  id: string;
+  role: string;
+  final: boolean;
+  text: string;
+}
+
+/** How loud the agent's audio was at one moment. */
+export interface Level {
+  at: number;
+  /** Root mean square, 0 to 1. */
+  rms: number;
+  /** Whether the page's audio element let it out. */
+  playing: boolean;
+}
+
+/** What the page shows, plays and opens, noted inside it from before its first script. */
+export interface Probe {
+  states: StateChange[];
+  lines: ShownLine[];
+  /** What a screen reader was given to say. */
+  announced: string[];
+  levels: Level[];
+  microphones: MediaStreamTrack[];
+  /** Violations of the Content-Security-Policy. */
+  violations: string[];
+  /** What hostile text managed to do: it must stay empty. */
+  hacked: unknown[];
+}
+
+declare global {
+  interface Window {
+    probe: Probe;
+  }
+}
+
+/**
+ * Begins to note. It is handed to the browser as its source, so it refers to nothing outside of
+ * itself.
+ */
+export function installProbe(): void {
+  const probe: Probe = {
+    states: [],
+    lines: [],
+    announced: [],
+    levels: [],
+    microphones: [],
+    violations: [],
+    hacked: [],
+  };
+  window.probe = probe;
+  document.addEventListener("securitypolicyviolation", (event) => {
+    probe.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
+  });
+  noteMicrophones();
+  document.addEventListener("DOMContentLoaded", () => {
+    follow("status", "status");
+    follow("agent-state", "agent");
+    follow("user-state", "user");
+    observe("transcript", noteLines);
+    observe("announcer", (box) => {
+      const said = box.textContent;
+      if (said) probe.announced.push(said);
+    });
+    observe("audio", (box) => {
+      for (const audio of box.querySelectorAll("audio")) measure(audio);
+    });
+  });
+
+  function noteMicrophones(): void {
+    const devices = navigator.mediaDevices;
+    if (devices === undefined) return;
+    const open = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (constraints) => {
+      const stream = await open(constraints);
+      probe.microphones.push(...stream.getTracks());
+      return stream;
+    };
+  }
+
+  function observe(id: string, note: (element: HTMLElement) => void): void {
+    const element = document.getElementById(id);
+    if (element === null) return;
+    const options = { attributes: true, characterData: true, childList: true, subtree: true };
+    new MutationObserver(() => note(element)).observe(element, options);
+  }
+
+  function follow(id: string, of: StateChange["of"]): void {
+    let last = "";
+    observe(id, ({ dataset }) => {
+      const state = dataset["state"] ?? "";
+      if (state !== last) probe.states.push({ at: Date.now(), of, state });
+      last = state;
+    });
+  }
+
+  function noteLines(list: HTMLElement): void {
+    for (const item of list.querySelectorAll<HTMLElement>(".line")) {
+      const { segmentId: id = "", role = "", final } = item.dataset;
+      const text = item.querySelector(".line-text")?.textContent ?? "";
+      const line = { at: Date.now(), id, role, final: final === "true", text };
+      const before = probe.lines.findLast((one) => one.id === id);
+      if (before?.text !== text || before.final !== line.final) probe.lines.push(line);
+    }
+  }
+
+  function measure(audio: HTMLAudioElement): void {
+    if (audio.dataset["measured"] !== undefined || !(audio.srcObject instanceof MediaStream))
+      return;
+    audio.dataset["measured"] = "";
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    context.createMediaStreamSource(audio.srcObject).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    const timer = setInterval(() => {
+      if (!audio.isConnected) {
+        clearInterval(timer);
+        void context.close();
+        return;
+      }
+      if (context.state === "suspended") void context.resume();
+      analyser.getFloatTimeDomainData(samples);
+      let sum = 0;
+      for (const sample of samples) sum += sample * sample;
+      const playing = !audio.paused && !audio.muted && audio.volume > 0;
+      probe.levels.push({ at: Date.now(), rms: Math.sqrt(sum / samples.length), playing });
+    }, 20);
+  }
+}

@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import type { Listener, Parley } from "../parley.ts";
+import { Guest } from "./guest.ts";
+import { finalOf, microphone, openWorld, saidIn, storedTranscript } from "./world.ts";
+
+interface Visitor {
+  room: string;
+  /** No word of it is in the other's phrases. */
+  phrases: [string, string];
+}
+
+const VISITORS: Visitor[] = [
+  { room: "garden", phrases: ["Please buy seven yellow lemons.", "Green apples taste better."] },
+  {
+    room: "station",
+    phrases: ["Our train leaves around midnight.", "Snow covers every mountain."],
+  },
+];
+
+/** The agent says everything back. */
+function linesOf({ phrases }: Visitor): string[] {
+  return phrases.flatMap((phrase) => [`user: ${phrase}`, `agent: You said: ${phrase}`]);
+}
+
+function wordsOf({ phrases }: Visitor): string[] {
+  return phrases.flatMap((phrase) => phrase.toLowerCase().match(/\p{L}+/gu) ?? []);
+}
+
+/** When the user spoke, as the WebSocket told; ms since the epoch. */
+function userSpeech({ events }: Listener): { from: number; to: number }[] {
+  const spans: { from: number; to: number }[] = [];
+  for (const { type, data, at } of events) {
+    if (type !== "speech" || data.role !== "user") continue;
+    if (data.state === "started") spans.push({ from: Date.parse(at), to: Number.NaN });
+    const last = spans.at(-1);
+    if (data.state === "stopped" && last) last.to = Date.parse(at);
+  }
+  return spans;
+}
+
+/** Everything of a conversation that anybody can see, once it is over. */
+async function everywhere(guest: Guest, listener: Listener, parley: Parley, id: string) {
+  const shown = await guest.shown();
+  const everShown = (await guest.noted("lines")).map(({ text }) => text);
+  const told = JSON.stringify(listener.events.filter(({ type }) => type === "transcript"));
+  const stored = saidIn(await storedTranscript(parley, id));
+  const page = await (await parley.fetch(`/history/${id}`)).text();
+  return { shown, stored, texts: [...everShown, told, ...stored, page].join("\n").toLowerCase() };
+}
+
+test("two people who speak at the same time in two rooms never see a word of the other", async () => {
+  const phrases = VISITORS.flatMap((visitor) => visitor.phrases);
+  await using open = new AsyncDisposableStack();
+  const { parley } = open.use(await openWorld({ phrases }));
+  const guests = await Promise.all(
+    VISITORS.map(async ({ phrases: [first, second] }) => {
+      const words = [{ say: first }, { pause: 4000 }, { say: second }];
+      const { path } = open.use(await microphone(words, { leadMs: 4000 }));
+      return open.use(await Guest.at(parley.url, { microphone: path }));
+    }),
+  );
+  const talks = await Promise.all(
+    VISITORS.map(async (visitor, index) => {
+      const guest = guests[index];
+      if (!guest) throw new Error("a visitor without a browser");
+      const id = await guest.start({ room: visitor.room });
+      const listener = open.use(await parley.listen(id, 0));
+      for (const phrase of visitor.phrases) await finalOf(listener, "agent", `You said: ${phrase}`);
+      await guest.reads("agent", `You said: ${visitor.phrases[1]}`);
+      return { visitor, guest, listener, id };
+    }),
+  );
+
+  const [one, other] = talks.map(({ listener }) => userSpeech(listener));
+  const together = one?.some((a) => other?.some((b) => a.from < b.to && b.from < a.to));
+  expect({ one, other, together }).toEqual({ one, other, together: true });
+
+  for (const { visitor, guest, listener, id } of talks) {
+    const seen = await everywhere(guest, listener, parley, id);
+    expect(seen.shown).toEqual(linesOf(visitor));
+    expect(seen.stored).toEqual(linesOf(visitor));
+    const foreign = VISITORS.filter((one) => one !== visitor).flatMap(wordsOf);
+    const leaked = foreign.filter((word) => new RegExp(`\\b${word}\\b`).test(seen.texts));
+    expect({ leaked, seen }).toEqual({ leaked: [], seen });
+    await guest.stop();
+    expect(guest.visitor.complaints).toEqual([]);
+  }
+}, 60_000);

@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Envelope } from "../../src/domain/transcript.ts";
+import { type ConversationOptions, conversation, type Element } from "../audio/speech.ts";
+import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/openai.ts";
+import { within } from "./deadline.ts";
+
+/** A running Parley and the provider it uses. */
+export interface World extends AsyncDisposable {
+  parley: Parley;
+  ai: StandIn;
+}
+
+/** Starts both; Parley as a process of its own. */
+export async function openWorld(
+  options: StandInOptions & { env?: Record<string, string>; dataDir?: string },
+): Promise<World> {
+  const { env, dataDir, ...standIn } = options;
+  await using opening = new AsyncDisposableStack();
+  const ai = opening.use(await startStandIn(standIn));
+  const variables = { ...providerEnv(ai.url, standIn.realtime ?? true), ...env };
+  const parley = opening.use(
+    await startParley({ env: variables, ...(dataDir === undefined ? {} : { dataDir }) }),
+  );
+  const all = opening.move();
+  return { parley, ai, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** The WAV file of a fake microphone. Each time the page opens the microphone it begins anew. */
+export class Microphone implements Disposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), "parley-microphone-"));
+  readonly path = join(this.#folder, "microphone.wav");
+
+  /** Loads what will be heard the next time the microphone is opened. */
+  async load(elements: readonly Element[], options: ConversationOptions = {}): Promise<void> {
+    await copyFile(conversation(elements, options).path, this.path);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A microphone that will be heard to say this. */
+export async function microphone(
+  elements: readonly Element[],
+  options: ConversationOptions = {},
+): Promise<Microphone> {
+  const one = new Microphone();
+  await one.load(elements, options);
+  return one;
+}
+
+const stored = z.object({
+  room: z.string(),
+  identity: z.string().nullable(),
+  end_reason: z.string().nullable(),
+  segments: z.array(
+    z.object({
+      seq: z.number(),
+      segment_id: z.string(),
+      role: z.enum(["user", "agent"]),
+      text: z.string(),
+      interrupted: z.boolean(),
+    }),
+  ),
+});
+export type StoredTranscript = z.infer<typeof stored>;
+
+/** `GET /transcripts/:id`. */
+export function storedTranscript(parley: Parley, sessionId: string): Promise<StoredTranscript> {
+  return parley.json(`/transcripts/${sessionId}`, stored);
+}
+
+/** Stored lines as `role: text`. */
+export function saidIn({ segments }: StoredTranscript): string[] {
+  return segments.map(({ role, text }) => `${role}: ${text}`);
+}
+
+const live = z.object({ sessions: z.array(z.object({ session_id: z.string() })) });
+
+/** Ids of the live sessions, as `GET /session` lists them. */
+export async function liveSessions(parley: Parley): Promise<string[]> {
+  const { sessions } = await parley.json("/session", live);
+  return sessions.map(({ session_id }) => session_id);
+}
+
+/** Waits for an event on the WebSocket; a failure says what came instead. */
+export function event(
+  listener: Listener,
+  what: string,
+  found: (event: Envelope) => boolean,
+  ms = 20_000,
+): Promise<Envelope> {
+  return within(ms, what, listener.waitFor(found), () => listener.events.map(brief));
+}
+
+/** Waits for a final text on the WebSocket. */
+export function finalOf(listener: Listener, role: "user" | "agent", text: string) {
+  return event(
+    listener,
+    `the ${role}'s final "${text}"`,
+    ({ type, data }) =>
+      type === "transcript" && data.role === role && data.final && data.text === text,
+  );
+}
+
+/** Waits for the end of a session on the WebSocket. */
+export function ended(listener: Listener, reason: string, ms?: number) {
+  return event(
+    listener,
+    `the end "${reason}"`,
+    ({ type, data }) => type === "session" && data.state === "ended" && data.reason === reason,
+    ms,
+  );
+}
+
+function brief({ seq, type, data }: Envelope): string {
+  return `${seq} ${type} ${JSON.stringify(data)}`;
+}

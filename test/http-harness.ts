@@ -1,0 +1,187 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readConfig } from "../src/config.ts";
+import { SessionStore } from "../src/db/session-store.ts";
+import { sessionOf, temporaryDatabase, temporaryFolder } from "../src/db/test-database.ts";
+import { TranscriptStore } from "../src/db/transcript-store.ts";
+import type { Session, SessionRequest } from "../src/domain/session.ts";
+import { createAssets } from "../src/http/assets.ts";
+import { openAuth, passwordAuth } from "../src/http/auth.ts";
+import { createServer, type HttpDeps } from "../src/http/server.ts";
+import { userToken } from "../src/livekit/tokens.ts";
+import { createMetrics } from "../src/observability/metrics.ts";
+import { Hub } from "../src/transcript/hub.ts";
+import { LocalChannelLayer } from "../src/transcript/local.ts";
+import { memoryLogger } from "../src/transcript/test-log.ts";
+
+export const PASSWORD = "correct horse";
+export const LIVEKIT_KEYS = { apiKey: "key", apiSecret: "a-secret-of-thirty-two-characters" };
+
+export interface HttpOptions {
+  /** Variables beside the defaults, such as `AUTH_PASSWORD`. */
+  variables?: Record<string, string>;
+  dev?: boolean;
+  livekitUrl?: string;
+  /** Parts of the wiring that a test replaces. */
+  routes?: Partial<HttpDeps["routes"]>;
+  now?: () => number;
+}
+
+/** Agents that join nothing: they note what they were asked for and fail when told to. */
+export class FakeAgents {
+  readonly started: SessionRequest[] = [];
+  readonly stopped: string[] = [];
+  readonly said: [sessionId: string, text: string][] = [];
+  /** Thrown by whatever is called next, until it is cleared. */
+  failure: Error | undefined;
+  readonly #sessions: SessionStore;
+
+  constructor(sessions: SessionStore) {
+    this.#sessions = sessions;
+  }
+
+  #fail(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  async start(request: SessionRequest): Promise<Session> {
+    this.#fail();
+    const { room, identity = null } = request;
+    const session = sessionOf({ room, identity });
+    this.#sessions.insert(session);
+    this.started.push(request);
+    return session;
+  }
+
+  async stop(sessionId: string): Promise<void> {
+    this.#fail();
+    this.stopped.push(sessionId);
+    this.#sessions.update(sessionId, { state: "ended", ended_at: 2, end_reason: "stopped" });
+  }
+
+  async say(sessionId: string, text: string): Promise<void> {
+    this.#fail();
+    this.said.push([sessionId, text]);
+  }
+}
+
+/** A caller of the app: a guest, or somebody who sends a cookie or a bearer with each request. */
+export type Caller = (path: string, init?: RequestInit) => Promise<Response>;
+
+export interface HttpSide extends AsyncDisposable {
+  app: Hono;
+  agents: FakeAgents;
+  sessions: SessionStore;
+  transcripts: TranscriptStore;
+  hub: Hub;
+  logger: ReturnType<typeof memoryLogger>;
+  guest: Caller;
+  /** The same with the password as a bearer. */
+  user: Caller;
+  /** Signs in through the form and answers the cookie. */
+  signIn(password?: string): Promise<string>;
+}
+
+/** The whole HTTP side over SQLite in a folder of its own, with agents that join nothing. */
+export function openHttp(options: HttpOptions = {}): HttpSide {
+  const { variables = {}, livekitUrl = "ws://127.0.0.1:7880", now = Date.now } = options;
+  const open = new AsyncDisposableStack();
+  const { database } = open.use(temporaryDatabase());
+  const sessions = new SessionStore(database);
+  const transcripts = new TranscriptStore(database);
+  const logger = memoryLogger();
+  const layer = open.use(new LocalChannelLayer({ log: transcripts, logger }));
+  const hub = open.use(new Hub({ layer, log: transcripts, logger }));
+  const config = readConfig(variables, { dev: options.dev ?? false });
+  const agents = new FakeAgents(sessions);
+  const assets = createAssets(open.use(publicFolder()).path, false);
+  const auth = config.authPassword
+    ? passwordAuth(config.authPassword, Buffer.alloc(32, 7), now)
+    : openAuth();
+  const routes: HttpDeps["routes"] = {
+    checks: {},
+    metrics: createMetrics({ liveSessions: () => 0, socketClients: () => hub.connectionCount }),
+    sessions,
+    transcripts,
+    agents,
+    hub,
+    livekitUrl,
+    userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
+    asset: assets.url,
+    defaults: { systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" },
+    authEnabled: auth.enabled,
+    now,
+    ...options.routes,
+  };
+  const app = createServer({ config, logger, auth, assets, routes });
+  const guest: Caller = async (path, init) => app.request(path, init);
+  const user: Caller = (path, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set("Authorization", `Bearer ${PASSWORD}`);
+    return guest(path, { ...init, headers });
+  };
+  const signIn = async (password = PASSWORD) => {
+    const response = await guest("/sign-in", form({ password }));
+    return /^parley=[^;]*/.exec(response.headers.get("Set-Cookie") ?? "")?.[0] ?? "";
+  };
+  return {
+    ...{ app, agents, sessions, transcripts, hub, logger, guest, user, signIn },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+function publicFolder(): ReturnType<typeof temporaryFolder> {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder.path, "build"));
+  writeFileSync(join(folder.path, "parley.css"), "body { margin: 0 }\n".repeat(200));
+  writeFileSync(join(folder.path, "build/chat.js"), "console.log(1);\n");
+  return folder;
+}
+
+/** A `POST` with a JSON body. */
+export function json(body: unknown, headers: Record<string, string> = {}): RequestInit {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return {
+    method: "POST",
+    body: text,
+    headers: { "Content-Type": "application/json", ...headers },
+  };
+}
+
+/** A `POST` as Parley's own HTML forms send it. */
+export function form(fields: Record<string, string>, headers: Record<string, string> = {}) {
+  return {
+    method: "POST",
+    body: new URLSearchParams(fields).toString(),
+    headers: {
+      "Content-Type": "application/x-www-form-urlencoded",
+      Origin: "http://localhost",
+      Host: "localhost",
+      ...headers,
+    },
+  };
+}
+
+const problem = z.strictObject({
+  type: z.literal("about:blank"),
+  title: z.string().min(1),
+  status: z.int(),
+  detail: z.string().min(1),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string().min(1) })).optional(),
+});
+
+/**
+ * Reads an answer as a problem document (RFC 9457).
+ * @throws Error when it is none
+ */
+export async function problemOf(response: Response): Promise<z.infer<typeof problem>> {
+  const type = response.headers.get("Content-Type");
+  const text = await response.text();
+  if (type !== "application/problem+json") throw new Error(`${response.status} ${type}: ${text}`);
+  const read = problem.parse(JSON.parse(text));
+  if (read.status !== response.status)
+    throw new Error(`status ${read.status} in ${response.status}`);
+  return read;
+}
