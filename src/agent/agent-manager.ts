@@ -221,10 +221,8 @@ export class AgentManager implements AsyncDisposable {
       abort.signal,
     );
     live.agent = agent;
-    if (abort.signal.aborted) {
-      await agent.close();
-      abort.signal.throwIfAborted();
-    }
+    // Whoever aborted the start closes the agent.
+    abort.signal.throwIfAborted();
     this.#update(live, { state: "active" });
     this.#publish(session.id, { type: "session", data: { state: "active" } });
     logger.info({ session_id: session.id, room: session.room }, "session started");

@@ -51,6 +51,6 @@ function quieter(level: string): string {
 }
 
 /** The library marks by their names the fields that hold what people said or who they are. */
-function withoutPrivateWords(fields: Record<string, unknown>): Record<string, unknown> {
+function withoutPrivateWords(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !name.startsWith("lk.pii.")));
 }

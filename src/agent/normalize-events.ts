@@ -165,7 +165,7 @@ function finishUser(state: TranscriptState, text: string, context: SignalContext
   };
   if (segment.text === "") return { state: { ...state, user: undefined }, events: [] };
   return {
-    state: { ...state, user: undefined, lastUserText: segment.text, tokens: undefined },
+    state: { ...state, user: undefined, lastUserText: segment.text },
     events: [transcript("user", segment, context, true)],
   };
 }
@@ -175,7 +175,7 @@ function typed(state: TranscriptState, typedText: string, context: SignalContext
   if (text === "") return { state, events: [] };
   const segment = { ...newSegment(context), text };
   return {
-    state: { ...state, lastUserText: text, userLatency: {}, tokens: undefined },
+    state: { ...state, lastUserText: text, userLatency: {} },
     events: [transcript("user", segment, context, true)],
   };
 }

@@ -13,7 +13,7 @@ const VISITORS: Visitor[] = [
   { room: "garden", phrases: ["Please buy seven yellow lemons.", "Green apples taste better."] },
   {
     room: "station",
-    phrases: ["Our train leaves around midnight.", "Snow covers every mountain."],
+    phrases: ["Our train leaves around midnight.", "Snow covers high mountains."],
   },
 ];
 
