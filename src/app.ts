@@ -181,7 +181,11 @@ function lazyStack(config: Config, logger: Logger): LazyStack {
   };
   return {
     load: () => {
-      loading ??= load();
+      loading ??= load().catch((error: unknown) => {
+        // The next session tries again.
+        loading = undefined;
+        throw error;
+      });
       return loading;
     },
     [Symbol.asyncDispose]: async () => {

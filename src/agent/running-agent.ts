@@ -141,7 +141,7 @@ export class RunningAgent {
 
   /** Takes typed words: they enter the transcript and are answered aloud. */
   async say(text: string): Promise<void> {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || text.trim() === "") return;
     this.#options.onSignal({ kind: "typed", text });
     this.#session.interrupt();
     this.#session.generateReply({ userInput: text });

@@ -5,10 +5,12 @@ import type { Envelope } from "./transcript.ts";
 export const AGENT_IDENTITY_PREFIX = "agent-";
 
 /**
- * Control characters (C0, DEL, C1) and the bidirectional overrides and isolates of UAX #9, which
- * can make a name look like another one.
+ * Control characters (C0, DEL, C1), line separators, the bidirectional marks, overrides and
+ * isolates of UAX #9, and characters without width: they can make a name look like another one.
+ * The joiners U+200C and U+200D stay allowed, since scripts and emoji need them.
  */
-const FORBIDDEN_CHARACTERS = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+const FORBIDDEN_CHARACTERS =
+  /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/u;
 
 /** A short human-visible name: 1 to `max` characters after trimming, no control characters. */
 function nameOf(what: string, max: number) {

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import type { Envelope } from "../../src/domain/transcript.ts";
+import { ESPEAK_RATE } from "../audio/espeak.ts";
+import { resample } from "../audio/resample.ts";
+import { speak, utter } from "../audio/speech.ts";
+import { AUDIBLE, Caller } from "../caller.ts";
+import type { Listener, Parley } from "../parley.ts";
+import { event } from "./world.ts";
+
+const RATE = 48_000;
+
+const grant = z.object({ server_url: z.string(), participant_token: z.string() });
+
+/** Lets somebody join a room, as LiveKit's own clients do. */
+export async function joinRoom(parley: Parley, room: string, identity: string): Promise<Caller> {
+  const body = { room_name: room, participant_identity: identity };
+  const answer = await parley.post("/token", body);
+  const { server_url, participant_token } = grant.parse(await answer.json());
+  return Caller.join(server_url, participant_token);
+}
+
+/** A person in a conversation with Parley, and everything that is told of it. */
+export class PhoneCall implements AsyncDisposable {
+  readonly parley: Parley;
+  readonly room: string;
+  readonly id: string;
+  readonly caller: Caller;
+  readonly listener: Listener;
+
+  private constructor(parts: Pick<PhoneCall, "parley" | "room" | "id" | "caller" | "listener">) {
+    this.parley = parts.parley;
+    this.room = parts.room;
+    this.id = parts.id;
+    this.caller = parts.caller;
+    this.listener = parts.listener;
+  }
+
+  /** Joins a room of its own and starts a session in it; resolves when the agent listens. */
+  static async begin(
+    parley: Parley,
+    settings: Record<string, unknown> = {},
+    identity = "ada",
+  ): Promise<PhoneCall> {
+    await using opening = new AsyncDisposableStack();
+    const room = `room-${crypto.randomUUID()}`;
+    const caller = opening.use(await joinRoom(parley, room, identity));
+    const id = await parley.startSession({ room, identity, ...settings });
+    const listener = opening.use(await parley.listen(id));
+    const call = new PhoneCall({ parley, room, id, caller, listener });
+    await call.event("the agent is in a state", ({ type }) => type === "agent_state");
+    opening.move();
+    return call;
+  }
+
+  /** The number of the newest event. */
+  get now(): number {
+    return this.listener.events.at(-1)?.seq ?? 0;
+  }
+
+  /** Says a text in real time; answers when its first and its last sample left. */
+  async say(text: string): Promise<{ from: number; to: number }> {
+    return this.play(speak(text, { rate: RATE }));
+  }
+
+  /** Plays 48 kHz audio in real time; answers when its first and its last sample left. */
+  async play(samples: Int16Array): Promise<{ from: number; to: number }> {
+    const from = Date.now();
+    const to = await this.caller.speak(samples);
+    return { from, to };
+  }
+
+  /** The first event after number `after` that fits; a failure lists what came instead. */
+  event(
+    what: string,
+    found: (event: Envelope) => boolean,
+    after = 0,
+    ms?: number,
+  ): Promise<Envelope> {
+    return event(this.listener, what, (one) => one.seq > after && found(one), ms);
+  }
+
+  /** The next final of somebody after number `after`. */
+  async final(role: "user" | "agent", after = 0, ms?: number) {
+    const found = ({ type, data }: Envelope) =>
+      type === "transcript" && data.role === role && data.final;
+    const envelope = await this.event(`a final of the ${role}`, found, after, ms);
+    if (envelope.type !== "transcript") throw new Error("not a transcript");
+    return { ...envelope.data, seq: envelope.seq };
+  }
+
+  /** Waits until the agent reports a state after number `after`. */
+  agentIs(state: string, after = 0, ms?: number): Promise<Envelope> {
+    const found = ({ type, data }: Envelope) => type === "agent_state" && data.state === state;
+    return this.event(`the agent is ${state}`, found, after, ms);
+  }
+
+  /** When the agent's audio was audible here between two moments, ms since the epoch. */
+  audible(from: number, to = Number.POSITIVE_INFINITY): number[] {
+    return this.caller.heard
+      .filter(({ at, level }) => at > from && at < to && level > AUDIBLE)
+      .map(({ at }) => at);
+  }
+
+  /** `DELETE /session/:id`. */
+  stop(): Promise<Response> {
+    return this.parley.fetch(`/session/${this.id}`, { method: "DELETE" });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.listener[Symbol.asyncDispose]();
+    await this.caller[Symbol.asyncDispose]();
+  }
+}
+
+/** A sentence at 48 kHz as one says it, with a silence of `ms` before its word number `at`. */
+export function withPause(text: string, at: number, ms: number): Int16Array {
+  const { pcm, words } = utter(text);
+  const cut = words[at]?.start;
+  if (cut === undefined) throw new Error(`"${text}" has no word ${at}: ${JSON.stringify(words)}`);
+  const parts = [pcm.subarray(0, cut), pcm.subarray(cut)];
+  const [before = new Int16Array(), after = new Int16Array()] = parts.map((part) =>
+    resample(part, ESPEAK_RATE, RATE),
+  );
+  const gap = (RATE * ms) / 1000;
+  const whole = new Int16Array(before.length + gap + after.length);
+  whole.set(before);
+  whole.set(after, before.length + gap);
+  return whole;
+}
