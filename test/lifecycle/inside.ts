@@ -32,6 +32,7 @@ async function look() {
     external,
     fds: readdirSync("/proc/self/fd").length,
     threads: readdirSync("/proc/self/task").length,
+    threadNames: names(),
     ffiListeners: globalThis._ffiClientInstance?.listenerCount("ffi_event") ?? 0,
     processListeners: process.eventNames().reduce((n, name) => n + process.listenerCount(name), 0),
     resources: process.getActiveResourcesInfo(),
@@ -44,6 +45,14 @@ function classes() {
   for (let i = 0; i < nodes.length; i += 4) {
     const name = nodeClassNames[nodes[i + 2]];
     counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function names() {
+  const counts: Record<string, number> = {};
+  for (const t of readdirSync("/proc/self/task")) {
+    try { const n = require("fs").readFileSync(`/proc/self/task/${t}/comm`, "utf8").trim(); counts[n] = (counts[n] ?? 0) + 1; } catch {}
   }
   return counts;
 }
