@@ -16,11 +16,16 @@ export async function startTracing(endpoint: string): Promise<() => Promise<void
     ],
   );
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, "")}/v1/traces` });
+  const redaction = new telemetry.FanoutSpanProcessor();
   const provider = new sdk.NodeTracerProvider({
     resource: resourceFromAttributes({ "service.name": "parley", "service.version": VERSION }),
-    spanProcessors: [new sdk.BatchSpanProcessor(exporter)],
+    // The first takes out what people said, the second sends a span on.
+    spanProcessors: [redaction, new sdk.BatchSpanProcessor(exporter)],
   });
   provider.register();
-  telemetry.setTracerProvider(provider);
+  telemetry.setTracerProvider(provider, {
+    registerSpanProcessor: (processor) => redaction.add(processor),
+    allowPii: false,
+  });
   return () => provider.shutdown();
 }
