@@ -6,8 +6,6 @@ import { MAX_FAILURES, type SttError, sttError } from "./utterance-stt.ts";
 
 /** Audio that is sent again after a broken connection, in ms. */
 const KEPT_AUDIO_MS = 30_000;
-/** Audio kept after an utterance was transcribed, since the next may have begun, in ms. */
-const TAIL_MS = 500;
 /** How long the server may take from the end of speech to the transcript, in ms. */
 const ANSWER_MS = 8000;
 /** Silence after which the VAD reports the end of speech, in ms. */
@@ -66,9 +64,13 @@ class ReconnectingStream extends stt.SpeechStream {
   #connection: stt.SpeechStream | undefined;
   #failures = 0;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The last frame of each utterance that ended and was not answered yet, oldest first. */
+  #awaited: (AudioFrame | undefined)[] = [];
+  #speaking = false;
   #lastSpeech = 0;
-  /** A final whose turn may still go on: held until silence says that it is over. */
-  #held: { event: stt.SpeechEvent; timer: ReturnType<typeof setTimeout> } | undefined;
+  /** All that was said in a turn that may still go on: held until silence says that it is over. */
+  #held: stt.SpeechEvent | undefined;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(owner: RealtimeStt, onClose: () => void) {
     super(owner, 24_000);
@@ -112,6 +114,9 @@ class ReconnectingStream extends stt.SpeechStream {
       return failure;
     } finally {
       this.#connection = undefined;
+      this.#speaking = false;
+      this.#awaited = [];
+      this.#release();
       clearTimeout(this.#answerTimer);
       this.abortSignal.removeEventListener("abort", abort);
       this.#owner.recognizer.off("error", remember);
@@ -120,42 +125,62 @@ class ReconnectingStream extends stt.SpeechStream {
   }
 
   #pass(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
-    if (event.type === stt.SpeechEventType.FINAL_TRANSCRIPT) {
-      this.#hold(event);
-      return;
-    }
-    if (event.type === stt.SpeechEventType.START_OF_SPEECH) this.#release();
-    if (event.type === stt.SpeechEventType.END_OF_SPEECH) {
-      this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
-      clearTimeout(this.#answerTimer);
-      this.#answerTimer = setTimeout(() => connection.close(), ANSWER_MS);
-    } else if (event.type === stt.SpeechEventType.RECOGNITION_USAGE) {
-      clearTimeout(this.#answerTimer);
-      this.#failures = 0;
-      this.#unanswered = newest(this.#unanswered, TAIL_MS);
+    switch (event.type) {
+      case stt.SpeechEventType.INTERIM_TRANSCRIPT:
+        this.#put(this.#withHeld(event));
+        return;
+      case stt.SpeechEventType.FINAL_TRANSCRIPT:
+        this.#hold(event);
+        return;
+      case stt.SpeechEventType.START_OF_SPEECH:
+        this.#speaking = true;
+        clearTimeout(this.#endTimer);
+        break;
+      case stt.SpeechEventType.END_OF_SPEECH:
+        this.#speaking = false;
+        this.#awaited.push(this.#unanswered.at(-1));
+        this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
+        clearTimeout(this.#answerTimer);
+        this.#answerTimer = setTimeout(() => connection.close(), ANSWER_MS);
+        break;
+      case stt.SpeechEventType.RECOGNITION_USAGE:
+        this.#answered();
     }
     this.#put(event);
   }
 
-  /** Shows the text at once, so that the answer is prepared, and ends the turn after the silence. */
+  /** Shows the text of the whole turn so far, so that the answer can be prepared. */
   #hold(event: stt.SpeechEvent): void {
-    this.#release();
-    const text = event.alternatives?.[0]?.text ?? "";
-    const wait = this.#lastSpeech + silenceBeforeTurnEnds(text) - Date.now();
-    if (wait <= 0) {
-      this.#put(event);
-      return;
-    }
-    this.#put({ ...event, type: stt.SpeechEventType.PREFLIGHT_TRANSCRIPT });
-    this.#held = { event, timer: setTimeout(() => this.#release(), wait) };
+    this.#held = this.#withHeld(event);
+    const { PREFLIGHT_TRANSCRIPT, INTERIM_TRANSCRIPT } = stt.SpeechEventType;
+    this.#put({ ...this.#held, type: this.#speaking ? INTERIM_TRANSCRIPT : PREFLIGHT_TRANSCRIPT });
+  }
+
+  #withHeld(event: stt.SpeechEvent): stt.SpeechEvent {
+    const alternatives = event.alternatives?.map((one) => ({
+      ...one,
+      text: [textOf(this.#held), one.text].filter(Boolean).join(" "),
+    }));
+    return { ...event, alternatives: alternatives as typeof event.alternatives };
+  }
+
+  /** An utterance was answered, with words or without: the turn ends unless silence ends first. */
+  #answered(): void {
+    const last = this.#awaited.shift();
+    this.#unanswered = this.#unanswered.slice(last ? this.#unanswered.indexOf(last) + 1 : 0);
+    this.#failures = 0;
+    if (this.#awaited.length > 0) return;
+    clearTimeout(this.#answerTimer);
+    if (this.#speaking || !this.#held) return;
+    const wait = this.#lastSpeech + silenceBeforeTurnEnds(textOf(this.#held)) - Date.now();
+    this.#endTimer = setTimeout(() => this.#release(), Math.max(0, wait));
   }
 
   #release(): void {
+    clearTimeout(this.#endTimer);
     const held = this.#held;
     this.#held = undefined;
-    if (!held) return;
-    clearTimeout(held.timer);
-    this.#put(held.event);
+    if (held) this.#put(held);
   }
 
   #put(event: stt.SpeechEvent): void {
@@ -193,6 +218,10 @@ class ReconnectingStream extends stt.SpeechStream {
     super.close();
     this.#onClose();
   }
+}
+
+function textOf(event: stt.SpeechEvent | undefined): string {
+  return event?.alternatives?.[0]?.text ?? "";
 }
 
 /** The newest frames that together last `ms`. */

@@ -15,7 +15,7 @@ import { untilAborted, withDeadline } from "./deadline.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
-import { releaseRoom } from "./release-room.ts";
+import { releaseRoom, stopAwaitingListeners } from "./release-room.ts";
 import { reportSignals, reportSpokenText } from "./signals.ts";
 
 export interface RunningAgentOptions {
@@ -37,9 +37,14 @@ export interface RunningAgentOptions {
 const CONNECT_MS = 10_000;
 const CLOSE_SESSION_MS = 4000;
 const LEAVE_ROOM_MS = 2000;
+/** How long LiveKit may be away before the conversation ends, in ms; rtc-node may try for ever. */
+const RECONNECT_MS = 20_000;
 
-/** Speech of the user after which the agent falls silent, in ms; a click is shorter. */
-const BARGE_IN_MS = 200;
+/**
+ * Speech of the user after which the agent falls silent, in ms: four windows of the VAD. A click is
+ * shorter; after a cough the agent goes on, so that a wrong guess costs little and a late one much.
+ */
+const BARGE_IN_MS = 120;
 /** Silence after a cough, in ms, after which the agent goes on where it stopped. */
 const FALSE_INTERRUPTION_MS = 1500;
 /** A request is repeated once: people wait for the answer. */
@@ -52,6 +57,7 @@ export class RunningAgent {
   readonly #pipeline: Pipeline;
   readonly #session: voice.AgentSession;
   #stopReports = () => {};
+  #lost: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
   /** The person in the room; kept in `#identity` after they left, since only they may come back. */
   #user: string | undefined;
@@ -95,6 +101,7 @@ export class RunningAgent {
     this.#room.on(RoomEvent.ParticipantDisconnected, (participant) => this.#part(participant));
     this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
     this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
+    this.#room.on(RoomEvent.Reconnected, () => this.#reconnected());
     const connected = this.#room.connect(url, token);
     try {
       await untilAborted(signal, withDeadline(connected, CONNECT_MS, "joining the room"));
@@ -165,6 +172,8 @@ export class RunningAgent {
         logger.warn({ err: messageOf(error) }, `closing the agent: ${what} failed`);
       }
     };
+    this.#reconnected();
+    stopAwaitingListeners(this.#room);
     await step("ending the conversation", CLOSE_SESSION_MS, () => this.#session.close());
     onSignal({ kind: "close" });
     this.#stopReports();
@@ -197,6 +206,12 @@ export class RunningAgent {
       message: "The agent lost its connection to LiveKit and is reconnecting.",
       recoverable: true,
     });
+    this.#lost ??= setTimeout(() => this.#end("livekit_lost"), RECONNECT_MS);
+  }
+
+  #reconnected(): void {
+    clearTimeout(this.#lost);
+    this.#lost = undefined;
   }
 
   #disconnected(reason: DisconnectReason): void {

@@ -11,6 +11,8 @@ import { statusOf } from "./provider-errors.ts";
 
 /** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
 const SAMPLE_RATE = 24_000;
+/** 20 ms. A pause takes effect at the next frame, so long ones would let the agent talk on. */
+const FRAME_SAMPLES = SAMPLE_RATE / 50;
 
 export interface VoiceOptions {
   client: OpenAI;
@@ -68,7 +70,7 @@ class SpeechRequest extends ChunkedStream {
 
   protected override async run(): Promise<void> {
     const requestId = shortuuid();
-    const bytes = new AudioByteStream(SAMPLE_RATE, 1);
+    const bytes = new AudioByteStream(SAMPLE_RATE, 1, FRAME_SAMPLES);
     let sent = false;
     const send = (frames: ReturnType<typeof bytes.write>, final = false) => {
       for (const [index, frame] of frames.entries()) {

@@ -52,7 +52,8 @@ export class LevelMeter {
     this.stop();
     const context = new AudioContext();
     this.#context = context;
-    void context.resume();
+    // Refused without a tap; it is rejected when the context closes meanwhile.
+    context.resume().catch(() => undefined);
     const analyser = context.createAnalyser();
     analyser.fftSize = 1024;
     context.createMediaStreamSource(new MediaStream([track])).connect(analyser);

@@ -29,9 +29,9 @@ export function serverConfig(settings: ServerSettings): string {
       // A fixed node address also keeps the server from asking STUN servers for one.
       node_ip: host,
       use_external_ip: false,
-      // What participants are told to use. LiveKit's default are Google's servers: everybody who
-      // talks would be reported to them, and each connection would hold threads that look up
-      // their names. On loopback nobody needs any, but an empty list means that default.
+      // What participants are told to use. LiveKit's default are Google's: everybody who talks would
+      // be known to them, and each connection would hold threads that look up their names. On
+      // loopback nobody needs any, but an empty list means that default; this one never answers.
       stun_servers: [`${host}:9`],
       enable_loopback_candidate: true,
       // Without it the UDP port would be open on every interface.

@@ -4,6 +4,8 @@ type Level = "debug" | "info" | "warn" | "error";
 
 /** Said at each start on nearly every machine; it matters to a host of hundreds of rooms only. */
 const HARMLESS = ["UDP receive buffer is too small"];
+/** What the server says of a connection that its owner closed: each hang-up gives several. */
+const HANG_UP = /User Initiated Abort|websocket: close sent/;
 /** Fields of the server's log lines that help and hold no content. */
 const KEPT_FIELDS = ["logger", "error", "room", "participant", "reason"];
 /** Some entries of the server's are long, and whole ones are needed to read their level. */
@@ -75,11 +77,11 @@ function parseEntry(line: string): Entry {
     const value = parsed[name];
     if (typeof value === "string") fields[name] = value.slice(0, MAX_TEXT);
   }
-  return { level: levelOf(parsed["level"], message), message, fields };
+  return { level: levelOf(parsed["level"], message, fields["error"]), message, fields };
 }
 
-function levelOf(level: unknown, message: string): Level {
-  if (HARMLESS.some((text) => message.startsWith(text))) return "debug";
+function levelOf(level: unknown, message: string, error = ""): Level {
+  if (HARMLESS.some((text) => message.startsWith(text)) || HANG_UP.test(error)) return "debug";
   if (level === "warn") return "warn";
   // What the server finds worth an info line is detail to Parley's reader.
   return level === "debug" || level === "info" ? "debug" : "error";

@@ -68,8 +68,7 @@ function flags(options: VisitorOptions): string[] {
   ];
   if (options.denyMicrophone) list.push("--deny-permission-prompts");
   else list.push("--use-fake-ui-for-media-stream");
-  const autoplay = options.blockAutoplay ? "document-user-activation-required" : "no-user-gesture-required";
-  list.push(`--autoplay-policy=${autoplay}`);
+  if (!options.blockAutoplay) list.push("--autoplay-policy=no-user-gesture-required");
   if (options.microphone)
     list.push(`--use-file-for-fake-audio-capture=${options.microphone}%noloop`);
   return list;

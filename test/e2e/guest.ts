@@ -25,7 +25,7 @@ export class Guest implements AsyncDisposable {
   private constructor(visitor: Visitor) {
     this.visitor = visitor;
     this.page = visitor.page;
-    this.page.on("request", (request) => this.requests.push(request.url()));
+    this.visitor.context.on("request", (request) => this.requests.push(request.url()));
     this.page.on("websocket", (socket) => this.requests.push(socket.url()));
     this.page.on("dialog", (dialog) => {
       this.dialogs.push(dialog.message());
@@ -132,6 +132,14 @@ export class Guest implements AsyncDisposable {
       const message = `${what}: not within ${PATIENCE} ms. ${await this.describe()}`;
       throw new Error(message, { cause });
     }
+  }
+
+  /** How far the page, or its transcript, reaches beyond its right edge; px. */
+  async overflow(): Promise<number> {
+    return this.page.evaluate(() => {
+      const boxes = [document.documentElement, document.getElementById("transcript-scroll")];
+      return Math.max(...boxes.map((box) => (box ? box.scrollWidth - box.clientWidth : 0)));
+    });
   }
 
   /** All that helps to understand a failure. */

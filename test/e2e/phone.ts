@@ -1,15 +1,43 @@
+import { pino } from "pino";
 import { z } from "zod";
 import type { Envelope } from "../../src/domain/transcript.ts";
+import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
+import { type LiveKitServer, startLiveKitServer } from "../../src/livekit/server-process.ts";
+import { testBinary } from "../../src/livekit/test-binary.ts";
 import { ESPEAK_RATE } from "../audio/espeak.ts";
 import { resample } from "../audio/resample.ts";
 import { speak, utter } from "../audio/speech.ts";
 import { AUDIBLE, Caller } from "../caller.ts";
 import type { Listener, Parley } from "../parley.ts";
-import { event } from "./world.ts";
+import { eventually } from "./deadline.ts";
+import { event, openWorld, type World } from "./world.ts";
 
 const RATE = 48_000;
+/** Longer than the pauses between words. */
+const SILENT_MS = 400;
 
 const grant = z.object({ server_url: z.string(), participant_token: z.string() });
+
+/** A Parley whose LiveKit server belongs to the test: it can be asked who is in a room. */
+export interface Exchange extends World {
+  livekit: LiveKitServer;
+  rooms: RoomService;
+}
+
+/** Starts all three and waits until a conversation can begin. */
+export async function openExchange(options: Parameters<typeof openWorld>[0]): Promise<Exchange> {
+  await using opening = new AsyncDisposableStack();
+  const logger = pino({ level: "silent" });
+  const livekit = opening.use(startLiveKitServer({ binary: () => testBinary(), logger }));
+  const { url, apiKey, apiSecret } = livekit;
+  const rooms = createRoomService({ url, apiKey, apiSecret });
+  const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
+  await livekit.ready;
+  const world = opening.use(await openWorld({ ...options, env: { ...env, ...options.env } }));
+  await world.parley.logged(({ msg }) => msg === "ready for conversations");
+  const all = opening.move();
+  return { ...world, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
 
 /** Lets somebody join a room, as LiveKit's own clients do. */
 export async function joinRoom(parley: Parley, room: string, identity: string): Promise<Caller> {
@@ -17,6 +45,29 @@ export async function joinRoom(parley: Parley, room: string, identity: string): 
   const answer = await parley.post("/token", body);
   const { server_url, participant_token } = grant.parse(await answer.json());
   return Caller.join(server_url, participant_token);
+}
+
+/** When the first and the last sample left, ms since the epoch. */
+export interface Spoken {
+  from: number;
+  to: number;
+}
+
+/** Lets somebody say a text in real time. */
+export function say(caller: Caller, text: string): Promise<Spoken> {
+  return play(caller, speak(text, { rate: RATE }));
+}
+
+async function play(caller: Caller, samples: Int16Array): Promise<Spoken> {
+  const from = Date.now();
+  const to = await caller.speak(samples);
+  return { from, to };
+}
+
+/** Waits until somebody in the room listens to the caller. */
+export async function isHeard({ room }: Caller): Promise<void> {
+  const published = [...(room.localParticipant?.trackPublications.values() ?? [])];
+  await Promise.all(published.map((one) => one.waitForSubscription()));
 }
 
 /** A person in a conversation with Parley, and everything that is told of it. */
@@ -57,16 +108,14 @@ export class PhoneCall implements AsyncDisposable {
     return this.listener.events.at(-1)?.seq ?? 0;
   }
 
-  /** Says a text in real time; answers when its first and its last sample left. */
-  async say(text: string): Promise<{ from: number; to: number }> {
-    return this.play(speak(text, { rate: RATE }));
+  /** Says a text in real time. */
+  say(text: string): Promise<Spoken> {
+    return say(this.caller, text);
   }
 
-  /** Plays 48 kHz audio in real time; answers when its first and its last sample left. */
-  async play(samples: Int16Array): Promise<{ from: number; to: number }> {
-    const from = Date.now();
-    const to = await this.caller.speak(samples);
-    return { from, to };
+  /** Plays 48 kHz audio in real time. */
+  play(samples: Int16Array): Promise<Spoken> {
+    return play(this.caller, samples);
   }
 
   /** The first event after number `after` that fits; a failure lists what came instead. */
@@ -99,6 +148,15 @@ export class PhoneCall implements AsyncDisposable {
     return this.caller.heard
       .filter(({ at, level }) => at > from && at < to && level > AUDIBLE)
       .map(({ at }) => at);
+  }
+
+  /** Waits until the last of the agent's audio has arrived here. */
+  async silence(): Promise<void> {
+    await eventually(
+      "the agent falls silent",
+      async () => this.audible(Date.now() - SILENT_MS).length,
+      (loud) => loud === 0,
+    );
   }
 
   /** `DELETE /session/:id`. */

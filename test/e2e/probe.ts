@@ -58,6 +58,8 @@ export function installProbe(): void {
     hacked: [],
   };
   window.probe = probe;
+  // LiveKit uses an audio element again for the next session.
+  const measured = new WeakSet<MediaStreamTrack>();
   document.addEventListener("securitypolicyviolation", (event) => {
     probe.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
   });
@@ -114,20 +116,21 @@ export function installProbe(): void {
   }
 
   function measure(audio: HTMLAudioElement): void {
-    if (audio.dataset["measured"] !== undefined || !(audio.srcObject instanceof MediaStream))
-      return;
-    audio.dataset["measured"] = "";
+    const stream = audio.srcObject instanceof MediaStream ? audio.srcObject : new MediaStream();
+    const [track] = stream.getAudioTracks();
+    if (track === undefined || measured.has(track)) return;
+    measured.add(track);
     const context = new AudioContext();
     const analyser = context.createAnalyser();
-    context.createMediaStreamSource(audio.srcObject).connect(analyser);
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     const timer = setInterval(() => {
-      if (!audio.isConnected) {
+      if (!audio.isConnected || !stream.getAudioTracks().includes(track)) {
         clearInterval(timer);
         void context.close();
         return;
       }
-      if (context.state === "suspended") void context.resume();
+      if (context.state === "suspended") context.resume().catch(() => undefined);
       analyser.getFloatTimeDomainData(samples);
       let sum = 0;
       for (const sample of samples) sum += sample * sample;

@@ -1,58 +1,59 @@
 // The real program (`src/main.ts`, with its signals and exit code) with a window into it: a second
-// server on loopback that tells what the process holds. Only tests run this.
-import { readdirSync } from "node:fs";
-import { EventEmitter } from "node:events";
+// server on loopback that tells what the process holds. `watched.ts` runs this and asks it.
 import { heapStats } from "bun:jsc";
+import { EventEmitter } from "node:events";
+import { readdirSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import type { Holdings } from "./watched.ts";
 
-declare global {
-  // Where rtc-node keeps the one client through which all its events come.
-  var _ffiClientInstance: EventEmitter | undefined;
-}
+/** Objects of which each session makes some, by constructor. None may outlive its session. */
+const PER_SESSION =
+  /^(Room|LocalParticipant|RemoteParticipant|AudioSource|AudioStreamSource|FfiHandle|AgentSession|AgentActivity|AudioRecognition|RoomIO|RunningAgent|SessionVad|VADStream|UtteranceStt|RealtimeStt|StreamingTts|OpenAI|Timeout)$/;
 
 const window = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   routes: {
-    "/look": async () => Response.json(await look()),
-    "/classes": () => Response.json(classes()),
+    "/holdings": async () => Response.json(await holdings()),
+    "/objects": async () => Response.json(await objects()),
   },
 });
-console.log(JSON.stringify({ msg: "inside", url: window.url.origin }));
+console.log(JSON.stringify({ msg: "window", url: window.url.origin }));
 await import("../../src/main.ts");
 
-async function look() {
-  for (let i = 0; i < 3; i++) {
+/** Collects what can be collected; finalizers run between the rounds. */
+async function collect(): Promise<void> {
+  for (let round = 0; round < 3; round++) {
     Bun.gc(true);
-    await new Promise((resolve) => setImmediate(resolve));
+    await setImmediate();
   }
-  const { rss, heapUsed, external } = process.memoryUsage();
+}
+
+async function holdings(): Promise<Holdings> {
+  await collect();
+  const { rss, heapUsed } = process.memoryUsage();
+  const rtc: unknown = Reflect.get(globalThis, "_ffiClientInstance");
+  const processNames = process.eventNames();
   return {
     rss,
     heapUsed,
-    external,
-    fds: readdirSync("/proc/self/fd").length,
+    descriptors: readdirSync("/proc/self/fd").length,
     threads: readdirSync("/proc/self/task").length,
-    threadNames: names(),
-    ffiListeners: globalThis._ffiClientInstance?.listenerCount("ffi_event") ?? 0,
-    processListeners: process.eventNames().reduce((n, name) => n + process.listenerCount(name), 0),
-    resources: process.getActiveResourcesInfo(),
-    stats: heapStats().objectTypeCounts,
+    rtcListeners: rtc instanceof EventEmitter ? rtc.listenerCount("ffi_event") : 0,
+    processListeners: processNames.reduce((sum, name) => sum + process.listenerCount(name), 0),
+    timers: heapStats().objectTypeCounts["Timeout"] ?? 0,
   };
 }
-function classes() {
-  const { nodes, nodeClassNames } = Bun.generateHeapSnapshot() as unknown as { nodes: number[]; nodeClassNames: string[] };
-  const counts: Record<string, number> = {};
-  for (let i = 0; i < nodes.length; i += 4) {
-    const name = nodeClassNames[nodes[i + 2]];
-    counts[name] = (counts[name] ?? 0) + 1;
-  }
-  return counts;
-}
 
-function names() {
+/** How many objects of each class in `PER_SESSION` are alive. */
+async function objects(): Promise<Record<string, number>> {
+  await collect();
+  const { nodes, nodeClassNames } = Bun.generateHeapSnapshot();
   const counts: Record<string, number> = {};
-  for (const t of readdirSync("/proc/self/task")) {
-    try { const n = require("fs").readFileSync(`/proc/self/task/${t}/comm`, "utf8").trim(); counts[n] = (counts[n] ?? 0) + 1; } catch {}
+  // Four numbers a node: id, size, class, flags.
+  for (let at = 2; at < nodes.length; at += 4) {
+    const name = nodeClassNames[nodes[at] ?? -1] ?? "";
+    if (PER_SESSION.test(name)) counts[name] = (counts[name] ?? 0) + 1;
   }
   return counts;
 }

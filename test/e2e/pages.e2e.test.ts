@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Guest } from "./guest.ts";
+import { seededFolder } from "./seed.ts";
+import { finalOf, microphone, openWorld, type World } from "./world.ts";
+
+const PAST = Array.from({ length: 60 }, (_, index) => ({ room: `past-${index}` }));
+
+const open = new AsyncDisposableStack();
+let world: World;
+let guest: Guest;
+
+beforeAll(async () => {
+  const folder = open.use(seededFolder(PAST));
+  world = open.use(await openWorld({ dataDir: folder.path }));
+  const silence = open.use(await microphone([]));
+  guest = open.use(await Guest.at(world.parley.url, { microphone: silence.path }));
+}, 60_000);
+afterAll(() => open.disposeAsync(), 20_000);
+
+/** Waits until the history has so many rows. */
+async function rows(count: number): Promise<string[]> {
+  await guest.until(
+    `${count} rows`,
+    (count) => document.querySelectorAll(".session").length === count,
+    count,
+  );
+  return guest.page.locator(".session-link").allTextContents();
+}
+
+test("the history shows the newest sessions, and Load older adds the next ones in place", async () => {
+  await guest.page.goto(`${world.parley.url}/history`);
+  const names = PAST.map(({ room }) => room);
+  expect(await rows(25)).toEqual(names.slice(0, 25));
+  await guest.page.click("#load-older");
+  expect(await rows(50)).toEqual(names.slice(0, 50));
+  await guest.page.click("#load-older");
+  expect(await rows(60)).toEqual(names);
+  expect(await guest.page.locator("#load-older").count()).toBe(0);
+  expect(guest.page.url()).toBe(`${world.parley.url}/history`);
+}, 30_000);
+
+test("pages of a live session follow it without a reload, and stop asking once it is over", async () => {
+  const { parley } = world;
+  const { page } = guest;
+  const id = await parley.startSession({ room: "live one" });
+  await using listener = await parley.listen(id);
+  await page.goto(`${parley.url}/history/${id}`);
+  expect(await page.textContent("#lines")).toContain("Nothing was said yet.");
+  await parley.post(`/session/${id}/message`, { text: "Hello." });
+  await finalOf(listener, "agent", "You said: Hello.");
+  const [lines, row] = ["#lines", `#session-${id}`];
+  await page.waitForSelector(`${lines} .line[data-role=agent]`, { timeout: 10_000 });
+  expect(await guest.shown()).toEqual(["user: Hello.", "agent: You said: Hello."]);
+
+  await page.goto(`${parley.url}/history`);
+  expect(await page.textContent(row)).toContain("Live");
+  await parley.fetch(`/session/${id}`, { method: "DELETE" });
+  await page.waitForSelector(`${row}[data-live=false]`, { timeout: 10_000 });
+  expect(await page.textContent(row)).toMatch(/Stopped.*2 lines/);
+  expect(await page.getAttribute(row, "hx-trigger")).toBeNull();
+}, 40_000);
+
+test("with the keyboard alone one reaches Start, begins, types, hears and stops", async () => {
+  const { page } = guest;
+  await page.goto(world.parley.url);
+  const focused = () => page.evaluate(() => document.activeElement?.id ?? "");
+  const reached: string[] = [];
+  while (reached.length < 20 && reached.at(-1) !== "start") {
+    await page.keyboard.press("Tab");
+    reached.push(await focused());
+  }
+  expect(reached).toEqual([...reached.slice(0, -1), "start"]);
+  await page.keyboard.press("Enter");
+  await guest.live();
+  expect(await focused()).toBe("stop");
+  await page.keyboard.press("Tab");
+  expect(await focused()).toBe("message");
+  await page.keyboard.type("My name is Ada.");
+  await page.keyboard.press("Enter");
+  await guest.reads("agent", "Nice to meet you, Ada.");
+  await page.keyboard.press("Shift+Tab");
+  expect(await focused()).toBe("stop");
+  await page.keyboard.press("Enter");
+  await guest.until(
+    "the page is idle",
+    () => document.getElementById("status")?.dataset["state"] === "idle",
+  );
+  expect(await focused()).toBe("start");
+}, 40_000);
+
+test("a screen reader is told the finals, once each, and never the interims", async () => {
+  expect(await guest.noted("announced")).toEqual([
+    "You: My name is Ada.",
+    "Agent: Nice to meet you, Ada.",
+  ]);
+  const interims = (await guest.noted("lines")).filter(({ final }) => !final);
+  expect(interims.length).toBeGreaterThan(1);
+  const live = "[aria-live], [role=status], [role=alert], [role=log], [role=timer], output";
+  const around = await guest.page.evaluate(
+    (live) => document.getElementById("transcript")?.closest(live)?.outerHTML ?? null,
+    live,
+  );
+  expect(around).toBeNull();
+  expect(await guest.page.getAttribute("#announcer", "aria-live")).toBe("polite");
+});
+
+test("no page reports an error, breaks its policy or asks anybody but Parley and its LiveKit", async () => {
+  const { page } = guest;
+  const { origin } = new URL(world.parley.url);
+  const liveKit = new URL((await page.getAttribute("#chat-form", "data-livekit-url")) ?? "").host;
+  expect(await guest.noted("violations")).toEqual([]);
+  expect(guest.visitor.complaints).toEqual([]);
+  for (const path of ["/history", "/history?before=", "/nowhere", "/history/nowhere"]) {
+    await page.goto(`${origin}${path}`);
+    expect({ path, broken: await guest.noted("violations") }).toEqual({ path, broken: [] });
+  }
+  expect(await page.textContent("h1")).toBe("Not found");
+  // The browser itself says so of a page that answers 404.
+  const missing = "console: Failed to load resource: the server responded with a status of 404";
+  const complaints = guest.visitor.complaints.filter((one) => !one.startsWith(missing));
+  expect(complaints).toEqual([]);
+  const hosts = new Set(guest.requests.map((url) => new URL(url).host));
+  expect(hosts).toEqual(new Set([new URL(origin).host, liveKit]));
+  expect(guest.dialogs).toEqual([]);
+}, 30_000);

@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDatabase } from "../../src/db/open.ts";
+import { SessionStore } from "../../src/db/session-store.ts";
+import { MIGRATIONS, sessionOf } from "../../src/db/test-database.ts";
+import { TranscriptStore } from "../../src/db/transcript-store.ts";
+import type { Session } from "../../src/domain/session.ts";
+
+/** A conversation of the past, and what was said in it by turns, the user first. */
+export interface Past extends Partial<Session> {
+  said?: string[];
+}
+
+/** A data folder in which these conversations, newest first, have been held; gone at the end. */
+export function seededFolder(past: readonly Past[]): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "parley-seeded-"));
+  using database = openDatabase(join(path, "parley.db"), MIGRATIONS);
+  const sessions = new SessionStore(database);
+  const transcripts = new TranscriptStore(database);
+  const newest = Date.now() - 60_000;
+  for (const [index, { said = [], ...change }] of past.entries()) {
+    const at = newest - index * 60_000;
+    const times = { started_at: at, ended_at: at + 30_000 };
+    const end = { state: "ended", end_reason: "stopped" } as const;
+    const session = sessionOf({ ...end, ...times, ...change });
+    sessions.insert(session);
+    for (const [turn, text] of said.entries()) {
+      const role = turn % 2 === 0 ? "user" : "agent";
+      const identity = role === "user" ? (session.identity ?? "") : "agent-1";
+      const data = { segment_id: `s${turn}`, role, identity, text, final: true, started_at: at };
+      const head = { seq: turn + 1, session_id: session.id, at: new Date(at).toISOString() };
+      transcripts.append({ ...head, type: "transcript", data } as const);
+    }
+  }
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}

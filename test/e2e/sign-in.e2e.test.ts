@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import { Listener } from "../parley.ts";
+import { Guest } from "./guest.ts";
+import { microphone, openWorld } from "./world.ts";
+
+const PASSWORD = "correct horse battery staple";
+const HELLO = "Hello there.";
+
+test("with a password the page leads to the sign-in, lets only the right one in, and out again", async () => {
+  await using world = await openWorld({ phrases: [HELLO], env: { AUTH_PASSWORD: PASSWORD } });
+  const { parley } = world;
+  using words = await microphone([{ say: HELLO }]);
+  await using guest = await Guest.at(`${parley.url}/`, { microphone: words.path });
+  const { page } = guest;
+  expect(page.url()).toBe(`${parley.url}/sign-in?next=%2F`);
+
+  await page.fill("#password", "wrong");
+  await page.press("#password", "Enter");
+  await page.waitForSelector("#sign-in-error");
+  expect(await page.textContent("#sign-in-error")).toBe("That is not the password.");
+  expect(await page.getAttribute("#password", "aria-invalid")).toBe("true");
+  expect(await page.inputValue("#password")).toBe("");
+
+  await page.fill("#password", PASSWORD);
+  await page.click("button[type=submit]");
+  await page.waitForURL(`${parley.url}/`);
+  const [cookie] = await guest.visitor.context.cookies();
+  expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Lax" });
+
+  const begun = Date.now();
+  const id = await guest.start();
+  await guest.reads("agent", `You said: ${HELLO}`);
+  await guest.hears(begun);
+  await expectLockedOut(parley.url, id);
+  await guest.stop();
+
+  await page.click("text=Sign out");
+  await page.waitForURL(`${parley.url}/sign-in`);
+  await page.goto(`${parley.url}/history`);
+  expect(page.url()).toBe(`${parley.url}/sign-in?next=%2Fhistory`);
+  // The browser itself tells of the refused password on its console, and of nothing else.
+  const refused = "console: Failed to load resource: the server responded with a status of 401";
+  expect(guest.visitor.complaints).toEqual([expect.stringContaining(refused)]);
+}, 60_000);
+
+/** Without the cookie neither the API nor the transcript's WebSocket of a live session opens. */
+async function expectLockedOut(url: string, id: string): Promise<void> {
+  for (const path of [`/session/${id}`, `/transcripts/${id}`, "/token?room=a&identity=b"]) {
+    expect({ path, status: (await fetch(`${url}${path}`)).status }).toEqual({ path, status: 401 });
+  }
+  const socket = Listener.open(`${url.replace("http", "ws")}/ws/transcript/${id}`);
+  expect(socket).rejects.toThrow("did not open");
+  const headers = { Authorization: `Bearer ${PASSWORD}` };
+  expect((await fetch(`${url}/session/${id}`, { headers })).status).toBe(200);
+}
