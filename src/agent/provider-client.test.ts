@@ -4,7 +4,6 @@ import OpenAI from "openai";
 import { createProviderClient, type Patience } from "./provider-client.ts";
 import { describeProviderError } from "./provider-errors.ts";
 
-const QUICK: Patience = { answerMs: 60, idleMs: 60 };
 const LONG: Patience = { answerMs: 60_000, idleMs: 60_000 };
 
 const HEAD =
@@ -156,19 +155,31 @@ describe("abort", () => {
   });
 });
 
-test("a failed request is not repeated by itself", async () => {
-  let requests = 0;
-  using server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch() {
-      requests += 1;
-      return Response.json({ error: { message: "busy" } }, { status: 503 });
-    },
+describe("a request that fails at once", () => {
+  async function requestsTo(statuses: number[]) {
+    let requests = 0;
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch() {
+        const status = statuses[requests] ?? 200;
+        requests += 1;
+        return Response.json({ error: { message: "busy" } }, { status });
+      },
+    });
+    const { error } = await chat(client(server.url.href, LONG));
+    return { requests, code: error && describeProviderError("llm", error).code };
+  }
+
+  test("is sent again once", async () => {
+    expect(await requestsTo([503])).toEqual({ requests: 2, code: undefined });
+    expect(await requestsTo([503, 503])).toEqual({ requests: 2, code: "provider_failed" });
+    expect(await requestsTo([429, 429])).toEqual({ requests: 2, code: "provider_rate_limited" });
   });
-  const { error } = await chat(client(server.url.href, QUICK));
-  expect(describeProviderError("llm", error).code).toBe("provider_failed");
-  expect(requests).toBe(1);
+
+  test("is not sent again when that would change nothing", async () => {
+    expect(await requestsTo([401])).toEqual({ requests: 1, code: "provider_unauthorized" });
+  });
 });
 
 describe("keys", () => {

@@ -1,8 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import OpenAI from "openai";
 
 /** How long a provider may take, in ms, before a request counts as hung. */
 export interface Patience {
-  /** Until the head of the answer. */
+  /** Until the head of the answer, a second try included. */
   answerMs: number;
   /** Between two pieces of a streamed answer. */
   idleMs: number;
@@ -15,10 +16,13 @@ class ProviderTimeout extends Error {
   override readonly name = "ProviderTimeout";
 }
 
+/** Wait before a request that failed at once is sent again, in ms: people wait for the answer. */
+const RETRY_MS = 300;
+
 /**
- * The HTTP client of one stage. It never sends a key to another server than the stage's own, and
- * it gives up on answers that hang before or in the middle of their stream, which the client's
- * own time-out does not cover.
+ * The HTTP client of one stage. It never sends a key to another server than the stage's own. It
+ * sends a request that failed at once a second time, and it gives up on answers that hang before
+ * or in the middle of their stream, which the client's own time-out does not cover.
  */
 export function createProviderClient(
   provider: { baseURL: string; apiKey: string | undefined },
@@ -49,7 +53,7 @@ async function patientFetch(
   const signal = init?.signal ? AbortSignal.any([init.signal, giveUp.signal]) : giveUp.signal;
   const timer = setTimeout(expire("did not answer"), patience.answerMs);
   try {
-    const response = await fetch(input, { ...init, signal });
+    const response = await fetchTwice(input, { ...init, signal });
     if (!response.body) return response;
     return new Response(watched(response.body, patience.idleMs, expire("stopped answering")), {
       status: response.status,
@@ -61,6 +65,22 @@ async function patientFetch(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A busy server or a broken connection gets a second chance; what hangs does not. */
+async function fetchTwice(
+  input: string | URL | Request,
+  init: RequestInit & { signal: AbortSignal },
+): Promise<Response> {
+  try {
+    const response = await fetch(input, init);
+    if (response.status !== 429 && response.status < 500) return response;
+    await response.body?.cancel();
+  } catch (error) {
+    if (init.signal.aborted) throw error;
+  }
+  await delay(RETRY_MS, undefined, { signal: init.signal });
+  return fetch(input, init);
 }
 
 /** The same stream; `expire` is called when no piece arrives for `idleMs` while one is awaited. */

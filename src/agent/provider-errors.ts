@@ -62,6 +62,42 @@ export function describeProviderError(
   };
 }
 
+/** A provider's failure without a word of the provider's. */
+class ProviderError extends Error {
+  override readonly name = "ProviderError";
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * The same failure without what the provider said, which may quote the API key and would end in
+ * logs. Where only words tell what happened, as on a WebSocket, they are reduced to a status.
+ *
+ * @param what what failed, such as "speech synthesis"
+ */
+export function inOwnWords(what: string, error: unknown): Error {
+  const status = statusOf(error) ?? statusInWords(error);
+  if (status !== undefined) return new ProviderError(`${what} answered ${status}`, status);
+  return new ProviderError(isTimeout(error) ? `${what} timed out` : `${what} broke`);
+}
+
+const WORDINGS: [RegExp, number][] = [
+  [/api key|authenticat|unauthorized/i, 401],
+  [/rate limit|quota|too many requests/i, 429],
+  [/server (?:had an )?error/i, 500],
+];
+
+function statusInWords(error: unknown): number | undefined {
+  if (!isObject(error)) return undefined;
+  const words = String(error["message"]);
+  const [, refused] = /unexpected server response: (\d{3})/i.exec(words) ?? [];
+  return refused ? Number(refused) : WORDINGS.find(([wording]) => wording.test(words))?.[1];
+}
+
 /** HTTP status of a provider's failure, looked for along the chain of causes. */
 export function statusOf(error: unknown): number | undefined {
   for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {

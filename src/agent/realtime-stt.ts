@@ -2,7 +2,9 @@ import { type AudioBuffer, stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
 import { silenceBeforeTurnEnds } from "./end-of-turn.ts";
-import { MAX_FAILURES, type SttError, sttError } from "./utterance-stt.ts";
+import { MAX_FAILURES } from "./failed-turns.ts";
+import { inOwnWords } from "./provider-errors.ts";
+import { type SttError, sttError } from "./utterance-stt.ts";
 
 /** Audio that is sent again after a broken connection, in ms. */
 const KEPT_AUDIO_MS = 30_000;
@@ -11,12 +13,12 @@ const ANSWER_MS = 8000;
 /** Silence after which the VAD reports the end of speech, in ms. */
 const VAD_SILENCE_MS = 200;
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
-const BACKOFF_MS = 250;
+const BACKOFF_MS = 300;
 
 /**
  * Speech-to-text over OpenAI's realtime transcription WebSocket. The plugin's stream ends the
- * session at its first error; this one reconnects, sends the unanswered audio again, and gives up
- * only after several failures in a row.
+ * session at its first error; this one reconnects, sends the unanswered audio again, once, and
+ * gives up only after several failures in a row.
  */
 export class RealtimeStt extends stt.STT {
   label = "parley.RealtimeStt";
@@ -56,6 +58,12 @@ export class RealtimeStt extends stt.STT {
 
 function ignore(): void {}
 
+/** Why a connection ended, and whether something that was said is lost with it. */
+interface Failure {
+  error: Error;
+  duringTurn: boolean;
+}
+
 class ReconnectingStream extends stt.SpeechStream {
   label = "parley.ReconnectingStream";
   readonly #owner: RealtimeStt;
@@ -63,6 +71,9 @@ class ReconnectingStream extends stt.SpeechStream {
   #unanswered: AudioFrame[] = [];
   #connection: stt.SpeechStream | undefined;
   #failures = 0;
+  /** Whether the audio of the turn at hand was sent a second time. */
+  #sentAgain = false;
+  #timedOut = false;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
   /** The last frame of each utterance that ended and was not answered yet, oldest first. */
   #awaited: (AudioFrame | undefined)[] = [];
@@ -96,10 +107,11 @@ class ReconnectingStream extends stt.SpeechStream {
   }
 
   /** Runs one connection to its end; answers why it ended. */
-  async #connectOnce(): Promise<Error> {
-    let failure = new Error("the realtime connection closed");
+  async #connectOnce(): Promise<Failure> {
+    this.#timedOut = false;
+    let error = new Error("the connection closed");
     const remember = (event: SttError) => {
-      failure = event.error;
+      error = event.error;
     };
     this.#owner.recognizer.on("error", remember);
     const connection = this.#owner.recognizer.stream({
@@ -111,7 +123,9 @@ class ReconnectingStream extends stt.SpeechStream {
     for (const frame of this.#unanswered) connection.pushFrame(frame);
     try {
       for await (const event of connection) this.#pass(event, connection);
-      return failure;
+      const cause = this.#timedOut ? new Error("timed out") : error;
+      const duringTurn = this.#speaking || this.#awaited.length > 0;
+      return { error: inOwnWords("speech recognition", cause), duringTurn };
     } finally {
       this.#connection = undefined;
       this.#speaking = false;
@@ -141,7 +155,10 @@ class ReconnectingStream extends stt.SpeechStream {
         this.#awaited.push(this.#unanswered.at(-1));
         this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
         clearTimeout(this.#answerTimer);
-        this.#answerTimer = setTimeout(() => connection.close(), ANSWER_MS);
+        this.#answerTimer = setTimeout(() => {
+          this.#timedOut = true;
+          connection.close();
+        }, ANSWER_MS);
         break;
       case stt.SpeechEventType.RECOGNITION_USAGE:
         this.#answered();
@@ -169,6 +186,7 @@ class ReconnectingStream extends stt.SpeechStream {
     const last = this.#awaited.shift();
     this.#unanswered = this.#unanswered.slice(last ? this.#unanswered.indexOf(last) + 1 : 0);
     this.#failures = 0;
+    this.#sentAgain = false;
     if (this.#awaited.length > 0) return;
     clearTimeout(this.#answerTimer);
     if (this.#speaking || !this.#held) return;
@@ -187,10 +205,15 @@ class ReconnectingStream extends stt.SpeechStream {
     if (!this.queue.closed) this.queue.put(event);
   }
 
-  async #recover(failure: Error): Promise<void> {
+  async #recover({ error, duringTurn }: Failure): Promise<void> {
     this.#failures += 1;
-    if (this.#failures > MAX_FAILURES) throw failure;
-    this.#owner.emit("error", sttError(this.#owner.label, failure));
+    if (this.#failures > MAX_FAILURES) throw error;
+    const again = duringTurn && this.#sentAgain;
+    if (again) this.#unanswered = [];
+    else if (duringTurn || this.#failures === 1) {
+      this.#owner.emit("error", sttError(this.#owner.label, error));
+    }
+    this.#sentAgain = again ? false : this.#sentAgain || duringTurn;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, BACKOFF_MS * 2 ** (this.#failures - 1));
     this.abortSignal.addEventListener("abort", () => resolve(), { once: true });

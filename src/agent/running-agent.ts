@@ -13,6 +13,7 @@ import type { EndReason } from "../domain/session.ts";
 import { messageOf } from "../errors.ts";
 import { untilAborted, withDeadline } from "./deadline.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
+import { FailedTurns } from "./failed-turns.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
 import { releaseRoom, stopAwaitingListeners } from "./release-room.ts";
@@ -47,8 +48,8 @@ const RECONNECT_MS = 20_000;
 const BARGE_IN_MS = 120;
 /** Silence after a cough, in ms, after which the agent goes on where it stopped. */
 const FALSE_INTERRUPTION_MS = 1500;
-/** A request is repeated once: people wait for the answer. */
-const CONNECTION = { maxRetry: 1, retryIntervalMs: 300, timeoutMs: 20_000 };
+/** The providers' clients repeat what is worth it and give up on what hangs. */
+const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
 
 /** One agent in one room: a connected `Room` and the `AgentSession` that talks in it. */
 export class RunningAgent {
@@ -56,6 +57,7 @@ export class RunningAgent {
   readonly #room = new Room();
   readonly #pipeline: Pipeline;
   readonly #session: voice.AgentSession;
+  readonly #failedTurns = new FailedTurns();
   #stopReports = () => {};
   #lost: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
@@ -117,13 +119,13 @@ export class RunningAgent {
   }
 
   async #listen(): Promise<void> {
-    const { userIdentity, onSignal } = this.#options;
-    this.#stopReports = reportSignals(this.#session, onSignal);
+    const { userIdentity } = this.#options;
+    this.#stopReports = reportSignals(this.#session, this.#report);
     this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
       if (event.reason === voice.CloseReason.ERROR) this.#end("provider_failed");
     });
     await this.#session.start({
-      agent: new TurnReportingAgent(this.#options.instructions, onSignal),
+      agent: new TurnReportingAgent(this.#options.instructions, this.#report),
       room: this.#room,
       record: false,
       inputOptions: {
@@ -134,7 +136,7 @@ export class RunningAgent {
         textInputCallback: (_session, event) => this.say(event.text),
       },
     });
-    reportSpokenText(this.#session, onSignal);
+    reportSpokenText(this.#session, this.#report);
     this.#listening = true;
     this.#greet();
   }
@@ -149,7 +151,7 @@ export class RunningAgent {
   /** Takes typed words: they enter the transcript and are answered aloud. */
   async say(text: string): Promise<void> {
     if (this.#closing !== undefined || text.trim() === "") return;
-    this.#options.onSignal({ kind: "typed", text });
+    this.#report({ kind: "typed", text });
     this.#session.interrupt();
     this.#session.generateReply({ userInput: text });
   }
@@ -164,7 +166,7 @@ export class RunningAgent {
   }
 
   async #close(): Promise<void> {
-    const { logger, onSignal } = this.#options;
+    const { logger } = this.#options;
     const step = async (what: string, ms: number, work: () => Promise<void>) => {
       try {
         await withDeadline(work(), ms, what);
@@ -175,7 +177,7 @@ export class RunningAgent {
     this.#reconnected();
     stopAwaitingListeners(this.#room);
     await step("ending the conversation", CLOSE_SESSION_MS, () => this.#session.close());
-    onSignal({ kind: "close" });
+    this.#report({ kind: "close" });
     this.#stopReports();
     await step("letting the providers go", LEAVE_ROOM_MS, () => this.#pipeline.close());
     await step("leaving the room", LEAVE_ROOM_MS, () => releaseRoom(this.#room));
@@ -199,7 +201,7 @@ export class RunningAgent {
   }
 
   #reconnecting(): void {
-    this.#options.onSignal({
+    this.#report({
       kind: "error",
       stage: "livekit",
       code: "livekit_reconnecting",
@@ -221,6 +223,14 @@ export class RunningAgent {
     this.#end(closed || removed ? "room_closed" : "livekit_lost");
   }
 
+  readonly #report = (signal: AgentSignal): void => {
+    const verdict = this.#failedTurns.judge(signal);
+    if (verdict === "hush") return;
+    const last = verdict === "give_up" && { recoverable: false };
+    this.#options.onSignal({ ...signal, ...last });
+    if (last) this.#end("provider_failed");
+  };
+
   #end(reason: EndReason): void {
     if (this.#closing === undefined) this.#options.onEnd(reason);
   }
@@ -236,7 +246,8 @@ function createSession(pipeline: Pipeline): voice.AgentSession {
       sttConnOptions: CONNECTION,
       llmConnOptions: CONNECTION,
       ttsConnOptions: CONNECTION,
-      maxUnrecoverableErrors: 3,
+      // It would count requests; `FailedTurns` counts turns.
+      maxUnrecoverableErrors: Number.POSITIVE_INFINITY,
     },
     // Presence and idleness are the manager's; browsers cancel their own echo.
     userAwayTimeout: null,

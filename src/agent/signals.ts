@@ -69,10 +69,11 @@ function reportTokens(measured: metrics.AgentMetrics, emit: Emit): void {
 
 function reportError(reported: StageError, emit: Emit): void {
   const stage = STAGES[reported.type ?? ""];
-  // A retry that is still to come is no news; only speech recognition reports what it survived.
-  if (!stage || (reported.recoverable && stage !== "stt")) return;
+  if (!stage) return;
   const problem = describeProviderError(stage, reported.error);
-  emit({ kind: "error", stage, ...problem, recoverable: true });
+  // A failed answer ends a turn; only speech recognition itself knows when it can go on no longer.
+  const recoverable = stage !== "stt" || reported.recoverable !== false;
+  emit({ kind: "error", stage, ...problem, recoverable });
 }
 
 /** The part of the session's transcription output that this module relies on. */

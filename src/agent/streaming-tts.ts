@@ -1,13 +1,7 @@
-import {
-  APIConnectionError,
-  type APIConnectOptions,
-  APIStatusError,
-  AudioByteStream,
-  shortuuid,
-} from "@livekit/agents";
+import { type APIConnectOptions, AudioByteStream, shortuuid } from "@livekit/agents";
 import { ChunkedStream, TTS } from "@livekit/agents-plugin-openai";
 import type OpenAI from "openai";
-import { statusOf } from "./provider-errors.ts";
+import { inOwnWords } from "./provider-errors.ts";
 
 /** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
 const SAMPLE_RATE = 24_000;
@@ -46,6 +40,18 @@ export class StreamingTts extends TTS {
     return new SpeechRequest(text, this, this.#options, connOptions, signal);
   }
 
+  /**
+   * The framework's adapter passes errors on to listeners that it does not have, whereupon the
+   * emitter throws into the request. The session has heard of the error by then.
+   */
+  override emit: TTS["emit"] = (...event) => {
+    try {
+      return super.emit(...event);
+    } catch {
+      return true;
+    }
+  };
+
   override async close(): Promise<void> {
     this.#closed.abort();
     await super.close();
@@ -71,10 +77,8 @@ class SpeechRequest extends ChunkedStream {
   protected override async run(): Promise<void> {
     const requestId = shortuuid();
     const bytes = new AudioByteStream(SAMPLE_RATE, 1, FRAME_SAMPLES);
-    let sent = false;
     const send = (frames: ReturnType<typeof bytes.write>, final = false) => {
       for (const [index, frame] of frames.entries()) {
-        sent = true;
         const last = final && index === frames.length - 1;
         this.queue.put({ requestId, segmentId: requestId, frame, final: last });
       }
@@ -94,24 +98,9 @@ class SpeechRequest extends ChunkedStream {
       }
       send(bytes.flush(), true);
     } catch (error) {
-      if (this.abortSignal.aborted) return;
-      throw retryableUnless(sent, error);
+      if (!this.abortSignal.aborted) throw inOwnWords("speech synthesis", error);
     } finally {
       this.queue.close();
     }
   }
-}
-
-/** What was heard already must not be said again, so a stream that broke is not repeated. */
-function retryableUnless(sent: boolean, cause: unknown): Error {
-  const statusCode = statusOf(cause);
-  const error =
-    statusCode === undefined
-      ? new APIConnectionError({ message: "speech synthesis broke", options: { retryable: !sent } })
-      : new APIStatusError({
-          message: `speech synthesis answered ${statusCode}`,
-          options: { statusCode, retryable: !sent },
-        });
-  error.cause = cause;
-  return error;
 }

@@ -1,10 +1,9 @@
 import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
+import { MAX_FAILURES } from "./failed-turns.ts";
+import { inOwnWords } from "./provider-errors.ts";
 import { UtteranceTurns } from "./utterance-turn.ts";
-
-/** Failed utterances in a row after which a session cannot go on. */
-export const MAX_FAILURES = 3;
 
 /** Probability of speech from which silence is no longer certain. */
 const DOUBTFUL = 0.3;
@@ -125,12 +124,13 @@ class UtteranceStream extends stt.SpeechStream {
 
   #report(error: unknown): void {
     if (this.abortSignal.aborted) return;
+    const failure = inOwnWords("speech recognition", error);
     this.#failures += 1;
     if (this.#failures > MAX_FAILURES) {
-      this.#fatal.reject(error);
+      this.#fatal.reject(failure);
       return;
     }
-    this.#owner.emit("error", sttError(this.#owner.label, error));
+    this.#owner.emit("error", sttError(this.#owner.label, failure));
   }
 
   override close(): void {
@@ -156,12 +156,6 @@ function joined(frames: AudioFrame[]): AudioFrame {
 export type SttError = Parameters<stt.STTCallbacks["error"]>[0];
 
 /** The event by which the framework learns of a failure that the session survives. */
-export function sttError(label: string, error: unknown): SttError {
-  return {
-    type: "stt_error",
-    timestamp: Date.now(),
-    label,
-    error: error instanceof Error ? error : new Error(String(error)),
-    recoverable: true,
-  };
+export function sttError(label: string, error: Error): SttError {
+  return { type: "stt_error", timestamp: Date.now(), label, error, recoverable: true };
 }

@@ -105,7 +105,8 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
       if (attempt.abort.signal.aborted) return;
       this.#attempt = undefined;
       // If speech went on meanwhile, its next pause sends all of this audio again.
-      if (attempt.paused) this.#forget();
+      if (!attempt.paused) return;
+      this.#forget();
       this.#handlers.onError(error);
       return;
     }

@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import { startApp } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
@@ -18,19 +19,11 @@ export async function serve(variables: NodeJS.ProcessEnv, args: string[]): Promi
     terminal: process.stdout.isTTY === true,
   });
   const logger = createLogger(config);
-  process.on("unhandledRejection", (error) => {
-    logger.error({ err: error }, "a promise was rejected and nobody handled it");
-  });
-  const stopped = Promise.withResolvers<string>();
+  outliveSurprises(logger);
+  // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
+  const stopped = stopSignal();
   const app = await startApp(config, logger, variables);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      process.once("SIGINT", () => process.kill(process.pid, "SIGKILL"));
-      process.once("SIGTERM", () => process.kill(process.pid, "SIGKILL"));
-      stopped.resolve(signal);
-    });
-  }
-  const signal = await stopped.promise;
+  const signal = await stopped;
   logger.info({ signal }, "stopping");
   const closed = app[Symbol.asyncDispose]().then(() => "closed");
   const late = Promise.withResolvers<string>();
@@ -40,4 +33,31 @@ export async function serve(variables: NodeJS.ProcessEnv, args: string[]): Promi
   if (outcome === "late") logger.warn("some parts did not stop in time");
   logger.info("stopped");
   return 0;
+}
+
+/**
+ * Resolves with the first signal to stop. After it, the next one kills the process, whatever the
+ * process is busy with; livekit-server notices that and goes too.
+ */
+function stopSignal(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let stopping = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (stopping) process.kill(process.pid, "SIGKILL");
+      stopping = true;
+      resolve(signal);
+    });
+  }
+  return promise;
+}
+
+/** A defect in one conversation must not end the others: it is logged and Parley goes on. */
+function outliveSurprises(logger: Logger): void {
+  process.on("uncaughtException", (error) => {
+    logger.error({ err: error }, "an exception was thrown and nobody caught it");
+  });
+  process.on("unhandledRejection", (error) => {
+    logger.error({ err: error }, "a promise was rejected and nobody handled it");
+  });
 }

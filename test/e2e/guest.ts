@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { soundsIn } from "./audible.ts";
+import { AUDIBLE, soundsIn } from "./audible.ts";
 import { type Visitor, type VisitorOptions, visit } from "./browser.ts";
 import { installProbe, type Probe } from "./probe.ts";
 
@@ -87,14 +87,14 @@ export class Guest implements AsyncDisposable {
   async hears(since: number, ms = 300): Promise<void> {
     await this.until(
       "the agent is heard",
-      ([since, samples]) => {
+      ([since, samples, audible]) => {
         const loud = window.probe.levels.filter(
-          ({ at, rms, playing }) => at > since && playing && rms > 0.01,
+          ({ at, rms, playing }) => at > since && playing && rms > audible,
         );
         return loud.length >= samples;
       },
       // The probe looks every 20 ms, less often on a busy machine.
-      [since, ms / 40] as const,
+      [since, ms / 40, AUDIBLE] as const,
     );
   }
 

@@ -39,10 +39,20 @@ test("the history shows the newest sessions, and Load older adds the next ones i
   expect(guest.page.url()).toBe(`${world.parley.url}/history`);
 }, 30_000);
 
+/** Somebody has to be in the room: the agent speaks to no one else. */
+async function talkInAnotherTab(room: string): Promise<string> {
+  const tab = await guest.visitor.context.newPage();
+  await tab.goto(world.parley.url);
+  await tab.fill("#room", room);
+  await tab.click("#start");
+  await tab.waitForSelector("html[data-session-id]", { state: "attached" });
+  return (await tab.getAttribute("html", "data-session-id")) ?? "";
+}
+
 test("pages of a live session follow it without a reload, and stop asking once it is over", async () => {
   const { parley } = world;
   const { page } = guest;
-  const id = await parley.startSession({ room: "live one" });
+  const id = await talkInAnotherTab("live one");
   await using listener = await parley.listen(id);
   await page.goto(`${parley.url}/history/${id}`);
   expect(await page.textContent("#lines")).toContain("Nothing was said yet.");

@@ -6,6 +6,7 @@ import { SessionStore } from "../../src/db/session-store.ts";
 import { MIGRATIONS, sessionOf } from "../../src/db/test-database.ts";
 import { TranscriptStore } from "../../src/db/transcript-store.ts";
 import type { Session } from "../../src/domain/session.ts";
+import type { Role } from "../../src/domain/transcript.ts";
 
 /** A conversation of the past, and what was said in it by turns, the user first. */
 export interface Past extends Partial<Session> {
@@ -26,11 +27,11 @@ export function seededFolder(past: readonly Past[]): { path: string } & Disposab
     const session = sessionOf({ ...end, ...times, ...change });
     sessions.insert(session);
     for (const [turn, text] of said.entries()) {
-      const role = turn % 2 === 0 ? "user" : "agent";
+      const role: Role = turn % 2 === 0 ? "user" : "agent";
       const identity = role === "user" ? (session.identity ?? "") : "agent-1";
       const data = { segment_id: `s${turn}`, role, identity, text, final: true, started_at: at };
       const head = { seq: turn + 1, session_id: session.id, at: new Date(at).toISOString() };
-      transcripts.append({ ...head, type: "transcript", data } as const);
+      transcripts.append({ ...head, type: "transcript", data });
     }
   }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };

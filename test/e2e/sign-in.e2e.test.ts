@@ -49,7 +49,7 @@ async function expectLockedOut(url: string, id: string): Promise<void> {
     expect({ path, status: (await fetch(`${url}${path}`)).status }).toEqual({ path, status: 401 });
   }
   const socket = Listener.open(`${url.replace("http", "ws")}/ws/transcript/${id}`);
-  expect(socket).rejects.toThrow("did not open");
+  await expect(socket).rejects.toThrow("did not open");
   const headers = { Authorization: `Bearer ${PASSWORD}` };
   expect((await fetch(`${url}/session/${id}`, { headers })).status).toBe(200);
 }

@@ -15,6 +15,17 @@ const window = Bun.serve({
   port: 0,
   routes: {
     "/holdings": async () => Response.json(await holdings()),
+    // Defects, as they could be in any callback.
+    "/throw": () => {
+      setTimeout(() => {
+        throw new Error("thrown by the test");
+      });
+      return new Response();
+    },
+    "/reject": () => {
+      void Promise.reject(new Error("rejected by the test"));
+      return new Response();
+    },
     "/objects": async () => Response.json(await objects()),
   },
 });

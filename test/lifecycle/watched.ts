@@ -31,6 +31,8 @@ export interface Watched extends AsyncDisposable {
   livekit: LiveKitServer;
   rooms: RoomService;
   look(): Promise<Holdings>;
+  /** Lets an exception or a rejection happen that nobody handles. */
+  surprise(kind: "throw" | "reject"): Promise<void>;
   /** Live objects of the classes that each session makes. */
   objects(): Promise<Record<string, number>>;
 }
@@ -72,6 +74,7 @@ export async function openWatched(
     livekit,
     rooms: createRoomService(livekit),
     look: async () => holdings.parse(await ask("/holdings")),
+    surprise: async (kind) => void (await fetch(`${url}/${kind}`)),
     objects: async () => objects.parse(await ask("/objects")),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

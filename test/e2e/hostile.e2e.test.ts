@@ -1,0 +1,134 @@
+import { expect, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { Guest } from "./guest.ts";
+import { seededFolder } from "./seed.ts";
+import { finalOf, microphone, openWorld, saidIn, storedTranscript } from "./world.ts";
+
+const SCRIPT = "<script>probe.hacked.push(1)</script>";
+const IMAGE = `<img src=x onerror="probe.hacked.push(2);alert(2)">`;
+const ENTITIES = "&lt;b&gt;&amp;&#60;i&#62;";
+const BIDI = "\u202ederunrut\u202c \u2067ew\u2069";
+const EMOJI = "👩‍👩‍👧‍👦🏳️‍🌈";
+const ALL = `${SCRIPT}"'>${IMAGE} ${ENTITIES} ${BIDI} ${EMOJI}`;
+const LONG = "W".repeat(100_000);
+/** As long as a name may be, without a place to break it. */
+const NAME = `${IMAGE}${EMOJI}&lt;`.padEnd(128, "W");
+const REPLY = `${SCRIPT} ${IMAGE} ${ENTITIES} ${BIDI} ${EMOJI}`;
+const PHONE = { width: 390, height: 844 };
+
+/** Lets the transcript's WebSocket tell a word too long for anybody to say. */
+async function tellLongWord(page: Page): Promise<void> {
+  await page.routeWebSocket(/\/ws\/transcript\//, (socket) => {
+    const server = socket.connectToServer();
+    let told = 0;
+    server.onMessage((message) => {
+      const envelope = JSON.parse(String(message));
+      socket.send(JSON.stringify({ ...envelope, seq: envelope.seq + told }));
+      if (told > 0) return;
+      told = 1;
+      const head = { segment_id: "long", role: "agent", identity: LONG, started_at: 0 };
+      const data = { ...head, text: LONG, final: true };
+      const seq = envelope.seq + told;
+      socket.send(JSON.stringify({ ...envelope, type: "transcript", seq, data }));
+    });
+  });
+}
+
+/** Nothing of the text became markup or ran, and the page is no wider than the phone. */
+async function expectHarmless(guest: Guest, what: string): Promise<void> {
+  const { page } = guest;
+  for (const details of await page.locator("details:not([open]) > summary").all()) {
+    await details.click();
+  }
+  const found = {
+    what,
+    hacked: await guest.noted("hacked"),
+    violations: await guest.noted("violations"),
+    dialogs: guest.dialogs,
+    images: await page.locator("img, main script, b b, main i i").count(),
+    strange: guest.requests.filter((url) => /\/x$/.test(new URL(url).pathname)),
+    overflow: await guest.overflow(),
+  };
+  expect(found).toEqual({
+    what,
+    hacked: [],
+    violations: [],
+    dialogs: [],
+    images: 0,
+    strange: [],
+    overflow: 0,
+  });
+}
+
+async function texts(page: Page, selector: string): Promise<string[]> {
+  return (await page.locator(selector).allTextContents()).map((text) => text.trim());
+}
+
+test("hostile text in a conversation is shown as it is, runs nothing and breaks no layout", async () => {
+  await using world = await openWorld({ reply: () => REPLY, wordsPerMinute: 400 });
+  using silence = await microphone([]);
+  const options = { microphone: silence.path, viewport: PHONE };
+  await using guest = await Guest.at(world.parley.url, options);
+  const { page } = guest;
+  await tellLongWord(page);
+  await page.reload();
+
+  await page.fill("#room", BIDI);
+  await page.click("#start");
+  await page.waitForSelector('#talk[data-state="failed"]');
+  expect(await page.textContent("#notice-detail")).toContain("room has control characters");
+
+  await page.click(".settings > summary");
+  const prompt = `${ALL}${"P".repeat(7000)}`;
+  await page.fill("#system_prompt", prompt);
+  const id = await guest.start({ room: NAME, name: NAME, identity: NAME });
+  await using listener = await world.parley.listen(id);
+  const typed = `${ALL}${"T".repeat(3000)}`;
+  await page.fill("#message", typed);
+  await page.press("#message", "Enter");
+  await finalOf(listener, "agent", REPLY);
+  await guest.reads("agent", REPLY);
+  expect(await guest.shown()).toEqual([`agent: ${LONG}`, `user: ${typed}`, `agent: ${REPLY}`]);
+  await expectHarmless(guest, "the conversation");
+  const request = await world.ai.waitFor("llm");
+  expect(request.messages?.map(({ content }) => content)).toEqual([prompt, typed]);
+  await guest.stop();
+  await page.waitForSelector(`#recent a[href="/history/${id}"]`);
+  expect(await texts(page, "#recent a")).toEqual([NAME]);
+  await expectHarmless(guest, "the list of recent conversations");
+
+  await page.goto(`${world.parley.url}/history/${id}`);
+  expect(saidIn(await storedTranscript(world.parley, id))).toEqual(await guest.shown());
+  expect(await guest.shown()).toEqual([`user: ${typed}`, `agent: ${REPLY}`]);
+  await expectHarmless(guest, "its transcript");
+  expect(await texts(page, "h1")).toEqual([NAME]);
+  expect(await texts(page, ".prompt")).toEqual([prompt]);
+  // The refused room name.
+  const refused = "console: Failed to load resource: the server responded with a status of 400";
+  expect(guest.visitor.complaints.filter((one) => !one.startsWith(refused))).toEqual([]);
+}, 60_000);
+
+test("stored hostile text and words of 100 kB are shown as they are in the history", async () => {
+  const texts_ = { room: `${ALL}${LONG}`, identity: ALL, name: `${LONG}${ALL}` };
+  const settings = { system_prompt: `${ALL}${LONG}`, greeting: ALL, voice: LONG, llm_model: LONG };
+  const said = [ALL, LONG, `${LONG}${ALL}`];
+  const past = { ...texts_, ...settings, id: Bun.randomUUIDv7(), said };
+  using folder = seededFolder([past]);
+  await using world = await openWorld({ dataDir: folder.path });
+  await using guest = await Guest.at(`${world.parley.url}/history`, { viewport: PHONE });
+  const { page } = guest;
+  expect(await texts(page, ".session-link")).toEqual([past.room]);
+  expect(await texts(page, ".session .who")).toEqual([past.name]);
+  await expectHarmless(guest, "the history");
+
+  await page.click(".session-link");
+  await page.waitForURL(`**/history/${past.id}`);
+  expect(await guest.shown()).toEqual(
+    said.map((text, turn) => `${turn % 2 === 0 ? "user" : "agent"}: ${text}`),
+  );
+  expect(await texts(page, "h1")).toEqual([past.room]);
+  await expectHarmless(guest, "the transcript page");
+  await page.goto(world.parley.url);
+  await expectHarmless(guest, "the talk page");
+  expect(guest.visitor.complaints).toEqual([]);
+}, 60_000);
