@@ -18,14 +18,14 @@ import { createRoomService } from "./livekit/rooms.ts";
 import { findLiveKitServer } from "./livekit/server-binary.ts";
 import { startLiveKitServer } from "./livekit/server-process.ts";
 import { agentToken, userToken } from "./livekit/tokens.ts";
-import { createMetrics } from "./observability/metrics.ts";
+import type { Metrics, MetricSources } from "./observability/metrics.ts";
 import type { ChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 import { LocalChannelLayer } from "./transcript/local.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Which machine runs a session; after a crash it ends its own. */
+/** Which machine runs a session, for whoever reads several databases. */
 const NODE = hostname();
 
 /** Folders that Parley ships with; here, beside the source. */
@@ -44,6 +44,8 @@ interface LiveKit extends AsyncDisposable {
   apiKey: string;
   apiSecret: string;
   ready: Promise<void>;
+  /** What to do when it cannot be reached. */
+  mend: string;
 }
 
 /**
@@ -65,7 +67,7 @@ export async function startApp(
   transcripts.compact(Date.now());
 
   const layer = opening.use(await createLayer(config, transcripts, logger));
-  const crashed = sessions.endCrashed(NODE, Date.now());
+  const crashed = sessions.endCrashed(Date.now());
   for (const envelope of crashed) layer.publish(envelope);
   if (crashed.length > 0) {
     logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
@@ -78,7 +80,7 @@ export async function startApp(
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
-  const metrics = createMetrics({
+  const metrics = lazyMetrics({
     liveSessions: () => agents.liveCount,
     socketClients: () => hub.connectionCount,
   });
@@ -154,6 +156,7 @@ function provideLiveKit(config: Config, logger: Logger, env: Environment): LiveK
     return {
       ...config.livekit,
       ready: Promise.resolve(),
+      mend: "Check LIVEKIT_URL and its keys, then try again.",
       [Symbol.asyncDispose]: async () => {},
     };
   }
@@ -162,7 +165,10 @@ function provideLiveKit(config: Config, logger: Logger, env: Environment): LiveK
     binary: (signal) => findLiveKitServer({ bin, dataDir, env, signal, logger }),
     logger,
   });
-  return Object.assign(own, { publicUrl: config.livekitPublicUrl ?? own.url });
+  return Object.assign(own, {
+    publicUrl: config.livekitPublicUrl ?? own.url,
+    mend: "Parley starts its own server again; try again in a moment. The log says what happened.",
+  });
 }
 
 interface LazyStack extends AsyncDisposable {
@@ -196,11 +202,26 @@ function lazyStack(config: Config, logger: Logger): LazyStack {
   };
 }
 
+/** Metrics that load with the first event or reader: to listen does not wait for prom-client. */
+function lazyMetrics(sources: MetricSources): Metrics {
+  let loading: Promise<Metrics> | undefined;
+  const load = () => {
+    loading ??= import("./observability/metrics.ts").then((module) =>
+      module.createMetrics(sources),
+    );
+    return loading;
+  };
+  return {
+    observe: (event) => void load().then((metrics) => metrics.observe(event)),
+    text: async () => (await load()).text(),
+    contentType: "text/plain; version=0.0.4; charset=utf-8",
+  };
+}
+
 /** Loads behind the listening server what the first conversation will need. */
 async function warmUp(livekit: LiveKit, stack: LazyStack, logger: Logger): Promise<void> {
   try {
-    await livekit.ready;
-    await stack.load();
+    await Promise.all([livekit.ready, stack.load()]);
     logger.info("ready for conversations");
   } catch (error) {
     logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);

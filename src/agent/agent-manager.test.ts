@@ -65,7 +65,7 @@ class Bench implements AsyncDisposable {
           start: (options, signal) => this.#startAgent(options, signal),
           close: async () => {},
         }),
-        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve() },
+        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), mend: "Mend it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
         providers: { assertReady: async () => {}, answersRealtime: async () => false },
         node: "here",
@@ -259,7 +259,7 @@ describe("a start beside others", () => {
     // A second Parley on the same database: the first has crashed and ends nothing.
     await using after = new Bench({ sessions: bench.sessions });
     expect((await failureOf(after.manager.start({ room: "r" }))).kind).toBe("conflict");
-    const ended = bench.sessions.endCrashed("here", Date.now());
+    const ended = bench.sessions.endCrashed(Date.now());
     expect(ended.map(({ session_id }) => session_id)).toEqual([old.id]);
     expect(bench.sessions.find(old.id)).toMatchObject({ state: "ended", end_reason: "crashed" });
     expect((await after.manager.start({ room: "r" })).state).toBe("active");
@@ -279,12 +279,12 @@ describe("a start that fails", () => {
   const STEPS: [what: string, change: () => Partial<AgentManagerOptions>, kind: FailureKind][] = [
     [
       "LiveKit never becomes ready",
-      () => ({ livekit: { url: "ws://l", ready: never } }),
+      () => ({ livekit: { url: "ws://l", ready: never, mend: "Mend it." } }),
       "unavailable",
     ],
     [
       "LiveKit cannot start",
-      () => ({ livekit: { url: "ws://l", ready: rejected() } }),
+      () => ({ livekit: { url: "ws://l", ready: rejected(), mend: "Mend it." } }),
       "unavailable",
     ],
     ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
@@ -339,7 +339,10 @@ describe("a start that fails", () => {
 
   test("because a provider refuses the key says so without waiting for LiveKit", async () => {
     const providers = { ...check, assertReady: refused };
-    await using bench = new Bench({ livekit: { url: "ws://l", ready: never }, providers });
+    await using bench = new Bench({
+      livekit: { url: "ws://l", ready: never, mend: "Mend it." },
+      providers,
+    });
     const timers = jest.getTimerCount();
     const failure = await failureOf(bench.manager.start({ room: "r" }));
     expect(failure.kind).toBe("upstream_failed");
@@ -469,7 +472,10 @@ describe("a stop during the start", () => {
   });
 
   test.each([
-    ["LiveKit", (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never } })],
+    [
+      "LiveKit",
+      (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never, mend: "Mend it." } }),
+    ],
     ["the agent stack", (never: Promise<never>) => ({ stack: () => never })],
     [
       "a provider",

@@ -36,7 +36,8 @@ export interface AgentManagerOptions {
   /** Stores an event and sends it to whoever listens. */
   publish(sessionId: string, event: SessionEvent): void;
   stack(): Promise<AgentStack>;
-  livekit: { url: string; ready: Promise<void> };
+  /** `mend` says what to do when agents cannot reach it. */
+  livekit: { url: string; ready: Promise<void>; mend: string };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
   providers: Pick<ProviderCheck, "assertReady" | "answersRealtime">;
@@ -247,7 +248,7 @@ export class AgentManager implements AsyncDisposable {
     this.#options.logger.error({ err: error }, "a session could not start");
     return new Failure(
       "unavailable",
-      `The agent could not join the room: LiveKit at ${this.#options.livekit.url} does not answer. Check LIVEKIT_URL and its keys, then try again.`,
+      `The agent could not join the room: LiveKit at ${this.#options.livekit.url} does not answer. ${this.#options.livekit.mend}`,
       { cause: error },
     );
   }

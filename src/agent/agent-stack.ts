@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { RunningAgentOptions } from "./running-agent.ts";
 
@@ -17,11 +18,26 @@ export interface AgentStack {
 /** Where the agents library looks for its logger. */
 const AGENTS_LOGGER = Symbol.for("@livekit/agents:logger");
 
+/** What the agents library imports anyway and is large, as far as it is Parley's own dependency. */
+const LARGE_PARTS = [
+  () => import("@livekit/rtc-node"),
+  () => import("livekit-server-sdk"),
+  () => import("openai"),
+  () => import("onnxruntime-node"),
+  () => import("@opentelemetry/sdk-trace-node"),
+  () => import("@opentelemetry/exporter-trace-otlp-proto"),
+];
+
 /**
  * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
  * are loaded on first use, after the server listens.
  */
 export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
+  // Loading runs without a pause: in pieces, requests are answered between them.
+  for (const load of LARGE_PARTS) {
+    await load();
+    await setImmediate();
+  }
   const agents = await import("@livekit/agents");
   agents.initializeLogger({ pretty: false, level: "silent" });
   // The library would write lines of its own format, with what people said in them, to stdout.

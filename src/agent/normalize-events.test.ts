@@ -213,18 +213,31 @@ describe("typed words", () => {
 describe("what the agent says", () => {
   test("follows its voice and is final with the whole answer", () => {
     expect(
-      lines(talk(paced("Hello"), paced(" "), paced("there."), answer("Hello there."))),
-    ).toEqual(["agent id-1: Hello …", "agent id-1: Hello there. …", "agent id-1: Hello there. ."]);
+      lines(
+        talk(
+          agentIs("speaking"),
+          paced("Hello"),
+          paced(" "),
+          paced("there."),
+          answer("Hello there."),
+        ),
+      ),
+    ).toEqual(["agent id-2: Hello …", "agent id-2: Hello there. …", "agent id-2: Hello there. ."]);
   });
 
   test("holds only what was heard when it is interrupted", () => {
-    const events = talk(paced("One, "), paced("two"), answer("One, two, three, four.", true));
-    expect(lines(events).at(-1)).toBe("agent id-1: One, two !");
+    const events = talk(
+      agentIs("speaking"),
+      paced("One, "),
+      paced("two"),
+      answer("One, two, three, four.", true),
+    );
+    expect(lines(events).at(-1)).toBe("agent id-2: One, two !");
   });
 
   test("is what the library heard when that is less than was shown", () => {
-    const events = talk(paced("One, two, three"), answer("One, two", true));
-    expect(lines(events).at(-1)).toBe("agent id-1: One, two !");
+    const events = talk(agentIs("speaking"), paced("One, two, three"), answer("One, two", true));
+    expect(lines(events).at(-1)).toBe("agent id-2: One, two !");
   });
 
   test("is nothing when it was interrupted before its first word", () => {
@@ -232,10 +245,13 @@ describe("what the agent says", () => {
   });
 
   test("becomes final even when the answer is reported without its words", () => {
-    expect(lines(talk(paced("One,"), answer("", true))).at(-1)).toBe("agent id-1: One, !");
-    expect(lines(talk(paced("One,"), answer(" "))).at(-1)).toBe("agent id-1: One, .");
+    const said = [agentIs("speaking"), paced("One,")];
+    expect(lines(talk(...said, answer("", true))).at(-1)).toBe("agent id-2: One, !");
+    expect(lines(talk(...said, answer(" "))).at(-1)).toBe("agent id-2: One, .");
   });
+});
 
+describe("what the agent says, seen from its final on", () => {
   test("does not come back with paced text that arrives after its final", () => {
     const events = talk(
       agentIs("speaking"),
@@ -267,13 +283,35 @@ describe("what the agent says", () => {
 
   test("stays in its segment when the user speaks meanwhile", () => {
     expect(
-      lines(talk(paced("One"), hear("stop"), paced(" two"), turn("stop"), answer("One two", true))),
+      lines(
+        talk(
+          agentIs("speaking"),
+          paced("One"),
+          hear("stop"),
+          paced(" two"),
+          turn("stop"),
+          answer("One two", true),
+        ),
+      ),
     ).toEqual([
-      "agent id-1: One …",
-      "user id-2: stop …",
-      "agent id-1: One two …",
-      "user id-2: stop .",
-      "agent id-1: One two !",
+      "agent id-2: One …",
+      "user id-3: stop …",
+      "agent id-2: One two …",
+      "user id-3: stop .",
+      "agent id-2: One two !",
+    ]);
+  });
+
+  test("does not grow while its voice is paused, and has not said what came then", () => {
+    const paused = [agentIs("speaking"), paced("One"), agentIs("listening"), paced(" two")];
+    expect(lines(talk(...paused, answer("One two three", true)))).toEqual([
+      "agent id-2: One …",
+      "agent id-2: One !",
+    ]);
+    expect(lines(talk(...paused, agentIs("speaking"), answer("One two three")))).toEqual([
+      "agent id-2: One …",
+      "agent id-2: One two …",
+      "agent id-2: One two three .",
     ]);
   });
 });
@@ -319,6 +357,24 @@ describe("indicators", () => {
 });
 
 describe("metrics", () => {
+  test("of a turn that interrupts an answer belong to the answer after it", () => {
+    const events = talk(
+      item("first", { endOfTurnDelay: 0.1 }),
+      { kind: "tokens", prompt: 1, completion: 1 },
+      agentIs("speaking"),
+      paced("One"),
+      { kind: "tokens", prompt: 2, completion: 2 },
+      item("second", { endOfTurnDelay: 0.2 }),
+      answer("One", true),
+      answer("Two"),
+    );
+    const told = events.flatMap(({ type, data }) => (type === "metrics" ? [data] : []));
+    expect(told).toMatchObject([
+      { endpointing_ms: 100, prompt_tokens: 1 },
+      { endpointing_ms: 200, prompt_tokens: 2 },
+    ]);
+  });
+
   test("join the user's turn, the answer and its tokens under the answer's segment", () => {
     const events = talk(
       turn("Hi"),

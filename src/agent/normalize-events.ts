@@ -40,14 +40,23 @@ interface OpenSegment {
 /** Everything `normalize` remembers between two signals. */
 export interface TranscriptState {
   user: (OpenSegment & { settled: string }) | undefined;
-  agent: OpenSegment | undefined;
+  /** `unheard` is paced text that came while the voice was paused: it counts if the voice goes on. */
+  agent: (OpenSegment & { unheard: string }) | undefined;
   /** The agent's segment is final, but the last of its paced text may still come. */
   agentTrailing: boolean;
   userSpeaking: boolean;
   agentState: AgentState;
   lastUserText: string;
+  /** Of the turn that the agent answers, and of one that interrupted this answer. */
   userLatency: Latency;
-  tokens: { prompt: number; completion: number } | undefined;
+  nextLatency: Latency;
+  tokens: Tokens | undefined;
+  nextTokens: Tokens | undefined;
+}
+
+interface Tokens {
+  prompt: number;
+  completion: number;
 }
 
 export const initialTranscriptState: TranscriptState = {
@@ -58,7 +67,9 @@ export const initialTranscriptState: TranscriptState = {
   agentState: "initializing",
   lastUserText: "",
   userLatency: {},
+  nextLatency: {},
   tokens: undefined,
+  nextTokens: undefined,
 };
 
 /** What the pure function needs from outside. */
@@ -97,13 +108,13 @@ export function normalize(
     case "typed":
       return typed(state, signal.text, context);
     case "user_item":
-      return userItem({ ...state, userLatency: signal.latency }, signal.text, context);
+      return userItem(withLatency(state, signal.latency), signal.text, context);
     case "agent_text":
       return agentText(state, signal.text, context);
     case "agent_turn":
       return agentTurn(state, signal, context);
     case "tokens":
-      return { state: { ...state, tokens: signal }, events: [] };
+      return { state: withTokens(state, signal), events: [] };
     case "error":
       return { state, events: [{ type: "error", data: errorData(signal) }] };
     case "close":
@@ -135,7 +146,25 @@ function agentState(
   if (next === "speaking") events.push(speech("agent", context.agentIdentity, true));
   if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
   const agentTrailing = state.agentTrailing && next !== "speaking";
-  return { state: { ...state, agentState: next, agentTrailing }, events };
+  const agent = next === "speaking" ? heardAfterAll(state.agent) : state.agent;
+  if (agent && agent.text.trim() !== state.agent?.text.trim()) {
+    events.push(transcript("agent", agent, context, false));
+  }
+  return { state: { ...state, agentState: next, agentTrailing, agent }, events };
+}
+
+function heardAfterAll(agent: TranscriptState["agent"]): TranscriptState["agent"] {
+  return agent && { ...agent, text: agent.text + agent.unheard, unheard: "" };
+}
+
+/** While an answer is being spoken, another turn's figures belong to the answer after it. */
+function withLatency(state: TranscriptState, latency: Latency): TranscriptState {
+  return state.agent ? { ...state, nextLatency: latency } : { ...state, userLatency: latency };
+}
+
+function withTokens(state: TranscriptState, { prompt, completion }: Tokens): TranscriptState {
+  const tokens = { prompt, completion };
+  return state.agent && state.tokens ? { ...state, nextTokens: tokens } : { ...state, tokens };
 }
 
 function speech(role: Role, identity: string, speaking: boolean): SessionEvent {
@@ -187,7 +216,10 @@ function userItem(state: TranscriptState, text: string, context: SignalContext):
 
 function agentText(state: TranscriptState, more: string, context: SignalContext): Normalized {
   if (state.agentTrailing) return { state, events: [] };
-  const open = state.agent ?? newSegment(context);
+  const open = state.agent ?? { ...newSegment(context), unheard: "" };
+  if (state.agentState !== "speaking") {
+    return { state: { ...state, agent: { ...open, unheard: open.unheard + more } }, events: [] };
+  }
   const agent = { ...open, text: open.text + more };
   if (agent.text.trim() === open.text.trim()) return { state: { ...state, agent }, events: [] };
   return { state: { ...state, agent }, events: [transcript("agent", agent, context, false)] };
@@ -202,8 +234,10 @@ function agentTurn(
     ...state,
     agent: undefined,
     agentTrailing: true,
-    userLatency: {},
-    tokens: undefined,
+    userLatency: state.nextLatency,
+    nextLatency: {},
+    tokens: state.nextTokens,
+    nextTokens: undefined,
   };
   const paced = state.agent?.text ?? "";
   const reported = signal.interrupted ? heardOf(signal.text, paced) : signal.text;

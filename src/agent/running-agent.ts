@@ -138,12 +138,17 @@ export class RunningAgent {
     });
     reportSpokenText(this.#session, this.#report);
     this.#listening = true;
-    this.#greet();
+    this.#speakTo(this.#user);
   }
 
-  /** Says the greeting, once, when there is somebody to hear it. */
-  #greet(): void {
-    if (!this.#listening || this.#user === undefined || this.#greeted) return;
+  /**
+   * Speaks aloud only while somebody is there, since audio waits for a listener; typed words are
+   * answered in writing meanwhile. The first who comes is greeted.
+   */
+  #speakTo(user: string | undefined): void {
+    if (!this.#listening) return;
+    this.#session.output.setAudioEnabled(user !== undefined);
+    if (user === undefined || this.#greeted) return;
     this.#greeted = true;
     if (this.#options.greeting) this.#session.say(this.#options.greeting);
   }
@@ -190,13 +195,14 @@ export class RunningAgent {
     this.#user = participant.identity;
     this.#identity = participant.identity;
     this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
-    this.#greet();
+    this.#speakTo(this.#user);
   }
 
   #part(participant: RemoteParticipant): void {
     if (participant.identity !== this.#user) return;
     this.#user = undefined;
     this.#session.interrupt();
+    this.#speakTo(undefined);
     this.#options.onUser(undefined);
   }
 

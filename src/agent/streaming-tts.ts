@@ -16,7 +16,7 @@ export interface VoiceOptions {
 
 /**
  * OpenAI's text-to-speech, played while it arrives: the plugin's own class waits for the whole
- * sentence before the first frame, and repeats a failed request without sending it again.
+ * sentence before the first frame.
  */
 export class StreamingTts extends TTS {
   override label = "parley.StreamingTts";
@@ -40,18 +40,6 @@ export class StreamingTts extends TTS {
     return new SpeechRequest(text, this, this.#options, connOptions, signal);
   }
 
-  /**
-   * The framework's adapter passes errors on to listeners that it does not have, whereupon the
-   * emitter throws into the request. The session has heard of the error by then.
-   */
-  override emit: TTS["emit"] = (...event) => {
-    try {
-      return super.emit(...event);
-    } catch {
-      return true;
-    }
-  };
-
   override async close(): Promise<void> {
     this.#closed.abort();
     await super.close();
@@ -60,6 +48,7 @@ export class StreamingTts extends TTS {
 
 class SpeechRequest extends ChunkedStream {
   override label = "parley.SpeechRequest";
+  readonly #owner: TTS;
   readonly #options: VoiceOptions;
 
   constructor(
@@ -69,8 +58,9 @@ class SpeechRequest extends ChunkedStream {
     connOptions?: APIConnectOptions,
     signal?: AbortSignal,
   ) {
-    // The plugin's class would await an answer requested once; `run` below asks anew each time.
+    // The plugin's class would await a whole answer; `run` below asks for it and plays it.
     super(owner, text, Promise.resolve(), connOptions, signal);
+    this.#owner = owner;
     this.#options = options;
   }
 
@@ -98,9 +88,20 @@ class SpeechRequest extends ChunkedStream {
       }
       send(bytes.flush(), true);
     } catch (error) {
-      if (!this.abortSignal.aborted) throw inOwnWords("speech synthesis", error);
+      if (!this.abortSignal.aborted) this.#report(inOwnWords("speech synthesis", error));
     } finally {
       this.queue.close();
+    }
+  }
+  /** Thrown, the error would reach nobody who handles it. */
+  #report(error: Error): void {
+    const { label } = this.#owner;
+    try {
+      const event = { type: "tts_error", timestamp: Date.now(), label, error } as const;
+      this.#owner.emit("error", { ...event, recoverable: false });
+    } catch {
+      // The framework's adapter passes errors on to listeners that it does not have. The session
+      // listens to the voice itself, and was told before.
     }
   }
 }

@@ -5,6 +5,11 @@ import { createLogger } from "../observability/logger.ts";
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
 const STOP_MS = 9000;
+/**
+ * Signals that come this close together, in ms, are one order: a terminal or a supervisor signals
+ * the whole process group, and npm and the scripts around Parley pass on what they got.
+ */
+const ONE_ORDER_MS = 400;
 
 /**
  * `parley serve`: runs until SIGTERM or Ctrl-C, then ends every session and stops. A second signal
@@ -41,11 +46,12 @@ export async function serve(variables: NodeJS.ProcessEnv, args: string[]): Promi
  */
 function stopSignal(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  let stopping = false;
+  let stoppingSince: number | undefined;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
-      if (stopping) process.kill(process.pid, "SIGKILL");
-      stopping = true;
+      const now = performance.now();
+      stoppingSince ??= now;
+      if (now - stoppingSince > ONE_ORDER_MS) process.kill(process.pid, "SIGKILL");
       resolve(signal);
     });
   }

@@ -84,10 +84,10 @@ export class SessionStore implements SessionStoreContract {
   }
 
   /** @returns the `session ended` events it logged, for other nodes' clients */
-  endCrashed(node: string, at: number): Envelope[] {
+  endCrashed(at: number): Envelope[] {
     return this.#database.orm.transaction(
       (transaction) => {
-        const open = and(eq(sessions.node, node), ne(sessions.state, "ended"));
+        const open = ne(sessions.state, "ended");
         const crashed = transaction
           .update(sessions)
           .set({ state: "ended", end_reason: "crashed", ended_at: at })

@@ -125,8 +125,10 @@ export interface SessionStore {
   /** All sessions, newest first, `limit` a page; `before` is a cursor from an earlier page. */
   page(options: { limit: number; before?: string }): SessionPage;
   /**
-   * Ends what a crash of `node` left open, with reason `crashed`, and logs a `session` `ended`
-   * event for each; answers these events, for clients that listen on other nodes.
+   * Ends what a crash left open, with reason `crashed`, and logs a `session` `ended` event for
+   * each; answers these events, for clients that listen on other nodes. One process uses a
+   * database, so at its start every open session is one of a process that is gone, whatever the
+   * machine was called then.
    */
-  endCrashed(node: string, at: number): Envelope[];
+  endCrashed(at: number): Envelope[];
 }

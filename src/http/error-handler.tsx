@@ -67,7 +67,9 @@ function describe(error: Error): Problem {
   }
   if (error instanceof HTTPException) {
     const status = error.status as ContentfulStatusCode;
-    return { status, title: "The request was refused", detail: error.message || "Refused." };
+    const foreign = "A page that is not Parley's may not do this. See CORS_ORIGINS if it should.";
+    const detail = status === 403 ? foreign : error.message || "Parley does not take this request.";
+    return { status, title: "The request was refused", detail };
   }
   return {
     status: 500,

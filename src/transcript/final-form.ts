@@ -1,8 +1,8 @@
 import type { Envelope } from "../domain/transcript.ts";
 
 /**
- * A session so far "in final form", for a client that was not there: the newest `session` and
- * `agent_state`, speech that still goes on, every final, the newest interim of each segment
+ * A session so far "in final form", for a client that was not there: the newest `session` and,
+ * unless it has ended, `agent_state`, speech that still goes on, every final, the newest interim of each segment
  * without one, and the metrics. Errors are over and left out.
  *
  * @param past all envelopes of the session, in order of `seq`
@@ -36,6 +36,8 @@ export function finalForm(past: readonly Envelope[]): Envelope[] {
       }
     }
   }
+  const session = newest.get("session");
+  if (session?.type === "session" && session.data.state === "ended") newest.delete("agent_state");
   for (const envelope of newest.values()) {
     const isOver = envelope.type === "speech" && envelope.data.state === "stopped";
     if (!isOver) kept.push(envelope);

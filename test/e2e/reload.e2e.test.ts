@@ -87,7 +87,7 @@ test("after a reload while the agent speaks, the conversation is found again and
 }, 60_000);
 
 test("three sessions in a row in one room all hear and answer, and each keeps its words", async () => {
-  using words = await microphone([{ say: HELLO }], { leadMs: 1500 });
+  using words = await microphone([{ say: HELLO }]);
   await using guest = await Guest.at(world.parley.url, { microphone: words.path });
   await guest.page.fill("#room", "office");
   const ids: string[] = [];
@@ -116,7 +116,7 @@ test("a closed tab ends its session after the grace time, and its room is free a
   const transcript = await storedTranscript(world.parley, id);
   expect(transcript.end_reason).toBe("user_left");
   expect(saidIn(transcript)).toEqual(HELLO_SAID);
-  expect(await liveSessions(world.parley)).toEqual([]);
+  expect(await liveSessions(world.parley)).not.toContain(id);
 
   using silence = await microphone([]);
   await using guest = await Guest.at(world.parley.url, { microphone: silence.path });

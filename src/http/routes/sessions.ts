@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import {
   freeText,
@@ -29,6 +29,7 @@ const message = z.object({
 /** `/session`: start, look at, talk to and stop conversations. */
 export function sessions({ sessions: store, agents }: SessionDeps): Hono {
   const app = new Hono();
+  app.use("/session/*", noStore);
   app.post("/session", async (c) => {
     const session = await agents.start(parse(sessionRequest, await jsonBody(c)));
     c.header("Location", `/session/${session.id}`);
@@ -48,6 +49,11 @@ export function sessions({ sessions: store, agents }: SessionDeps): Hono {
   });
   return app;
 }
+
+const noStore: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.header("Cache-Control", "no-store");
+};
 
 /** @throws Failure `not_found`, also for what is no session id at all */
 export function findSession(store: SessionStore, id: string): Session & SessionCounts {

@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Envelope } from "../../src/domain/transcript.ts";
+import type { Fault, Stage } from "../stand-in/faults.ts";
+import { startStandIn } from "../stand-in/openai.ts";
+import { within } from "./deadline.ts";
+import { Guest } from "./guest.ts";
+import { openHostileProvider } from "./hostile-provider.ts";
+import { type Exchange, openExchange, PhoneCall } from "./phone.ts";
+import { ended, liveSessions, microphone } from "./world.ts";
+
+const LOST = "Hello there.";
+const NEXT = "Good morning to you.";
+/** Two requests to the voice: both fail, and it is told once. */
+const LONG_REPLY = "Yes, I can hear you very well today. Please go on with what you said.";
+const UNHANDLED = "a promise was rejected and nobody handled it";
+
+const STAGES: { name: string; stage: Stage; realtime: boolean }[] = [
+  { name: "realtime transcription", stage: "stt", realtime: true },
+  { name: "transcription per utterance", stage: "stt", realtime: false },
+  { name: "the language model", stage: "llm", realtime: false },
+  { name: "the voice", stage: "tts", realtime: false },
+];
+
+const FAULTS: { what: string; fault: Fault; code: string; withinMs: number }[] = [
+  {
+    what: "refuses the key (401)",
+    fault: { kind: "status", status: 401 },
+    code: "provider_unauthorized",
+    withinMs: 5000,
+  },
+  {
+    what: "is over its limit (429)",
+    fault: { kind: "status", status: 429 },
+    code: "provider_rate_limited",
+    withinMs: 5000,
+  },
+  {
+    what: "breaks (500)",
+    fault: { kind: "status", status: 500 },
+    code: "provider_failed",
+    withinMs: 5000,
+  },
+  {
+    what: "cuts its answer",
+    fault: { kind: "cut" },
+    code: "provider_unreachable",
+    withinMs: 5000,
+  },
+  {
+    what: "refuses the connection",
+    fault: { kind: "refuse" },
+    code: "provider_unreachable",
+    withinMs: 5000,
+  },
+  { what: "hangs", fault: { kind: "hang" }, code: "provider_timeout", withinMs: 12_000 },
+];
+
+/** One stage that fails, with a Parley and a provider of its own. */
+interface Bench extends Exchange {
+  name: string;
+  stage: Stage;
+  realtime: boolean;
+}
+
+/** Each stage has its own, so that they can fail at the same time. */
+const benches: Bench[] = [];
+const open = new AsyncDisposableStack();
+
+beforeAll(async () => {
+  for (const one of STAGES) {
+    const phrases = [LOST, NEXT];
+    const exchange = open.use(await openExchange({ phrases, realtime: one.realtime }));
+    benches.push({ ...exchange, ...one });
+  }
+}, 90_000);
+afterAll(() => open.disposeAsync(), 30_000);
+
+function errorsAfter(call: PhoneCall, seq: number) {
+  return call.listener.events.flatMap((one) =>
+    one.type === "error" && one.seq > seq ? [one.data] : [],
+  );
+}
+
+const isError = ({ type }: Envelope) => type === "error";
+
+/** Has a stage fail in one turn. Answers how long it took until that was told, in ms. */
+async function failOnce(bench: Bench, call: PhoneCall, fault: Fault): Promise<number> {
+  const { ai, stage, realtime } = bench;
+  ai.reply = () => (stage === "tts" ? LONG_REPLY : "Yes.");
+  const since = call.now;
+  // Realtime audio is sent again on a new connection; requests are sent again at once.
+  ai.fail(stage, fault, stage === "stt" && realtime ? 1 : Number.POSITIVE_INFINITY);
+  const { to } = await call.say(LOST);
+  const told = await call.event("the failure is told", isError, since);
+  ai.heal();
+  if (stage === "stt" && realtime) {
+    const recovered = await call.final("agent", since);
+    await call.agentIs("listening", recovered.seq);
+    expect(call.listener.finals("user").at(-1)).toBe(LOST);
+  }
+  if (stage === "llm" || stage === "tts") await call.agentIs("listening", told.seq);
+  return Date.parse(told.at) - to;
+}
+
+async function expectNextTurnWorks({ ai }: Bench, call: PhoneCall): Promise<void> {
+  ai.reply = () => "Yes.";
+  await call.silence();
+  const since = call.now;
+  const { to } = await call.say(NEXT);
+  const said = await call.final("user", since);
+  expect(said.text).toBe(NEXT);
+  const reply = await call.final("agent", since);
+  expect(reply).toMatchObject({ text: "Yes." });
+  await call.agentIs("listening", reply.seq);
+  expect(call.audible(to)).not.toEqual([]);
+}
+
+describe("when a provider", () => {
+  test.each(FAULTS)(
+    "$what, that is told once, and the next turn works: for each stage",
+    async ({ fault, code, withinMs }) => {
+      const delays = await Promise.all(
+        benches.map(async (bench) => {
+          await using call = await PhoneCall.begin(bench.parley);
+          const since = call.now;
+          const delay = await failOnce(bench, call, fault);
+          await expectNextTurnWorks(bench, call);
+          const errors = errorsAfter(call, since);
+          expect({ name: bench.name, errors }).toEqual({
+            name: bench.name,
+            errors: [{ code, stage: bench.stage, recoverable: true, message: expect.any(String) }],
+          });
+          expect(errors[0]?.message).not.toContain("test-key");
+          expect({ name: bench.name, delay, inTime: delay < withinMs }).toEqual({
+            name: bench.name,
+            delay,
+            inTime: true,
+          });
+          return delay;
+        }),
+      );
+      console.log(`${code} told after ${delays.map(Math.round).join(", ")} ms`);
+    },
+    60_000,
+  );
+
+  test("fails turn after turn, the session ends and says why: for each stage", async () => {
+    await Promise.all(
+      benches.map(async (bench) => {
+        await using call = await PhoneCall.begin(bench.parley);
+        const { fault } = FAULTS[2] ?? { fault: { kind: "refuse" } };
+        bench.ai.fail(bench.stage, fault, Number.POSITIVE_INFINITY);
+        await within(30_000, `${bench.name} ends the session`, failUntilTheEnd(bench, call));
+        bench.ai.heal();
+        await expectTheEnd(bench, call);
+      }),
+    );
+  }, 60_000);
+
+  test("fails in every way, Parley stays up and has nothing to hide", async () => {
+    for (const { parley, name } of benches) {
+      expect(parley.process.exitCode).toBeNull();
+      expect(await (await parley.fetch("/health")).json()).toEqual({ status: "ok" });
+      expect(await liveSessions(parley)).toEqual([]);
+      const log = JSON.stringify(parley.log);
+      expect({ name, unhandled: log.includes(UNHANDLED) }).toEqual({ name, unhandled: false });
+      expect(log).not.toContain("test-key");
+    }
+  });
+});
+
+/** Speaks or types turn after turn; each is told to have failed, until the session ends. */
+async function failUntilTheEnd(bench: Bench, call: PhoneCall): Promise<void> {
+  const isOver = () =>
+    call.listener.events.some(({ type, data }) => type === "session" && data.state !== "active");
+  while (!isOver()) {
+    const since = call.now;
+    if (bench.stage === "stt") await call.say(LOST);
+    else await bench.parley.post(`/session/${call.id}/message`, { text: LOST });
+    await call.event("the failure is told", isError, since);
+  }
+}
+
+async function expectTheEnd(bench: Bench, call: PhoneCall): Promise<void> {
+  await ended(call.listener, "provider_failed");
+  expect((await call.listener.closed).code).toBe(1000);
+  const errors = errorsAfter(call, 0);
+  const stages = errors.map(({ stage, recoverable }) => ({ stage, recoverable }));
+  const { stage, realtime } = bench;
+  // Realtime transcription tries to reconnect as often as other stages fail in turns.
+  const turns = stage === "stt" && realtime ? stages.slice(0, -2).length : 3;
+  expect(stages).toEqual([
+    ...Array.from({ length: turns }, () => ({ stage, recoverable: true })),
+    { stage, recoverable: false },
+    { stage: undefined, recoverable: false },
+  ]);
+  expect(errors.at(-1)?.code).toBe("session_provider_failed");
+  const present = await bench.rooms.participants(call.room);
+  expect(present.map(({ kind }) => kind)).toEqual(["standard"]);
+}
+
+describe("when a provider's error quotes the API key", () => {
+  test("the page tells of the failure and goes on, and nobody gets to see the key", async () => {
+    await using ai = await startStandIn({ phrases: [LOST] });
+    await using provider = openHostileProvider(ai.url);
+    const keys = { OPENAI_API_KEY: "sk-secret-of-all", LLM_API_KEY: "sk-secret-of-llm" };
+    const urls = { OPENAI_BASE_URL: provider.url, LLM_BASE_URL: provider.url };
+    const env = { ...keys, ...urls, STT_REALTIME: "true", LOG_LEVEL: "debug" };
+    await using exchange = await openExchange({ phrases: [LOST], env });
+    using words = await microphone([{ say: LOST }], { leadMs: 4000 });
+    await using guest = await Guest.at(exchange.parley.url, { microphone: words.path });
+    const { page } = guest;
+    const id = await guest.start({ greeting: "Welcome." });
+    await using listener = await exchange.parley.listen(id);
+    const errorOf = (stage: Stage) =>
+      within(
+        20_000,
+        `the failure of ${stage} is told`,
+        listener.waitFor(({ type, data }) => type === "error" && data.stage === stage),
+        () => listener.events,
+      );
+
+    await errorOf("tts");
+    await errorOf("stt");
+    await page.fill("#message", LOST);
+    await page.press("#message", "Enter");
+    await errorOf("llm");
+    await page.waitForSelector("text=The language model had a problem");
+    const notice = await page.innerText("#notice");
+    expect(notice).toContain("Check LLM_API_KEY");
+    expect(notice).toContain("The conversation goes on.");
+    expect(await page.getAttribute("#status", "data-state")).toBe("live");
+
+    provider.calm();
+    ai.reply = () => "All is well again.";
+    await page.fill("#message", NEXT);
+    await page.press("#message", "Enter");
+    await guest.reads("agent", "All is well again.");
+    expect(provider.quoted).toContain("Bearer sk-secret-of-all");
+    expect(provider.quoted).toContain("Bearer sk-secret-of-llm");
+    for (const seen of [listener.events, exchange.parley.log, await page.content()]) {
+      expect(JSON.stringify(seen)).not.toContain("sk-secret");
+    }
+    await guest.stop();
+  }, 60_000);
+});
