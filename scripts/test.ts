@@ -12,6 +12,8 @@ import { provide } from "./prepare.ts";
 import { provideSystemParts } from "./system-parts.ts";
 import { planTests } from "./test-files.ts";
 
+/** Of one test that says nothing else: it ends what hangs, and judges no speed. */
+const TEST_TIMEOUT_MS = 120_000;
 const UNIT_TIMEOUT_MS = 20 * 60_000;
 const FILE_TIMEOUT_MS = 15 * 60_000;
 
@@ -101,8 +103,9 @@ async function runFiles(
 ): Promise<Tally | undefined> {
   const report = join(reports, `${crypto.randomUUID()}.xml`);
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const patience = `--timeout=${TEST_TIMEOUT_MS}`;
   const paths = files.map((file) => `./${file}`);
-  const child = Bun.spawn([process.execPath, "test", ...reporter, ...flags, ...paths], {
+  const child = Bun.spawn([process.execPath, "test", patience, ...reporter, ...flags, ...paths], {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, NODE_ENV: "test" },

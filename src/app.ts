@@ -18,7 +18,7 @@ import { createRoomService } from "./livekit/rooms.ts";
 import { findLiveKitServer } from "./livekit/server-binary.ts";
 import { startLiveKitServer } from "./livekit/server-process.ts";
 import { agentToken, userToken } from "./livekit/tokens.ts";
-import type { Metrics, MetricSources } from "./observability/metrics.ts";
+import type { MetricSources, Metrics } from "./observability/metrics.ts";
 import type { ChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 import { LocalChannelLayer } from "./transcript/local.ts";
@@ -135,7 +135,9 @@ export async function startApp(
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   const url = server.url.origin;
   logger.info({ url }, "listening");
-  void warmUp(livekit, stack, logger);
+  const stopping = new AbortController();
+  opening.defer(() => stopping.abort());
+  void warmUp(livekit, stack, logger, stopping.signal);
 
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -219,11 +221,17 @@ function lazyMetrics(sources: MetricSources): Metrics {
 }
 
 /** Loads behind the listening server what the first conversation will need. */
-async function warmUp(livekit: LiveKit, stack: LazyStack, logger: Logger): Promise<void> {
+async function warmUp(
+  livekit: LiveKit,
+  stack: LazyStack,
+  logger: Logger,
+  stopping: AbortSignal,
+): Promise<void> {
   try {
     await Promise.all([livekit.ready, stack.load()]);
     logger.info("ready for conversations");
   } catch (error) {
+    if (stopping.aborted) return;
     logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
   }
 }

@@ -5,7 +5,7 @@ import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
 import { createProviderClient } from "./provider-client.ts";
-import { RealtimeStt } from "./realtime-stt.ts";
+import { type ConnectionSign, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
 import { UtteranceStt } from "./utterance-stt.ts";
 
@@ -59,6 +59,21 @@ class SessionVad extends silero.VAD {
   }
 }
 
+/** The realtime STT's own: the plugin gives it audio only once its connection is open. */
+class ConnectionVad extends SessionVad implements ConnectionSign {
+  onOpen = () => {};
+
+  override stream(): ReturnType<silero.VAD["stream"]> {
+    const stream = super.stream();
+    const push = stream.pushFrame.bind(stream);
+    stream.pushFrame = (frame) => {
+      this.onOpen();
+      push(frame);
+    };
+    return stream;
+  }
+}
+
 /** Loads the VAD's model once; every session's VAD runs on the session that this answers. */
 export function loadVadModel(): Promise<InferenceSession> {
   const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
@@ -73,7 +88,8 @@ export function loadVadModel(): Promise<InferenceSession> {
 /** Makes the stages of one session; its VAD runs on the shared model. */
 export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
-  const stt = createStt(options.stt, vad);
+  const connectionVad = new ConnectionVad(vadModel, VAD_OPTIONS);
+  const stt = createStt(options.stt, vad, connectionVad);
   const llm = new openai.LLM({
     client: createProviderClient(options.llm),
     model: options.llm.model,
@@ -91,12 +107,17 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
     tts,
     sampleRate: options.stt.realtime ? 24_000 : 16_000,
     close: async () => {
-      await Promise.allSettled([stt.close(), llm.aclose(), tts.close(), vad.close()]);
+      await Promise.allSettled([stt.close(), llm.aclose(), tts.close()]);
+      await Promise.allSettled([vad.close(), connectionVad.close()]);
     },
   };
 }
 
-function createStt(options: PipelineOptions["stt"], vad: VAD): stts.STT {
+function createStt(
+  options: PipelineOptions["stt"],
+  vad: VAD,
+  connectionVad: ConnectionVad,
+): stts.STT {
   const shared = {
     client: createProviderClient(options),
     model: options.model,
@@ -117,7 +138,8 @@ function createStt(options: PipelineOptions["stt"], vad: VAD): stts.STT {
       useRealtime: true,
       // Our VAD commits the audio at the first short silence, sooner than the server's would.
       turnDetection: null,
-      vad,
+      vad: connectionVad,
     }),
+    connectionVad,
   );
 }

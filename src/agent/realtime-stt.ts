@@ -8,12 +8,17 @@ import { type SttError, sttError } from "./utterance-stt.ts";
 
 /** Audio that is sent again after a broken connection, in ms. */
 const KEPT_AUDIO_MS = 30_000;
-/** How long the server may take from the end of speech to the transcript, in ms. */
+/** How long the server may take to open, and from the end of speech to the transcript, in ms. */
 const ANSWER_MS = 8000;
 /** Silence after which the VAD reports the end of speech, in ms. */
 const VAD_SILENCE_MS = 200;
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 300;
+
+/** Tells that a connection is open: the plugin does not. */
+export interface ConnectionSign {
+  onOpen: () => void;
+}
 
 /**
  * Speech-to-text over OpenAI's realtime transcription WebSocket. The plugin's stream ends the
@@ -23,11 +28,13 @@ const BACKOFF_MS = 300;
 export class RealtimeStt extends stt.STT {
   label = "parley.RealtimeStt";
   readonly recognizer: OpenAiStt;
+  readonly connection: ConnectionSign;
   readonly #streams = new Set<ReconnectingStream>();
 
-  constructor(recognizer: OpenAiStt) {
+  constructor(recognizer: OpenAiStt, connection: ConnectionSign) {
     super({ streaming: true, interimResults: true, alignedTranscript: false });
     this.recognizer = recognizer;
+    this.connection = connection;
     // The plugin reports what the stream below handles; without a listener it would throw.
     recognizer.on("error", ignore);
   }
@@ -74,6 +81,8 @@ class ReconnectingStream extends stt.SpeechStream {
   /** Whether the audio of the turn at hand was sent a second time. */
   #sentAgain = false;
   #timedOut = false;
+  #open = false;
+  #openTimer: ReturnType<typeof setTimeout> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
   /** The last frame of each utterance that ended and was not answered yet, oldest first. */
   #awaited: (AudioFrame | undefined)[] = [];
@@ -120,7 +129,11 @@ class ReconnectingStream extends stt.SpeechStream {
     this.#connection = connection;
     const abort = () => connection.close();
     this.abortSignal.addEventListener("abort", abort, { once: true });
-    for (const frame of this.#unanswered) connection.pushFrame(frame);
+    this.#owner.connection.onOpen = () => {
+      this.#open = true;
+      clearTimeout(this.#openTimer);
+    };
+    for (const frame of this.#unanswered) this.#push(connection, frame);
     try {
       for await (const event of connection) this.#pass(event, connection);
       const cause = this.#timedOut ? new Error("timed out") : error;
@@ -128,6 +141,9 @@ class ReconnectingStream extends stt.SpeechStream {
       return { error: inOwnWords("speech recognition", cause), duringTurn };
     } finally {
       this.#connection = undefined;
+      this.#open = false;
+      clearTimeout(this.#openTimer);
+      this.#openTimer = undefined;
       this.#speaking = false;
       this.#awaited = [];
       this.#release();
@@ -136,6 +152,19 @@ class ReconnectingStream extends stt.SpeechStream {
       this.#owner.recognizer.off("error", remember);
       connection.close();
     }
+  }
+
+  #push(connection: stt.SpeechStream, frame: AudioFrame): void {
+    if (!this.#open) this.#openTimer ??= this.#patience(connection);
+    connection.pushFrame(frame);
+  }
+
+  /** Gives the connection up after a while. */
+  #patience(connection: stt.SpeechStream): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#timedOut = true;
+      connection.close();
+    }, ANSWER_MS);
   }
 
   #pass(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
@@ -155,10 +184,7 @@ class ReconnectingStream extends stt.SpeechStream {
         this.#awaited.push(this.#unanswered.at(-1));
         this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
         clearTimeout(this.#answerTimer);
-        this.#answerTimer = setTimeout(() => {
-          this.#timedOut = true;
-          connection.close();
-        }, ANSWER_MS);
+        this.#answerTimer = this.#patience(connection);
         break;
       case stt.SpeechEventType.RECOGNITION_USAGE:
         this.#answered();
@@ -229,7 +255,7 @@ class ReconnectingStream extends stt.SpeechStream {
         this.#unanswered = newest(this.#unanswered, KEPT_AUDIO_MS);
       }
       try {
-        this.#connection?.pushFrame(frame);
+        if (this.#connection) this.#push(this.#connection, frame);
       } catch {
         // The connection ended a moment ago; the frame is kept and sent on the next one.
       }

@@ -26,6 +26,16 @@ test("levels are kept, and the server's info is detail to Parley", () => {
   expect(log.lastWords).toBe("slow | broken: why | panic: oh no");
 });
 
+test("that somebody hung up is no warning, and no reason why a server stopped", () => {
+  const { lines, log } = capture();
+  const abort = "abort chunk, with following errors: (User Initiated Abort: Close called)";
+  log.line(entry("warn", "error reading data channel", { error: abort }));
+  log.line(entry("warn", "error writing to websocket", { error: "websocket: close sent" }));
+  log.line(entry("warn", "error reading data channel", { error: "broken pipe" }));
+  expect(lines.map(({ level }) => level)).toEqual([20, 20, 40]);
+  expect(log.lastWords).toBe("error reading data channel: broken pipe");
+});
+
 test("the secret never gets into the log", () => {
   const { lines, log } = capture();
   log.line(entry("error", "bad config: s3cret-of-the-server", { error: "s3cret-of-the-server" }));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import type { Fault, Stage } from "../stand-in/faults.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { within } from "./deadline.ts";
+import { eventually, within } from "./deadline.ts";
 import { Guest } from "./guest.ts";
 import { openHostileProvider } from "./hostile-provider.ts";
 import { type Exchange, openExchange, PhoneCall } from "./phone.ts";
@@ -88,6 +88,13 @@ async function failOnce(bench: Bench, call: PhoneCall, fault: Fault): Promise<nu
   const { ai, stage, realtime } = bench;
   ai.reply = () => (stage === "tts" ? LONG_REPLY : "Yes.");
   const since = call.now;
+  if (stage === "stt" && realtime) {
+    await eventually(
+      "the transcription is connected",
+      async () => ai.realtimeConnections,
+      (connections) => connections > 0,
+    );
+  }
   // Realtime audio is sent again on a new connection; requests are sent again at once.
   ai.fail(stage, fault, stage === "stt" && realtime ? 1 : Number.POSITIVE_INFINITY);
   const { to } = await call.say(LOST);
@@ -210,7 +217,9 @@ describe("when a provider's error quotes the API key", () => {
     using words = await microphone([{ say: LOST }], { leadMs: 4000 });
     await using guest = await Guest.at(exchange.parley.url, { microphone: words.path });
     const { page } = guest;
-    const id = await guest.start({ greeting: "Welcome." });
+    await page.click("text=Settings");
+    await page.fill("#greeting", "Welcome.");
+    const id = await guest.start();
     await using listener = await exchange.parley.listen(id);
     const errorOf = (stage: Stage) =>
       within(
@@ -226,7 +235,7 @@ describe("when a provider's error quotes the API key", () => {
     await page.press("#message", "Enter");
     await errorOf("llm");
     await page.waitForSelector("text=The language model had a problem");
-    const notice = await page.innerText("#notice");
+    const notice = await page.textContent("#notice");
     expect(notice).toContain("Check LLM_API_KEY");
     expect(notice).toContain("The conversation goes on.");
     expect(await page.getAttribute("#status", "data-state")).toBe("live");

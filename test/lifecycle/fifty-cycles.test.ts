@@ -35,8 +35,8 @@ beforeAll(async () => {
     prewarm: [REPLY],
     realtime: false,
   });
-});
-afterAll(() => world[Symbol.asyncDispose]());
+}, 60_000);
+afterAll(() => world[Symbol.asyncDispose](), 30_000);
 
 /** How a cycle's session ends. */
 type End = "stopped" | "left first" | "room closed";
@@ -178,7 +178,7 @@ test("a session that nobody listens to ends as fast as any other", async () => {
   expect((await within(2500, "the stop", stopping)).status).toBe(200);
   await deaf.disconnect();
   expect((await world.look()).rtcListeners).toBe(0);
-});
+}, 20_000);
 
 test("sessions that cannot start leave nothing behind", async () => {
   const { parley, livekit } = world;

@@ -36,7 +36,7 @@ beforeAll(async () => {
   all.use(here);
   all.use(there);
   await here.logged(({ msg }) => msg === "ready for conversations");
-}, 30_000);
+}, 60_000);
 afterAll(() => all.disposeAsync(), 30_000);
 
 /** Says something and waits for the end of the answer. */
