@@ -103,16 +103,18 @@ export class RunningAgent {
     this.#room.on(RoomEvent.ParticipantDisconnected, (participant) => this.#part(participant));
     this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
     this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
-    this.#room.on(RoomEvent.Reconnected, () => this.#reconnected());
+    this.#room.on(RoomEvent.Reconnected, () => this.#backInRoom());
     const connected = this.#room.connect(url, token);
     try {
       await untilAborted(signal, withDeadline(connected, CONNECT_MS, "joining the room"));
     } catch (error) {
-      // It cannot be called off; a connection that comes too late is left at once.
-      connected.then(
+      // It cannot be called off; a connection that comes too late is left at once. Whoever stops a
+      // session that starts is told that it ended when the agent is out, if that comes soon.
+      const left = connected.then(
         () => releaseRoom(this.#room),
         () => {},
       );
+      await withDeadline(left, LEAVE_ROOM_MS, "leaving the room").catch(() => {});
       throw error;
     }
     for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
@@ -198,8 +200,13 @@ export class RunningAgent {
     this.#speakTo(this.#user);
   }
 
+  /** While the connection is down nobody is said to have left; once it is back, who is missing has. */
   #part(participant: RemoteParticipant): void {
-    if (participant.identity !== this.#user) return;
+    if (participant.identity !== this.#user || this.#lost !== undefined) return;
+    this.#userLeft();
+  }
+
+  #userLeft(): void {
     this.#user = undefined;
     this.#session.interrupt();
     this.#speakTo(undefined);
@@ -215,6 +222,14 @@ export class RunningAgent {
       recoverable: true,
     });
     this.#lost ??= setTimeout(() => this.#end("livekit_lost"), RECONNECT_MS);
+  }
+
+  #backInRoom(): void {
+    this.#reconnected();
+    if (this.#user !== undefined && !this.#room.remoteParticipants.has(this.#user)) {
+      this.#userLeft();
+    }
+    for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
   }
 
   #reconnected(): void {

@@ -127,6 +127,11 @@ export const CONNECTION_LOST = error(
   "The audio connection dropped and could not be made again. What was said so far is in the history.",
 );
 
+export const ROOM_CLOSED = error(
+  "The room was closed",
+  "The audio server closed it, and the agent left.",
+);
+
 export const OPENED_ELSEWHERE: Problem = {
   title: "This conversation moved",
   detail: "It was opened in another window or tab, so this one let go of it.",
@@ -170,7 +175,7 @@ const ENDINGS: Record<EndReason, Problem> = {
   user_left: info("The conversation ended", "Nobody was left in the room."),
   idle: info("The conversation ended", "It had been quiet for a while, so the agent hung up."),
   time_limit: info("Time is up", "The conversation reached its longest allowed time."),
-  room_closed: error("The room was closed", "The audio server closed it, and the agent left."),
+  room_closed: ROOM_CLOSED,
   livekit_lost: error("The agent lost its connection", "The audio server could not be reached."),
   provider_failed: error(
     "The agent had to stop",

@@ -9,6 +9,7 @@ import {
   endingProblem,
   OPENED_ELSEWHERE,
   type Problem,
+  ROOM_CLOSED,
 } from "./problems.ts";
 
 export interface SessionDoubtsDeps {
@@ -44,7 +45,7 @@ export class SessionDoubts {
     }
     // The session may have ended for a reason that is worth telling; the room went with it.
     if (loss === "room_closed") await this.ask(attempt, 0);
-    this.#deps.fail(attempt, CONNECTION_LOST, true);
+    this.#deps.fail(attempt, loss === "room_closed" ? ROOM_CLOSED : CONNECTION_LOST, true);
   }
 
   /** The agent left the room: its session's last word may be on the way, or it may come back. */

@@ -187,17 +187,17 @@ function testTalk(realtime: boolean): void {
     expect(held.events.map(({ seq }) => seq)).toEqual(held.events.map((_, index) => index + 1));
   });
 
-  test("the browser plays the agent's voice aloud, as long as it was spoken, and silence else", () => {
+  test("the browser plays the agent's voice aloud, as long as it was spoken, and silence otherwise", () => {
     const sounds = soundsIn(held.levels);
     const heardMs = sounds.reduce((sum, { from, to }) => sum + to - from, 0);
     const spoken = held.world.ai.requests.filter(({ stage }) => stage === "tts");
     const spokenMs = spoken.reduce((sum, { audioMs = 0 }) => sum + audioMs, 0);
-    expect(heardMs).toBeWithin(spokenMs * 0.6, spokenMs * 1.3);
+    expect(heardMs).toBeWithin(spokenMs * 0.4, spokenMs * 1.3);
     expect(Math.min(...sounds.map(({ peak }) => peak))).toBeGreaterThan(0.05);
     const speaking = held.states.filter(({ of, state }) => of === "agent" && state === "speaking");
     expect(speaking).toHaveLength(2);
     for (const { at } of speaking) {
-      const late = sounds.map(({ from }) => from - at).filter((ms) => ms > -300 && ms < 700);
+      const late = sounds.map(({ from }) => from - at).filter((ms) => ms > -500 && ms < 1500);
       expect({ sounds, at, late }).toEqual({ sounds, at, late: [expect.any(Number)] });
     }
     const before = held.levels.filter(({ at }) => at < (speaking[0]?.at ?? 0) - 300);

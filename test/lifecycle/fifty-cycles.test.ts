@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Room, RoomEvent } from "@livekit/rtc-node";
 import { z } from "zod";
 import { userToken } from "../../src/livekit/tokens.ts";
-import { within } from "../e2e/deadline.ts";
+import { eventually, within } from "../e2e/deadline.ts";
 import { joinRoom, say } from "../e2e/phone.ts";
 import { ended, event, liveSessions } from "../e2e/world.ts";
 import { type Holdings, liveKitEnv, openWatched, type Watched } from "./watched.ts";
@@ -16,14 +16,16 @@ import { type Holdings, liveKitEnv, openWatched, type Watched } from "./watched.
 const CYCLES = 50;
 const MB = 1_000_000;
 /**
- * Growth of Parley's memory a cycle, beyond what rtc-node keeps of a room that is only joined and
- * left (some 0.4 MB a room in 0.13.35, in native code: livekit/node-sdks #514). It is what the
+ * Growth of Parley's memory a cycle, beyond what rtc-node keeps of a room that is joined, given a
+ * track and left (0.4 to 0.5 MB in 0.13.35, in native code: livekit/node-sdks #514). It is what the
  * medians of two equal runs differ by, and the code that is compiled meanwhile; one session's audio
  * alone, were it kept, would be several times that.
  */
 const NOISE_A_CYCLE = 0.5 * MB;
 /** Open files of a process that has answered some requests differ by its idle connections. */
 const SPARE_DESCRIPTORS = 4;
+/** Timers of Parley's own, of its sockets and of requests on their way; ten sessions' are more. */
+const SPARE_TIMERS = 6;
 const PHRASE = "Hello there.";
 const REPLY = "Yes.";
 
@@ -68,7 +70,7 @@ async function hasAgentsTrack(room: Room): Promise<void> {
   const others = [...room.remoteParticipants.values()];
   if (others.some((one) => [...one.trackPublications.values()].some(({ track }) => track)))
     resolve();
-  await promise;
+  await within(10_000, "the agent's voice", promise);
 }
 
 function median(values: number[]): number {
@@ -116,7 +118,7 @@ test("fifty sessions later the process holds what it held after ten", async () =
   expect(kept(before, await world.objects())).toEqual([]);
   expect(column(seen, "rtcListeners").slice(10)).toEqual(Array(CYCLES - 10).fill(0));
   expect(growth(column(seen, "processListeners"))).toBe(0);
-  expect(growth(column(seen, "timers"))).toBeLessThanOrEqual(2);
+  expect(growth(column(seen, "timers"))).toBeLessThanOrEqual(SPARE_TIMERS);
   expect(growth(column(seen, "threads"))).toBeLessThanOrEqual(1);
   expect(growth(column(seen, "descriptors"))).toBeLessThanOrEqual(SPARE_DESCRIPTORS);
   const cycles = CYCLES - 20;
@@ -128,7 +130,7 @@ test("fifty sessions later the process holds what it held after ten", async () =
       `JavaScript's heap by ${mb(growth(column(seen, "heapUsed")) / cycles)}`,
   );
   expect(own - bare).toBeLessThan(NOISE_A_CYCLE);
-}, 120_000);
+}, 240_000);
 
 test("sessions whose room the server closes leave nothing behind", async () => {
   for (let number = 0; number < 2; number++) await cycle(100 + number, "room closed");
@@ -137,9 +139,9 @@ test("sessions whose room the server closes leave nothing behind", async () => {
   const after = await world.look();
   expect(after.rtcListeners).toBe(0);
   // rtc-node 0.13.35 never ends the native thread of a track whose room the server closed, though
-  // every handle to it is given back; bare-rooms.ts with a published track shows the same.
+  // every handle to it is given back; a room with one track and nothing of Parley's does the same.
   expect(after.threads).toBeLessThanOrEqual(before[0].threads + 10);
-  expect(after.timers).toBeLessThanOrEqual(before[0].timers + 2);
+  expect(after.timers).toBeLessThanOrEqual(before[0].timers + SPARE_TIMERS);
   expect(after.descriptors).toBeLessThanOrEqual(before[0].descriptors + SPARE_DESCRIPTORS);
   expect(kept(before[1], await world.objects())).toEqual([]);
 }, 60_000);
@@ -153,12 +155,17 @@ test("sessions that are stopped while they start leave nothing behind", async ()
     const [id] = await untilOneLives();
     await parley.fetch(`/session/${id}`, { method: "DELETE" });
     expect([201, 409]).toContain((await started).status);
-    expect((await rooms.participants(room)).map(({ kind }) => kind)).toEqual([]);
+    // LiveKit itself takes a moment to note that somebody left.
+    await eventually("the empty room", () => rooms.participants(room), isEmpty, 1000);
   }
   const after = await world.look();
   expect(after.rtcListeners).toBe(0);
   expect(after.descriptors).toBeLessThanOrEqual(before[0].descriptors + SPARE_DESCRIPTORS);
   expect(kept(before[1], await world.objects())).toEqual([]);
+
+  function isEmpty(participants: unknown[]): boolean {
+    return participants.length === 0;
+  }
 
   async function untilOneLives(): Promise<string[]> {
     for (;;) {
@@ -192,7 +199,7 @@ test("sessions that cannot start leave nothing behind", async () => {
   for (let number = 1; number <= 10; number++) await start(number);
   const after = await world.look();
   expect(after.rtcListeners).toBe(0);
-  expect(after.timers).toBeLessThanOrEqual(before[0].timers + 2);
+  expect(after.timers).toBeLessThanOrEqual(before[0].timers + SPARE_TIMERS);
   expect(after.descriptors).toBeLessThanOrEqual(before[0].descriptors + SPARE_DESCRIPTORS);
   expect(kept(before[1], await world.objects())).toEqual([]);
   expect(await liveSessions(parley)).toEqual([]);

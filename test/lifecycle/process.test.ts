@@ -94,9 +94,13 @@ test("a second signal ends the process at once, and livekit-server with it", asy
   await using world = await openWorld(WORLD);
   const call = await midConversation(world.parley);
   const liveKit = liveKitOf(world.parley);
-  // To end the conversation properly takes half a second; nothing waits for it here.
+  // It does not answer, so that a proper end takes seconds.
+  process.kill(liveKit, "SIGSTOP");
   world.parley.process.kill("SIGTERM");
-  await within(3000, "the end", world.parley.stop("SIGINT"));
+  await world.parley.logged(({ msg }) => msg === "stopping");
+  // Signals within 400 ms are one order; what is told here is time itself.
+  await Bun.sleep(600);
+  await within(1000, "the end", world.parley.stop("SIGTERM"));
   expect(world.parley.process.signalCode).toBe("SIGKILL");
   await isGone(liveKit);
   await call.caller[Symbol.asyncDispose]();
