@@ -38,7 +38,8 @@ async function run(args: string[]): Promise<number> {
 try {
   process.exit(await run(process.argv.slice(2)));
 } catch (error) {
-  if (!(error instanceof Failure)) throw error;
-  process.stderr.write(`parley: ${error.message}\n`);
+  // Thrown on, what nobody expected would be logged as a surprise to outlive, and the exit be 0.
+  const why = error instanceof Failure ? error.message : Bun.inspect(error);
+  process.stderr.write(`parley: ${why}\n`);
   process.exit(1);
 }

@@ -102,13 +102,11 @@ describe("when LiveKit", () => {
       return state === "reconnecting" || state === "failed";
     });
     expect(await guest.page.getAttribute("#agent-state", "data-state")).toBe("off");
-    await guest.until(
-      "the page tells that the connection is lost",
-      () => document.getElementById("notice")?.dataset["tone"] === "error",
-    );
-    const told = await guest.page.textContent("#notice-title");
-    expect(["The agent lost its connection", "The connection was lost"]).toContain(told ?? "");
-    console.log(`"${told}" told ${Date.now() - died} ms after LiveKit died`);
+    await guest.until("the page tells that the connection is lost", () => {
+      const title = document.getElementById("notice-title")?.textContent ?? "";
+      return ["The agent lost its connection", "The connection was lost"].includes(title);
+    });
+    console.log(`told ${Date.now() - died} ms after LiveKit died`);
     await livekit.start();
     await expectNothingLeft(room);
     await expectStartWorks();

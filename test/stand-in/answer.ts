@@ -128,6 +128,9 @@ function firstHalf(parts: readonly Uint8Array[]): Uint8Array[] {
   return half;
 }
 
+/** Long enough for a client on a busy machine to have read what came before the cut. */
+const CUT_AFTER_MS = 50;
+
 function streamed(
   desk: Desk,
   entry: LoggedRequest,
@@ -144,7 +147,7 @@ function streamed(
       if (part !== undefined) return controller.enqueue(part);
       if (plan.cut) {
         // The half that was written must leave before the connection breaks, or it is lost too.
-        await pause(1, signal);
+        await pause(CUT_AFTER_MS, signal);
         desk.log.end(entry, "failed");
         return controller.error();
       }
