@@ -54,8 +54,8 @@ async function hold(realtime: boolean, open: AsyncDisposableStack): Promise<Held
   const rooms = createRoomService({ url, apiKey, apiSecret });
   const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
   const world = open.use(await openWorld({ phrases: [INTRODUCTION, QUESTION], realtime, env }));
-  const words = [{ say: INTRODUCTION }, { pause: 3500 }, { say: QUESTION }];
-  const { path } = open.use(await microphone(words));
+  const words = [{ say: INTRODUCTION }, { pause: 5000 }, { say: QUESTION }];
+  const { path } = open.use(await microphone(words, { leadMs: 4000 }));
   const guest = open.use(await Guest.at(world.parley.url, { microphone: path }));
   const id = await guest.start({ room: ROOM, identity: "ada", name: "Ada L." });
   const listener = open.use(await world.parley.listen(id, 0));

@@ -54,7 +54,7 @@ test("two people who speak at the same time in two rooms never see a word of the
   const { parley } = open.use(await openWorld({ phrases }));
   const guests = await Promise.all(
     VISITORS.map(async ({ phrases: [first, second] }) => {
-      const words = [{ say: first }, { pause: 4000 }, { say: second }];
+      const words = [{ say: first }, { pause: 5500 }, { say: second }];
       const { path } = open.use(await microphone(words, { leadMs: 4000 }));
       return open.use(await Guest.at(parley.url, { microphone: path }));
     }),
