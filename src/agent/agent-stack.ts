@@ -20,8 +20,10 @@ const AGENTS_LOGGER = Symbol.for("@livekit/agents:logger");
 /**
  * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
  * are loaded on first use, after the server listens.
+ *
+ * @param vadModelPath silero's model
  */
-export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
+export async function loadAgentStack(logger: Logger, vadModelPath: string): Promise<AgentStack> {
   const agents = await import("@livekit/agents");
   agents.initializeLogger({ pretty: false, level: "silent" });
   // The library would write lines of its own format, with what people said in them, to stdout.
@@ -36,7 +38,7 @@ export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
     import("./pipeline.ts"),
     import("@livekit/rtc-node"),
   ]);
-  const vadModel = await loadVadModel();
+  const vadModel = await loadVadModel(vadModelPath);
   return {
     start: (options, signal) => RunningAgent.start(options, vadModel, signal),
     close: async () => {
