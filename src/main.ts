@@ -2,6 +2,9 @@
 import { runCommand } from "./cli/run.ts";
 import { sourceResources } from "./resources.ts";
 
-process.exit(
-  await runCommand({ resources: sourceResources() }, process.argv.slice(2), process.env),
-);
+const program = {
+  resources: sourceResources(),
+  // From a source tree they are gathered anew, so that they are what is installed.
+  licenses: async () => (await import("../scripts/licenses.ts")).thirdPartyLicenses(),
+};
+process.exit(await runCommand(program, process.argv.slice(2), process.env));

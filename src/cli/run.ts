@@ -8,8 +8,13 @@ Usage: parley [command]
 
 Commands:
   serve        run the server (the default); configured by environment variables
+  doctor       check every part that Parley needs and say how to mend it; --json for programs
+  backup FILE  copy the database to a new file, also while Parley runs
+  licenses     print the licences of what Parley is made of
   version      print the version
   --help       print this help
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.
 `;
 
 /**
@@ -41,6 +46,21 @@ async function dispatch(
     case "serve":
     case "--dev":
       return serve(program, variables, [command, ...rest]);
+    // Imported when asked for: the server starts without them.
+    case "doctor": {
+      // rtc-node would write its debug lines to stdout otherwise.
+      variables["NODE_ENV"] ??= "production";
+      const { doctor } = await import("./doctor.ts");
+      return doctor(program, variables, rest);
+    }
+    case "backup": {
+      const { backup } = await import("./backup.ts");
+      return backup(program, variables, rest);
+    }
+    case "licenses": {
+      const { licenses } = await import("./licenses.ts");
+      return licenses(program);
+    }
     case "version":
     case "--version":
       process.stdout.write(`${VERSION}\n`);

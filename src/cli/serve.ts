@@ -9,6 +9,8 @@ export interface Program {
   resources: Resources;
   /** Where data goes unless `DATA_DIR` says otherwise; undefined: `./data`. */
   defaultDataDir?: string | undefined;
+  /** The text of `parley licenses`. */
+  licenses?: (() => Promise<string>) | undefined;
 }
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */

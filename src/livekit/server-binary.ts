@@ -36,15 +36,22 @@ const VERSION_TIMEOUT_MS = 10_000;
  * The order: the one named by the user, the one inside the executable, one on PATH that is no
  * older than ours, `$DATA_DIR/bin`, the caches, the official release, `go install`.
  *
+ * @param options `get` false: only what is on this machine already, or undefined
  * @returns the path of the executable
  * @throws Failure that says what was tried and what can be done
  */
-export async function findLiveKitServer(options: FindOptions): Promise<string> {
+export async function findLiveKitServer(options: FindOptions): Promise<string>;
+export async function findLiveKitServer(
+  options: FindOptions & { get: boolean },
+): Promise<string | undefined>;
+export async function findLiveKitServer(
+  options: FindOptions & { get?: boolean },
+): Promise<string | undefined> {
   if (options.bin) return namedByUser(options.bin);
   const installDir = options.installDir ?? join(options.dataDir, "bin");
   if (options.embedded) return options.embedded();
   const found = await present(options, installDir);
-  if (found) return found;
+  if (found || options.get === false) return found;
   await mkdir(installDir, { recursive: true });
   const { signal, onProgress = (message) => options.logger.info(message) } = options;
   await using _lock = await lock(join(installDir, "livekit-server.lock"), {
