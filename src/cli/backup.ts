@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { chmod, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Database } from "better-sqlite3";
+import Sqlite from "better-sqlite3";
 import { readConfig } from "../config.ts";
 import { Failure, messageOf } from "../errors.ts";
 import type { Program } from "./serve.ts";
@@ -71,8 +71,7 @@ async function copy(
   target: string,
   onProgress: (percent: number) => void,
 ): Promise<void> {
-  const { default: Sqlite } = await import("better-sqlite3");
-  const handle: Database = new Sqlite(source, { readonly: true, timeout: 5000 });
+  const handle = new Sqlite(source, { readonly: true, timeout: 5000 });
   try {
     // An open read holds the moment still; without it each write of Parley's would start the copy
     // anew, and a busy Parley's would never end.
@@ -91,7 +90,6 @@ async function copy(
 
 /** Reads the copy through, and makes it one file without a log beside it. */
 async function verify(path: string): Promise<void> {
-  const { default: Sqlite } = await import("better-sqlite3");
   const handle = new Sqlite(path);
   try {
     handle.pragma("journal_mode = DELETE");

@@ -6,7 +6,7 @@ import { findLiveKitServer } from "../../livekit/server-binary.ts";
 import { startLiveKitServer } from "../../livekit/server-process.ts";
 import type { Resources } from "../../resources.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
-import { joinTwice, type LiveKitAccess } from "./web-rtc.ts";
+import type { LiveKitAccess } from "./web-rtc.ts";
 
 const START_MS = 7000;
 const JOIN_MS = 8000;
@@ -122,6 +122,8 @@ function notTried(): Finding {
 
 async function tryMedia(config: Config, access: LiveKitAccess): Promise<Finding> {
   try {
+    // Loads rtc-node, whose library may be the very thing that is broken.
+    const { joinTwice } = await import("./web-rtc.ts");
     const { protocol, ms } = await joinTwice(access, JOIN_MS - 1000);
     const detail = `two participants reach each other over ${protocol}, joined in ${ms} ms`;
     return protocol === "UDP" ? ok(detail) : warning(detail, mendMedia(config));

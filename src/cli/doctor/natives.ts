@@ -1,3 +1,4 @@
+import Sqlite from "better-sqlite3";
 import { messageOf } from "../../errors.ts";
 import type { Resources } from "../../resources.ts";
 import { type Check, type Finding, failed, ok } from "./check.ts";
@@ -19,7 +20,6 @@ export function nativeChecks(resources: Resources): Check[] {
   return [
     check("SQLite", async () => {
       await resources.database();
-      const { default: Sqlite } = await import("better-sqlite3");
       const handle = new Sqlite(":memory:");
       const version = handle.prepare("SELECT sqlite_version()").pluck().get();
       handle.close();
@@ -27,16 +27,12 @@ export function nativeChecks(resources: Resources): Check[] {
     }),
     check("WebRTC library", async () => {
       await resources.speech();
-      const { AudioResampler } = await import("@livekit/rtc-node");
-      // Its making goes through the library; the import alone need not.
-      new AudioResampler(48_000, 16_000).close();
+      (await import("./rtc-library.ts")).tryRtcLibrary();
       return "rtc-node loads";
     }),
     check("voice detection", async () => {
       const { vadModel } = await resources.speech();
-      const { InferenceSession } = await import("onnxruntime-node");
-      const session = await InferenceSession.create(vadModel);
-      await session.release();
+      await (await import("./voice-library.ts")).tryVoiceModel(vadModel);
       return "onnxruntime and silero's model load";
     }),
   ];

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { access, constants, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import Sqlite from "better-sqlite3";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import { messageOf } from "../../errors.ts";
 import { type Finding, failed, ok, warning } from "./check.ts";
@@ -57,12 +58,11 @@ export async function checkDatabase(
   path: string,
   migrations: readonly MigrationMeta[],
 ): Promise<Finding> {
-  const { default: Sqlite } = await import("better-sqlite3");
   if (!existsSync(path)) return ok(`${path} is made at the first start`);
   const { size } = statSync(path);
   if (size === 0) return ok(`${path} is empty and filled at the first start`);
   const move = "Move it away and restore a backup (docs/DEPLOY.md), or set DATABASE_URL.";
-  let handle: InstanceType<typeof Sqlite> | undefined;
+  let handle: Sqlite.Database | undefined;
   try {
     handle = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 2000 });
     const whole = size >= READ_THROUGH_BELOW || handle.pragma("quick_check(1)", { simple: true });
@@ -91,7 +91,7 @@ export async function checkDatabase(
   }
 }
 
-function appliedUpTo(handle: import("better-sqlite3").Database): number {
+function appliedUpTo(handle: Sqlite.Database): number {
   const table = handle
     .prepare("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'")
     .get();

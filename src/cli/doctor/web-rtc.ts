@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Room } from "@livekit/rtc-node";
+import { Room, RoomEvent } from "@livekit/rtc-node";
 import { withDeadline } from "../../agent/deadline.ts";
 import { releaseRoom } from "../../agent/release-room.ts";
 import { createRoomService } from "../../livekit/rooms.ts";
@@ -25,7 +25,6 @@ const OPTIONS = { autoSubscribe: true, dynacast: false };
  * transport that audio takes, so when it arrives, audio does.
  */
 export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Promise<Joined> {
-  const { Room, RoomEvent } = await import("@livekit/rtc-node");
   const room = `parley-doctor-${randomBytes(6).toString("hex")}`;
   const [sender, receiver] = [new Room(), new Room()];
   const arrived = Promise.withResolvers<void>();
