@@ -31,8 +31,10 @@ const LARGE_PARTS = [
 /**
  * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
  * are loaded on first use, after the server listens.
+ *
+ * @param vadModelPath silero's model
  */
-export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
+export async function loadAgentStack(logger: Logger, vadModelPath: string): Promise<AgentStack> {
   // Loading runs without a pause: in pieces, requests are answered between them.
   for (const load of LARGE_PARTS) {
     await load();
@@ -52,7 +54,7 @@ export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
     import("./pipeline.ts"),
     import("@livekit/rtc-node"),
   ]);
-  const vadModel = await loadVadModel();
+  const vadModel = await loadVadModel(vadModelPath);
   return {
     start: (options, signal) => RunningAgent.start(options, vadModel, signal),
     close: async () => {

@@ -9,8 +9,8 @@ import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./re
 export interface FindOptions {
   /** `LIVEKIT_SERVER_BIN`: what the user wants is taken, or the search fails. */
   bin?: string | undefined;
-  /** The copy inside Parley's own executable. */
-  embedded?: string | undefined;
+  /** Unpacks the copy inside Parley's own executable, and answers its path. */
+  embedded?: (() => Promise<string>) | undefined;
   dataDir: string;
   /** Further folders that may hold the binary, such as caches shared between checkouts. */
   cacheDirs?: readonly string[];
@@ -42,7 +42,7 @@ const VERSION_TIMEOUT_MS = 10_000;
 export async function findLiveKitServer(options: FindOptions): Promise<string> {
   if (options.bin) return namedByUser(options.bin);
   const installDir = options.installDir ?? join(options.dataDir, "bin");
-  if (options.embedded) return extractEmbedded(options.embedded, join(options.dataDir, "bin"));
+  if (options.embedded) return options.embedded();
   const found = await present(options, installDir);
   if (found) return found;
   await mkdir(installDir, { recursive: true });
@@ -79,16 +79,6 @@ async function present(options: FindOptions, installDir: string): Promise<string
     if ((await versionOf(path)) === LIVEKIT_VERSION) return path;
   }
   return undefined;
-}
-
-/** Copies the binary out of Parley's executable, from which it cannot be run. */
-async function extractEmbedded(embedded: string, folder: string): Promise<string> {
-  const target = join(folder, EXECUTABLE);
-  if ((await versionOf(target)) === LIVEKIT_VERSION) return target;
-  await mkdir(folder, { recursive: true });
-  const aside = `${target}.${process.pid}.tmp`;
-  await Bun.write(aside, Bun.file(embedded));
-  return putInPlace(aside, target);
 }
 
 /** Fetches or builds the binary; runs under the folder's lock. */
