@@ -1,6 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { LIVEKIT_VERSION } from "../../src/livekit/release.ts";
+import {
+  LIVEKIT_VERSION,
+  RELEASES_URL,
+  releaseAsset,
+  releaseBinary,
+} from "../../src/livekit/release.ts";
 import { userCache } from "../paths.ts";
 import { say } from "../say.ts";
 import type { Target } from "./targets.ts";
@@ -10,9 +15,10 @@ const GO_ARCH: Record<Target["arch"], string> = { x64: "amd64", arm64: "arm64" }
 
 /**
  * The livekit-server that goes into an executable: static, stripped and without paths of the
- * machine that built it. Building takes minutes, so checkouts share the result.
+ * machine that built it; without Go, the official one. Getting it takes minutes, so checkouts share
+ * the result.
  *
- * @throws Error when Go is missing or fails
+ * @throws Error when it can neither be built nor fetched
  */
 export async function strippedLiveKitServer(target: Target): Promise<string> {
   const folder = join(userCache(), `livekit-v${LIVEKIT_VERSION}-${target.name}-stripped`);
@@ -20,20 +26,27 @@ export async function strippedLiveKitServer(target: Target): Promise<string> {
   const path = join(folder, `livekit-server${suffix}`);
   if (existsSync(path)) return path;
   const go = Bun.which("go");
-  if (!go) throw new Error("Go is needed to build livekit-server, and is not installed");
-  say(`building livekit-server ${LIVEKIT_VERSION} for ${target.name}, which takes some minutes`);
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(join(folder, "tmp-"));
   try {
-    const built = await goInstall(go, target, work);
-    renameSync(`${built}${suffix}`, path);
+    const built = go
+      ? `${await goInstall(go, target, work)}${suffix}`
+      : await fetched(target, work);
+    chmodSync(built, 0o700);
+    renameSync(built, path);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   return path;
 }
 
+function fetched({ platform, arch }: Target, folder: string): Promise<string> {
+  const asset = releaseAsset(platform, arch);
+  return releaseBinary({ asset, releasesUrl: RELEASES_URL, folder, onProgress: say });
+}
+
 async function goInstall(go: string, target: Target, work: string): Promise<string> {
+  say(`building livekit-server ${LIVEKIT_VERSION} for ${target.name}, which takes some minutes`);
   // GOBIN is refused for other platforms, so the result is taken from a GOPATH of its own; the
   // modules are those that are here already.
   const modules = await Bun.$`${go} env GOMODCACHE`.text();
