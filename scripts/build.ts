@@ -30,8 +30,8 @@ async function buildExecutable(target: Target, slim: boolean, suffix: string): P
     // What is not needed to listen stays in files of its own, and bytecode needs no parsing.
     splitting: true,
     bytecode: true,
-    // Not identifiers: agents-js names agents after their classes.
-    minify: { whitespace: true, syntax: true, identifiers: false },
+    // With names kept: agents-js names agents after their classes.
+    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     compile: {
       target: target.bun,

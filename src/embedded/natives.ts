@@ -13,7 +13,12 @@ export function offerNative(name: NativeName, path: string): void {
   unpacked.set(name, path);
 }
 
-/** Loads a library that was offered. @returns what it exports */
+/**
+ * Loads a library that was offered.
+ *
+ * @public called by the packages, as patched
+ * @returns what it exports
+ */
 export function loadNative(name: NativeName): unknown {
   const path = unpacked.get(name);
   if (path === undefined) throw new Error(`${name} was asked for before it was unpacked`);

@@ -61,9 +61,12 @@ test("killed while it unpacks, the next start is clean", async () => {
 
 test("two first starts at once both get whole files", async () => {
   await using machine = await Machine.with(built);
-  await using one = await machine.start({ DATA_DIR: join(machine.home, "one") });
-  await using two = await machine.start({ DATA_DIR: join(machine.home, "two") });
-  await Promise.all([ready(one), ready(two)]);
+  await using running = new AsyncDisposableStack();
+  const start = async (name: string) => {
+    const parley = await machine.start({ DATA_DIR: join(machine.home, name) });
+    await ready(running.use(parley));
+  };
+  await Promise.all([start("one"), start("two")]);
   const together = await contents(machine);
   await using other = await Machine.with(built);
   await using alone = await other.start();
