@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { speak } from "../test/audio/speech.ts";
 import { Caller } from "../test/caller.ts";
 import { type Parley, providerEnv, startParley } from "../test/parley.ts";
 import { type StandIn, startStandIn } from "../test/stand-in/openai.ts";
+import { residentMiB } from "./executable.ts";
 
 /** What a person says in turn; whole sentences, as people end a turn with. */
 const SENTENCES = [
@@ -29,7 +29,7 @@ export interface ConversationFigures {
   provider: number[];
   /** From `POST /session` to its answer, ms. */
   sessionStart: number[];
-  /** Resident memory in MiB: Parley ready and idle, and with one conversation. */
+  /** Resident memory in MiB, without livekit-server: Parley ready and idle, and with one conversation. */
   idleMiB: number;
   talkingMiB: number;
 }
@@ -52,7 +52,7 @@ export async function measureConversation(options: {
   for (const sentence of SENTENCES) speak(sentence, { rate: 48_000 });
   await using parley = await startParley({ env: providerEnv(provider.url, options.realtime) });
   await parley.logged((line) => line.msg === "ready for conversations");
-  const idleMiB = await residentMiB(parley);
+  const idleMiB = await residentMiB(parley.process.pid);
   const sessionStart = await measureSessionStart(parley);
 
   await using caller = await callerIn(parley, "bench");
@@ -68,7 +68,7 @@ export async function measureConversation(options: {
     provided.push(firstBytes(provider, askedBefore));
     await listener.waitFor((event) => event.seq > before && isListening(event));
   }
-  const talkingMiB = await residentMiB(parley);
+  const talkingMiB = await residentMiB(parley.process.pid);
   return { voiceToVoice, provider: provided, sessionStart, idleMiB, talkingMiB };
 }
 
@@ -104,11 +104,4 @@ function firstBytes(provider: StandIn, from: number): number {
     const first = asked.find((request) => request.stage === stage && request.firstByteAt);
     return sum + (first?.firstByteAt ? first.firstByteAt - first.at : 0);
   }, 0);
-}
-
-/** Resident memory of Parley itself, without its livekit-server; Linux only, else NaN. */
-async function residentMiB(parley: Parley): Promise<number> {
-  const status = await readFile(`/proc/${parley.process.pid}/status`, "utf8").catch(() => "");
-  const kib = /VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN;
-  return Number(kib) / 1024;
 }

@@ -2,6 +2,7 @@
 // figures depend on the machine, so compare those of one run.
 import { provide } from "../scripts/prepare.ts";
 import { measureConversation, type ProviderDelays } from "./conversation.ts";
+import { measureExecutable } from "./executable.ts";
 import { measureStartUp } from "./start-up.ts";
 import { percentile, summary, table } from "./statistics.ts";
 
@@ -55,4 +56,39 @@ console.log(
     ),
   ]),
 );
+
+for (const name of ["parley", "parley-slim"] as const) {
+  const figures = await measureExecutable(name, 7);
+  console.log(`\n## The executable ${name}\n`);
+  if (!figures) {
+    console.log("Not built: npm run build");
+    continue;
+  }
+  const { parts, ...measured } = figures;
+  const total = parts.reduce((sum, [, , packed]) => sum + packed, 0);
+  const size = (mib: number) => `${mib.toFixed(1)} MiB`;
+  console.log(
+    table(
+      ["part", "as it is", "in the executable"],
+      [
+        ...parts.map(([part, whole, packed]) => [part, size(whole), size(packed)]),
+        ["all", "", size(total)],
+      ],
+    ),
+  );
+  const rows = [
+    summary("start to /health, warm", measured.warm, "ms"),
+    summary("start to /health, cold (nothing unpacked)", measured.cold, "ms"),
+    summary("start to ready for conversations, cold", measured.coldReady, "ms"),
+    summary("longest answer of /health meanwhile", measured.longestBlock, "ms"),
+    summary("resident at the first /health", measured.listeningMiB, "MiB"),
+    summary("resident with the agent stack loaded", measured.loadedMiB, "MiB"),
+  ];
+  console.log(
+    `\n${table(
+      HEAD,
+      rows.filter(([, , , samples]) => samples !== "0"),
+    )}`,
+  );
+}
 process.exit(0);

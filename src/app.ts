@@ -19,6 +19,7 @@ import { findLiveKitServer } from "./livekit/server-binary.ts";
 import { startLiveKitServer } from "./livekit/server-process.ts";
 import { agentToken, userToken } from "./livekit/tokens.ts";
 import type { MetricSources, Metrics } from "./observability/metrics.ts";
+import type { Resources } from "./resources.ts";
 import type { ChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 import { LocalChannelLayer } from "./transcript/local.ts";
@@ -27,10 +28,6 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Which machine runs a session, for whoever reads several databases. */
 const NODE = hostname();
-
-/** Folders that Parley ships with; here, beside the source. */
-const MIGRATIONS = join(import.meta.dir, "../drizzle");
-const PUBLIC = join(import.meta.dir, "../public");
 
 export interface App extends AsyncDisposable {
   /** Where Parley listens, with the port that was free if `PORT` is 0. */
@@ -52,16 +49,19 @@ interface LiveKit extends AsyncDisposable {
  * Wires everything and listens. What takes long (LiveKit's server, the agent stack) goes on behind
  * the listening server; a session that starts meanwhile waits for it.
  *
+ * @param resources what Parley brings with it
  * @param environment what the search for livekit-server, and its build, may use (`PATH`, proxies)
  * @throws Failure when the database cannot be used or the port is taken; nothing is left open then
  */
 export async function startApp(
   config: Config,
   logger: Logger,
+  resources: Resources,
   environment: Environment,
 ): Promise<App> {
   await using opening = new AsyncDisposableStack();
-  const database = opening.use(openDatabase(config.databasePath, MIGRATIONS));
+  await resources.database();
+  const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
   const sessions = new SessionStore(database);
   const transcripts = new TranscriptStore(database);
   transcripts.compact(Date.now());
@@ -74,8 +74,8 @@ export async function startApp(
   }
 
   // Closed in the reverse order: sessions end, then clients are told to go, then nobody listens.
-  const livekit = opening.use(provideLiveKit(config, logger, environment));
-  const stack = opening.use(lazyStack(config, logger));
+  const livekit = opening.use(provideLiveKit(config, logger, resources, environment));
+  const stack = opening.use(lazyStack(config, logger, resources));
   let server: Bun.Server<unknown> | undefined;
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
@@ -100,7 +100,7 @@ export async function startApp(
       logger,
     }),
   );
-  const assets = createAssets(PUBLIC, config.dev);
+  const assets = createAssets(resources.assets, config.dev);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
     : openAuth();
@@ -153,7 +153,12 @@ async function createLayer(
   return new RedisChannelLayer({ url: config.redisUrl, log, logger });
 }
 
-function provideLiveKit(config: Config, logger: Logger, env: Environment): LiveKit {
+function provideLiveKit(
+  config: Config,
+  logger: Logger,
+  resources: Resources,
+  env: Environment,
+): LiveKit {
   if (config.livekit) {
     return {
       ...config.livekit,
@@ -163,8 +168,9 @@ function provideLiveKit(config: Config, logger: Logger, env: Environment): LiveK
     };
   }
   const { livekitServerBin: bin, dataDir } = config;
+  const { livekitServer: embedded } = resources;
   const own = startLiveKitServer({
-    binary: (signal) => findLiveKitServer({ bin, dataDir, env, signal, logger }),
+    binary: (signal) => findLiveKitServer({ bin, embedded, dataDir, env, signal, logger }),
     logger,
   });
   return Object.assign(own, {
@@ -177,7 +183,7 @@ interface LazyStack extends AsyncDisposable {
   load(): Promise<AgentStack>;
 }
 
-function lazyStack(config: Config, logger: Logger): LazyStack {
+function lazyStack(config: Config, logger: Logger, resources: Resources): LazyStack {
   let loading: Promise<AgentStack> | undefined;
   let stopTracing = async () => {};
   const load = async () => {
@@ -185,7 +191,8 @@ function lazyStack(config: Config, logger: Logger): LazyStack {
       const { startTracing } = await import("./observability/tracing.ts");
       stopTracing = await startTracing(config.otlpEndpoint);
     }
-    return loadAgentStack(logger);
+    const { vadModel } = await resources.speech();
+    return loadAgentStack(logger, vadModel);
   };
   return {
     load: () => {

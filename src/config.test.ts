@@ -170,7 +170,8 @@ test.each(REFUSED)(
 
 test("every variable with a rule has a case in which it is refused", () => {
   const secret = ["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY", "AUTH_PASSWORD"];
-  const free = ["DATA_DIR", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_SERVER_BIN"];
+  const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN"];
+  const free = [...files, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"];
   const names = ["STT_MODEL", "LLM_MODEL", "TTS_MODEL", "TTS_VOICE"];
   const tried = new Set([...REFUSED.map(([name]) => name), ...secret, ...free, ...names]);
   expect([...tried].sort()).toEqual(Object.keys(environment.shape).sort());

@@ -116,6 +116,8 @@ export const environment = z.object({
   HOST: text.refine((host) => /^[A-Za-z0-9.:_-]+$/.test(host), "must be a host name or address"),
   PORT: integer(0, 65535),
   DATA_DIR: text,
+  /** Read by the executable alone, before anything else: see `embedded/cache-folder.ts`. */
+  PARLEY_CACHE_DIR: text,
   DATABASE_URL: text.regex(/^file:.+/, "must be file: and a path"),
   LIVEKIT_URL: liveKitUrl,
   LIVEKIT_API_KEY: text,

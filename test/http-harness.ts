@@ -12,6 +12,7 @@ import { openAuth, passwordAuth } from "../src/http/auth.ts";
 import { createServer, type HttpDeps } from "../src/http/server.ts";
 import { userToken } from "../src/livekit/tokens.ts";
 import { createMetrics } from "../src/observability/metrics.ts";
+import { assetFolder } from "../src/resources.ts";
 import { Hub } from "../src/transcript/hub.ts";
 import { LocalChannelLayer } from "../src/transcript/local.ts";
 import { memoryLogger } from "../src/transcript/test-log.ts";
@@ -96,7 +97,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const hub = open.use(new Hub({ layer, log: transcripts, logger }));
   const config = readConfig(variables, { dev: options.dev ?? false });
   const agents = new FakeAgents(sessions);
-  const assets = createAssets(open.use(publicFolder()).path, false);
+  const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, Buffer.alloc(32, 7), now)
     : openAuth();

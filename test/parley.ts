@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -13,8 +13,10 @@ export interface ParleyOptions {
   env?: Record<string, string>;
   /** Kept when Parley ends; else a temporary folder that goes with it. */
   dataDir?: string;
-  /** What is run; by default the source under Bun. */
+  /** What is run; by default the executable that `PARLEY_COMMAND` names, or the source under Bun. */
   command?: string[];
+  /** `command` is an executable that has to bring everything with it. */
+  alone?: boolean;
 }
 
 /** One line of Parley's log. */
@@ -172,6 +174,21 @@ export class Listener implements AsyncDisposable {
   }
 }
 
+/** For an executable, which may not lean on what this machine has; starts share what it unpacks. */
+const ALONE = {
+  PATH: "/nonexistent",
+  HOME: "/nonexistent",
+  PARLEY_CACHE_DIR: join(tmpdir(), "parley-test-cache"),
+};
+
+async function withToolchain(): Promise<Record<string, string>> {
+  return {
+    PATH: Bun.env["PATH"] ?? "",
+    HOME: Bun.env["HOME"] ?? "",
+    LIVEKIT_SERVER_BIN: await testBinary(),
+  };
+}
+
 /**
  * Starts Parley and waits until it listens.
  * @throws Error with what Parley printed, when it ends before
@@ -179,18 +196,20 @@ export class Listener implements AsyncDisposable {
 export async function startParley(options: ParleyOptions = {}): Promise<Parley> {
   const own = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "parley-test-")));
-  const child = Bun.spawn(options.command ?? [process.execPath, join(ROOT, "src/main.ts")], {
-    cwd: ROOT,
+  const executable = options.command ? undefined : Bun.env["PARLEY_COMMAND"] || undefined;
+  const alone = options.alone === true || executable !== undefined;
+  if (alone) await mkdir(dataDir, { recursive: true });
+  const source = [process.execPath, join(ROOT, "src/main.ts")];
+  const child = Bun.spawn(options.command ?? (executable ? [executable] : source), {
+    cwd: alone ? dataDir : ROOT,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
     env: {
-      PATH: Bun.env["PATH"] ?? "",
-      HOME: Bun.env["HOME"] ?? "",
       LOG_FORMAT: "json",
       PORT: "0",
       DATA_DIR: dataDir,
-      LIVEKIT_SERVER_BIN: await testBinary(),
+      ...(alone ? ALONE : await withToolchain()),
       ...options.env,
     },
   });

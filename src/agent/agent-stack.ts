@@ -31,8 +31,10 @@ const LARGE_PARTS = [
 /**
  * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
  * are loaded on first use, after the server listens.
+ *
+ * @param vadModelPath silero's model
  */
-export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
+export async function loadAgentStack(logger: Logger, vadModelPath: string): Promise<AgentStack> {
   // Loading runs without a pause: in pieces, requests are answered between them.
   for (const load of LARGE_PARTS) {
     await load();
@@ -46,29 +48,20 @@ export async function loadAgentStack(logger: Logger): Promise<AgentStack> {
     { level: quieter(logger.level), formatters: { log: withoutPrivateWords } },
   );
   Object.assign(globalThis, { [AGENTS_LOGGER]: quiet });
-  await redirectRtcLog(quiet);
-  const [{ RunningAgent }, { loadVadModel }, rtc] = await Promise.all([
+  const { redirectRtcLog, disposeWebRtc } = await import("./webrtc.ts");
+  redirectRtcLog(quiet);
+  const [{ RunningAgent }, { loadVadModel }] = await Promise.all([
     import("./running-agent.ts"),
     import("./pipeline.ts"),
-    import("@livekit/rtc-node"),
   ]);
-  const vadModel = await loadVadModel();
+  const vadModel = await loadVadModel(vadModelPath);
   return {
     start: (options, signal) => RunningAgent.start(options, vadModel, signal),
     close: async () => {
       await vadModel.release();
-      await rtc.dispose();
+      await disposeWebRtc();
     },
   };
-}
-
-/** rtc-node has a logger of its own, not exported, that writes to stdout in its own format. */
-async function redirectRtcLog(logger: Logger): Promise<void> {
-  const { href } = new URL("log.cjs", import.meta.resolve("@livekit/rtc-node"));
-  const { log }: { log?: object } = await import(href).catch(() => ({}));
-  const to = (level: "debug" | "info" | "warn" | "error") => logger[level].bind(logger);
-  const methods = { debug: to("debug"), info: to("info"), warn: to("warn"), error: to("error") };
-  if (log) Object.assign(log, methods);
 }
 
 /** The library's `info` is our `debug`; its warnings stay warnings. */

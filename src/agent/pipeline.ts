@@ -1,5 +1,3 @@
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents";
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
@@ -75,9 +73,8 @@ class ConnectionVad extends SessionVad implements ConnectionSign {
 }
 
 /** Loads the VAD's model once; every session's VAD runs on the session that this answers. */
-export function loadVadModel(): Promise<InferenceSession> {
-  const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
-  return InferenceSession.create(join(dirname(plugin), "silero_vad.onnx"), {
+export function loadVadModel(path: string): Promise<InferenceSession> {
+  return InferenceSession.create(path, {
     interOpNumThreads: 1,
     intraOpNumThreads: 1,
     executionMode: "sequential",

@@ -2,6 +2,16 @@ import type { Logger } from "pino";
 import { startApp } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
+import type { Resources } from "../resources.ts";
+
+/** What a command is given of the program it belongs to. */
+export interface Program {
+  resources: Resources;
+  /** Where data goes unless `DATA_DIR` says otherwise; undefined: `./data`. */
+  defaultDataDir?: string | undefined;
+  /** The text of `parley licenses`. */
+  licenses?: (() => Promise<string>) | undefined;
+}
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
 const STOP_MS = 9000;
@@ -18,16 +28,21 @@ const ONE_ORDER_MS = 400;
  * @returns the exit code
  * @throws Failure when Parley cannot start
  */
-export async function serve(variables: NodeJS.ProcessEnv, args: string[]): Promise<number> {
+export async function serve(
+  { resources, defaultDataDir }: Program,
+  variables: NodeJS.ProcessEnv,
+  args: string[],
+): Promise<number> {
   const config = readConfig(variables, {
     dev: args.includes("--dev"),
     terminal: process.stdout.isTTY === true,
+    ...(defaultDataDir === undefined ? {} : { defaultDataDir }),
   });
   const logger = createLogger(config);
   outliveSurprises(logger);
   // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
   const stopped = stopSignal();
-  const app = await startApp(config, logger, variables);
+  const app = await startApp(config, logger, resources, variables);
   const signal = await stopped;
   logger.info({ signal }, "stopping");
   const closed = app[Symbol.asyncDispose]().then(() => "closed");

@@ -3,9 +3,15 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { Failure } from "../errors.ts";
-import { openDatabase } from "./open.ts";
+import { openDatabase, readMigrations } from "./open.ts";
 import { SessionStore } from "./session-store.ts";
-import { MIGRATIONS, sessionOf, temporaryDatabase, temporaryFolder } from "./test-database.ts";
+import {
+  MIGRATIONS,
+  MIGRATIONS_FOLDER,
+  sessionOf,
+  temporaryDatabase,
+  temporaryFolder,
+} from "./test-database.ts";
 
 function failureOf(path: string, migrations = MIGRATIONS): Failure {
   try {
@@ -18,16 +24,16 @@ function failureOf(path: string, migrations = MIGRATIONS): Failure {
 }
 
 /** The migrations with one more, whose statements are `sql`. */
-function withMigration(folder: string, sql: string): string {
+function withMigration(folder: string, sql: string) {
   const target = join(folder, "migrations");
-  cpSync(MIGRATIONS, target, { recursive: true });
+  cpSync(MIGRATIONS_FOLDER, target, { recursive: true });
   const journalPath = join(target, "meta/_journal.json");
   const journal = JSON.parse(readFileSync(journalPath, "utf8"));
   const when = Math.max(...journal.entries.map((entry: { when: number }) => entry.when)) + 1;
   journal.entries.push({ idx: 99, version: "6", when, tag: "9999_next", breakpoints: true });
   writeFileSync(journalPath, JSON.stringify(journal));
   writeFileSync(join(target, "9999_next.sql"), sql);
-  return target;
+  return readMigrations(target);
 }
 
 describe("opening", () => {

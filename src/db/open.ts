@@ -35,12 +35,11 @@ export class Database implements Disposable {
  * up to date in one transaction.
  *
  * @param path of the SQLite file
- * @param migrationsFolder what drizzle-kit wrote (`drizzle/`)
+ * @param migrations oldest first
  * @throws Failure `unavailable`: not a database, not writable, locked, or made by a newer Parley;
  *   nothing is left open then
  */
-export function openDatabase(path: string, migrationsFolder: string): Database {
-  const migrations = readMigrationFiles({ migrationsFolder });
+export function openDatabase(path: string, migrations: readonly MigrationMeta[]): Database {
   let handle: Sqlite.Database | undefined;
   try {
     prepareFile(path);
@@ -56,6 +55,11 @@ export function openDatabase(path: string, migrationsFolder: string): Database {
   }
 }
 
+/** Reads what drizzle-kit wrote (`drizzle/`). */
+export function readMigrations(folder: string): MigrationMeta[] {
+  return readMigrationFiles({ migrationsFolder: folder });
+}
+
 function prepareFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // Conversations are private; SQLite gives its -wal and -shm files the same mode.
@@ -67,7 +71,7 @@ function prepareFile(path: string): void {
  * transaction, so that two processes may start at once, and a newer schema is refused. Foreign
  * keys are off meanwhile because SQLite changes a table by building a new one.
  */
-function migrate(handle: Sqlite.Database, migrations: MigrationMeta[]): void {
+function migrate(handle: Sqlite.Database, migrations: readonly MigrationMeta[]): void {
   handle.pragma("foreign_keys = OFF");
   handle
     .transaction(() => {

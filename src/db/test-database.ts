@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Session } from "../domain/session.ts";
-import { openDatabase } from "./open.ts";
+import { openDatabase, readMigrations } from "./open.ts";
 
-export const MIGRATIONS = join(import.meta.dir, "../../drizzle");
+export const MIGRATIONS_FOLDER = join(import.meta.dir, "../../drizzle");
+export const MIGRATIONS = readMigrations(MIGRATIONS_FOLDER);
 
 /** A folder that is gone at the end of its scope. */
 export function temporaryFolder(): { path: string } & Disposable {

@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
 import { Hono } from "hono";
 import { Failure } from "../errors.ts";
+import type { AssetSource } from "../resources.ts";
 
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
@@ -18,25 +17,18 @@ interface Asset {
 }
 
 /**
- * Serves a folder from memory under `/assets/`. Files are read on first use and, while
+ * Serves files from memory under `/assets/`. Files are read on first use and, while
  * developing, anew each time.
  */
-export function createAssets(folder: string, dev: boolean): Assets {
-  const names = () =>
-    new Set(
-      readdirSync(folder, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => `/${relative(folder, join(entry.parentPath, entry.name))}`)
-        .map((path) => path.split(sep).join("/")),
-    );
-  const known = names();
+export function createAssets(source: AssetSource, dev: boolean): Assets {
+  const known = source.names();
   const loaded = new Map<string, Asset>();
   const load = (path: string): Asset | undefined => {
     if (dev) loaded.delete(path);
     const present = loaded.get(path);
     if (present) return present;
-    if (!(dev ? names() : known).has(path)) return undefined;
-    const body = new Uint8Array(readFileSync(join(folder, path)));
+    if (!(dev ? source.names() : known).has(path)) return undefined;
+    const body = source.read(path);
     const asset = {
       body,
       type: Bun.file(path).type,

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { pino } from "pino";
 import { readFromArchive } from "./archive.ts";
@@ -213,14 +213,12 @@ test("an older one in the data folder is replaced", async () => {
   expect(await Bun.file(own).text()).toContain("1.13.5");
 });
 
-test("the executable's own copy is unpacked once", async () => {
-  const embedded = join(dataDir, "embedded");
-  await Bun.write(embedded, FAKE);
-  const path = await find({ embedded });
-  expect(path).toBe(join(dataDir, "bin", "livekit-server"));
-  const { mtimeMs } = statSync(path);
-  expect(await find({ embedded })).toBe(path);
-  expect(statSync(path).mtimeMs).toBe(mtimeMs);
+test("the executable's own copy goes before any other but the one that is named", async () => {
+  const onPath = writeFake(join(dataDir, "path", "livekit-server"), "1.13.5");
+  const embedded = async () => "/unpacked/livekit-server";
+  const env = { PATH: dirname(onPath) };
+  expect(await find({ embedded, env })).toBe("/unpacked/livekit-server");
+  expect(await find({ embedded, env, bin: onPath })).toBe(onPath);
 });
 
 test("go install is the last way, and its failure is told", async () => {

@@ -9,8 +9,8 @@ import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./re
 export interface FindOptions {
   /** `LIVEKIT_SERVER_BIN`: what the user wants is taken, or the search fails. */
   bin?: string | undefined;
-  /** The copy inside Parley's own executable. */
-  embedded?: string | undefined;
+  /** Unpacks the copy inside Parley's own executable, and answers its path. */
+  embedded?: (() => Promise<string>) | undefined;
   dataDir: string;
   /** Further folders that may hold the binary, such as caches shared between checkouts. */
   cacheDirs?: readonly string[];
@@ -36,15 +36,22 @@ const VERSION_TIMEOUT_MS = 10_000;
  * The order: the one named by the user, the one inside the executable, one on PATH that is no
  * older than ours, `$DATA_DIR/bin`, the caches, the official release, `go install`.
  *
+ * @param options `get` false: only what is on this machine already, or undefined
  * @returns the path of the executable
  * @throws Failure that says what was tried and what can be done
  */
-export async function findLiveKitServer(options: FindOptions): Promise<string> {
+export async function findLiveKitServer(options: FindOptions): Promise<string>;
+export async function findLiveKitServer(
+  options: FindOptions & { get: boolean },
+): Promise<string | undefined>;
+export async function findLiveKitServer(
+  options: FindOptions & { get?: boolean },
+): Promise<string | undefined> {
   if (options.bin) return namedByUser(options.bin);
   const installDir = options.installDir ?? join(options.dataDir, "bin");
-  if (options.embedded) return extractEmbedded(options.embedded, join(options.dataDir, "bin"));
+  if (options.embedded) return options.embedded();
   const found = await present(options, installDir);
-  if (found) return found;
+  if (found || options.get === false) return found;
   await mkdir(installDir, { recursive: true });
   const { signal, onProgress = (message) => options.logger.info(message) } = options;
   await using _lock = await lock(join(installDir, "livekit-server.lock"), {
@@ -79,16 +86,6 @@ async function present(options: FindOptions, installDir: string): Promise<string
     if ((await versionOf(path)) === LIVEKIT_VERSION) return path;
   }
   return undefined;
-}
-
-/** Copies the binary out of Parley's executable, from which it cannot be run. */
-async function extractEmbedded(embedded: string, folder: string): Promise<string> {
-  const target = join(folder, EXECUTABLE);
-  if ((await versionOf(target)) === LIVEKIT_VERSION) return target;
-  await mkdir(folder, { recursive: true });
-  const aside = `${target}.${process.pid}.tmp`;
-  await Bun.write(aside, Bun.file(embedded));
-  return putInPlace(aside, target);
 }
 
 /** Fetches or builds the binary; runs under the folder's lock. */

@@ -1,0 +1,106 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { startParley } from "../test/parley.ts";
+import { startOnce } from "./start-up.ts";
+
+const DIST = join(import.meta.dir, "../dist");
+const MIB = 2 ** 20;
+
+const partList = z.array(z.object({ name: z.string(), size: z.number(), packed: z.number() }));
+
+export interface ExecutableFigures {
+  /** Name, size and size inside the executable of each part, MiB; the largest first. */
+  parts: [name: string, size: number, packed: number][];
+  /** Process start to the first answer on `/health`, ms: all unpacked before, and nothing. */
+  warm: number[];
+  cold: number[];
+  /** Process start to "ready for conversations", nothing unpacked before, own LiveKit, ms. */
+  coldReady: number[];
+  /** The longest that `/health` took to answer between the two, ms. */
+  longestBlock: number[];
+  /** Resident memory at the first `/health`, and with the agent stack loaded, MiB. */
+  listeningMiB: number[];
+  loadedMiB: number[];
+}
+
+/** Measures `dist/parley` or `dist/parley-slim`; undefined when it has not been built. */
+export async function measureExecutable(
+  name: "parley" | "parley-slim",
+  runs: number,
+): Promise<ExecutableFigures | undefined> {
+  const executable = join(DIST, name);
+  if (!existsSync(executable)) return undefined;
+  const listed = partList.parse(await Bun.file(`${executable}.parts.json`).json());
+  const figures: ExecutableFigures = {
+    parts: listed
+      .map(({ name, size, packed }): [string, number, number] => [name, size / MIB, packed / MIB])
+      .sort((a, b) => b[2] - a[2]),
+    warm: [],
+    cold: [],
+    coldReady: [],
+    longestBlock: [],
+    listeningMiB: [],
+    loadedMiB: [],
+  };
+  const work = await mkdtemp(join(tmpdir(), "parley-bench-"));
+  const folder = (name: string) => ({
+    HOME: work,
+    DATA_DIR: join(work, "data"),
+    PARLEY_CACHE_DIR: join(work, name),
+  });
+  try {
+    await startOnce([executable], folder("warm"));
+    for (let run = 0; run < runs; run += 1) {
+      figures.warm.push(await startOnce([executable], folder("warm")));
+      figures.cold.push(await startOnce([executable], folder(`cold-${run}`)));
+      if (name === "parley") await measureFirstStart(executable, folder(`first-${run}`), figures);
+    }
+    return figures;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** A first start as a person sees it, asked on `/health` all the while. */
+async function measureFirstStart(
+  executable: string,
+  env: Record<string, string>,
+  figures: ExecutableFigures,
+): Promise<void> {
+  const startedAt = performance.now();
+  await using parley = await startParley({
+    command: [executable],
+    alone: true,
+    dataDir: join(env["PARLEY_CACHE_DIR"] ?? "", "data"),
+    env,
+  });
+  await parley.fetch("/health");
+  figures.listeningMiB.push(await residentMiB(parley.process.pid));
+  let ready = false;
+  const readiness = parley
+    .logged(({ msg }) => msg === "ready for conversations")
+    .then(() => {
+      ready = true;
+    });
+  let longest = 0;
+  while (!ready) {
+    const askedAt = performance.now();
+    await parley.fetch("/health");
+    longest = Math.max(longest, performance.now() - askedAt);
+    await Bun.sleep(2);
+  }
+  await readiness;
+  figures.coldReady.push(performance.now() - startedAt);
+  figures.longestBlock.push(longest);
+  figures.loadedMiB.push(await residentMiB(parley.process.pid));
+}
+
+/** Resident memory of a process; Linux only, else NaN. */
+export async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const kib = /VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN;
+  return Number(kib) / 1024;
+}

@@ -1,0 +1,99 @@
+// `npm run build`: Parley as one executable, `dist/parley`, and without livekit-server
+// `dist/parley-slim`. `npm run build -- --target=linux-arm64` builds for another machine, as
+// `dist/parley-linux-arm64`; `--slim` and `--full` build one of the two.
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { embed, type Part } from "./build/embed.ts";
+import { strippedLiveKitServer } from "./build/livekit.ts";
+import { nativesFor } from "./build/natives.ts";
+import { patches } from "./build/patches.ts";
+import { type Target, targetNamed } from "./build/targets.ts";
+import { buildClient } from "./build-client.ts";
+import { ROOT } from "./paths.ts";
+import { HTMX_EXTENSIONS, sayError } from "./prepare.ts";
+import { say } from "./say.ts";
+
+const DIST = join(ROOT, "dist");
+
+/** Builds one executable and, beside it, the list of its parts (`NAME.parts.json`). */
+async function buildExecutable(target: Target, slim: boolean, suffix: string): Promise<string> {
+  const server = slim ? undefined : await strippedLiveKitServer(target);
+  const { module, parts } = await embed(await nativesFor(target, server));
+  const outfile = join(DIST, `parley${slim ? "-slim" : ""}${suffix}`);
+  const { plugin, assertApplied } = patches();
+  await Bun.build({
+    entrypoints: [join(ROOT, "src", "embedded", "main.ts")],
+    root: ROOT,
+    target: "bun",
+    format: "esm",
+    // What is not needed to listen stays in files of its own, and bytecode needs no parsing.
+    splitting: true,
+    bytecode: true,
+    // With names kept: agents-js names agents after their classes.
+    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    compile: {
+      target: target.bun,
+      outfile,
+      // `.env` in the working directory is part of how Parley is configured. `bunfig.toml` is not:
+      // one of another project's could make Parley run that project's code.
+      autoloadDotenv: true,
+      autoloadBunfig: false,
+    },
+    plugins: [plugin, contents(module)],
+  });
+  assertApplied();
+  const path = target.platform === "win32" ? `${outfile}.exe` : outfile;
+  await Bun.write(`${outfile}.parts.json`, JSON.stringify(composition(path, parts), null, 2));
+  return path;
+}
+
+/** The module through which the code finds what is beside it. */
+function contents(module: string): Bun.BunPlugin {
+  return {
+    name: "contents of the executable",
+    setup(build) {
+      build.onResolve({ filter: /^parley:contents$/ }, ({ path }) => ({
+        path,
+        namespace: "parley",
+      }));
+      build.onLoad({ filter: /./, namespace: "parley" }, () => ({
+        contents: module,
+        loader: "js",
+      }));
+    },
+  };
+}
+
+function composition(path: string, parts: Part[]): Part[] {
+  const { size } = statSync(path);
+  const rest = size - parts.reduce((sum, part) => sum + part.packed, 0);
+  return [{ name: "Bun and Parley's code", size: rest, packed: rest }, ...parts];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      target: { type: "string" },
+      slim: { type: "boolean", default: false },
+      full: { type: "boolean", default: false },
+    },
+  });
+  const target = targetNamed(values.target);
+  const suffix = values.target === undefined ? "" : `-${target.name}`;
+  mkdirSync(DIST, { recursive: true });
+  await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
+  for (const slim of [true, false]) {
+    if (slim ? values.full && !values.slim : values.slim && !values.full) continue;
+    const path = await buildExecutable(target, slim, suffix);
+    say(`${path}: ${(statSync(path).size / 2 ** 20).toFixed(1)} MiB`);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  sayError(error);
+  process.exit(1);
+}

@@ -1,0 +1,103 @@
+import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { readMigrations } from "../../src/db/open.ts";
+import type { BundleName, Contents } from "../../src/embedded/contents.ts";
+import { ROOT } from "../paths.ts";
+
+const PUBLIC = join(ROOT, "public");
+/** Compressed files by what is in them: a library changes far less often than Parley does. */
+const CACHE = join(ROOT, ".cache", "packed");
+/** The best level that needs no more memory to unpack. */
+const LEVEL = 19;
+
+/** A file that is unpacked before it is used. */
+export interface Native {
+  /** Its name on disk. */
+  name: string;
+  /** Where the build finds it. */
+  path: string;
+}
+
+export type Natives = Readonly<Record<BundleName, readonly Native[]>>;
+
+/** What a part of the executable takes of it. */
+export interface Part {
+  name: string;
+  /** Bytes as it is, and inside the executable. */
+  size: number;
+  packed: number;
+}
+
+export interface Embedded {
+  /** Source of the module `parley:contents`. */
+  module: string;
+  parts: Part[];
+}
+
+/** Compresses what the executable is to carry and writes the module that leads to it. */
+export async function embed(natives: Natives): Promise<Embedded> {
+  const imports: string[] = [];
+  const parts: Part[] = [];
+  /** @returns the name by which the module knows the file's path inside the executable */
+  const importFile = (path: string): string => {
+    const name = `file${imports.length}`;
+    imports.push(`import ${name} from ${JSON.stringify(path)} with { type: "file" };`);
+    return name;
+  };
+  const packBundle = async (name: BundleName) => {
+    const files = await Promise.all(natives[name].map(pack));
+    const hasher = new Bun.CryptoHasher("sha256");
+    for (const file of files) {
+      hasher.update(`${file.name}\0${file.sha256}\0`);
+      parts.push({ name: file.name, size: file.size, packed: statSync(file.packed).size });
+    }
+    const hash = hasher.digest("hex");
+    return files.length === 0 ? undefined : { name, hash, files };
+  };
+  const code = (bundle: Awaited<ReturnType<typeof packBundle>>) => {
+    if (!bundle) return "undefined";
+    const files = bundle.files.map(
+      ({ packed, ...known }) => `{ ...${JSON.stringify(known)}, packed: ${importFile(packed)} }`,
+    );
+    return `{ ...${JSON.stringify({ name: bundle.name, hash: bundle.hash })}, files: [${files}] }`;
+  };
+  const assets = assetPaths().map((path) => {
+    const { size } = statSync(join(PUBLIC, path));
+    parts.push({ name: `public${path}`, size, packed: size });
+    return `${JSON.stringify(path)}: ${importFile(join(PUBLIC, path))}`;
+  });
+  const fields: Record<keyof Contents, string> = {
+    assets: `{ ${assets.join(", ")} }`,
+    migrations: JSON.stringify(readMigrations(join(ROOT, "drizzle"))),
+    database: code(await packBundle("database")),
+    speech: code(await packBundle("speech")),
+    livekit: code(await packBundle("livekit")),
+  };
+  const entries = Object.entries(fields).map(([name, value]) => `  ${name}: ${value},`);
+  return {
+    module: [...imports, "export default {", ...entries, "};", ""].join("\n"),
+    parts,
+  };
+}
+
+/** Files that browsers load; names that begin with a dot are the build's own. */
+function assetPaths(): string[] {
+  return readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
+    .map((entry) => join(entry.parentPath, entry.name).slice(PUBLIC.length).replaceAll("\\", "/"))
+    .sort();
+}
+
+/** Compresses a file, or finds it compressed from an earlier build. */
+async function pack({ name, path }: Native) {
+  const bytes = await Bun.file(path).bytes();
+  const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+  mkdirSync(CACHE, { recursive: true });
+  const packed = join(CACHE, `${sha256}-${LEVEL}.zst`);
+  if (!(await Bun.file(packed).exists())) {
+    const aside = `${packed}.${process.pid}.tmp`;
+    await Bun.write(aside, await Bun.zstdCompress(bytes, { level: LEVEL }));
+    renameSync(aside, packed);
+  }
+  return { name: basename(name), size: bytes.length, sha256, packed };
+}

@@ -1,0 +1,66 @@
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ROOT } from "../paths.ts";
+import { say } from "../say.ts";
+import type { Natives } from "./embed.ts";
+import { packageFile, type Target } from "./targets.ts";
+
+/** The native files that an executable for a target carries. @throws Error for what is missing */
+export async function nativesFor(
+  target: Target,
+  livekitServer: string | undefined,
+): Promise<Natives> {
+  const { platform, arch } = target;
+  const onnxruntime = join("onnxruntime-node", "bin", "napi-v6", platform, arch);
+  const sqlite = join("better-sqlite3", "prebuilds", `${platform}-${arch}.node`);
+  const model = join("@livekit", "agents-plugin-silero", "dist", "silero_vad.onnx");
+  const rtc = await rtcPackage(target);
+  return {
+    database: [{ name: "sqlite.node", path: packageFile(sqlite) }],
+    speech: [
+      { name: "rtc-node.node", path: join(rtc, `rtc-node.${target.rtc}.node`) },
+      ...["onnxruntime_binding.node", ...target.onnxruntime].map((name) => ({
+        name,
+        path: packageFile(join(onnxruntime, name)),
+      })),
+      { name: "silero_vad.onnx", path: packageFile(model) },
+    ],
+    livekit: livekitServer ? [{ name: basename(livekitServer), path: livekitServer }] : [],
+  };
+}
+
+/** rtc-node's bindings come in a package for each platform; only this machine's is installed. */
+async function rtcPackage(target: Target): Promise<string> {
+  const name = `@livekit/rtc-ffi-bindings-${target.rtc}`;
+  const installed = join(ROOT, "node_modules", name);
+  if (existsSync(installed)) return installed;
+  const manifest = packageFile("@livekit/rtc-ffi-bindings/package.json");
+  const { version } = await Bun.file(manifest).json();
+  const folder = join(ROOT, ".cache", "packages", `${target.rtc}-${version}`);
+  if (!existsSync(folder)) await fetchPackage(name, String(version), folder);
+  return folder;
+}
+
+/** Fetches a package by the package manager, which verifies it; its own machine does not matter. */
+async function fetchPackage(name: string, version: string, folder: string): Promise<void> {
+  say(`fetching ${name}@${version}`);
+  const parent = join(ROOT, ".cache", "packages");
+  mkdirSync(parent, { recursive: true });
+  const work = mkdtempSync(join(parent, "tmp-"));
+  try {
+    const packed = Bun.spawn(["npm", "pack", "--silent", `${name}@${version}`], {
+      cwd: work,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [tarball, errors] = await Promise.all([
+      new Response(packed.stdout).text(),
+      new Response(packed.stderr).text(),
+    ]);
+    if ((await packed.exited) !== 0) throw new Error(`${name} cannot be had: ${errors.trim()}`);
+    const archive = new Bun.Archive(await Bun.file(join(work, tarball.trim())).bytes());
+    await archive.extract(work);
+    renameSync(join(work, "package"), folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}

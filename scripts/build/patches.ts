@@ -1,0 +1,100 @@
+import { join } from "node:path";
+import type { BunPlugin } from "bun";
+import type { NativeName } from "../../src/embedded/natives.ts";
+import { ROOT } from "../paths.ts";
+
+const HOOK = join(ROOT, "src", "embedded", "natives.ts");
+
+/** A change of a package's file, without which it would not find its library in the executable. */
+interface Patch {
+  /** The end of the file's path. */
+  file: string;
+  /** Has to be in the file, or the package has changed and the patch with it must. */
+  expects: string;
+  apply(text: string): string;
+}
+
+const load = (name: NativeName) => `require(${JSON.stringify(HOOK)}).loadNative("${name}")`;
+
+const SQLITE_SEARCH =
+  "let filename = path.join(__dirname, '..', 'build', 'Debug', 'better_sqlite3.node');";
+const ONNXRUNTIME_REQUIRE =
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the package's text
+  "require(`../bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`)";
+
+const FFMPEG_SEARCH = "const configureFfmpeg = () => {";
+
+const PATCHES: readonly Patch[] = [
+  {
+    file: "better-sqlite3/lib/binding.js",
+    expects: SQLITE_SEARCH,
+    apply: (text) => text.replace(SQLITE_SEARCH, `return DEFAULT_ADDON = ${load("sqlite.node")};`),
+  },
+  {
+    // It tries one package after the other; the bundler would take them all for needed.
+    file: "@livekit/rtc-ffi-bindings/native.js",
+    expects: "\nmodule.exports = nativeBinding\n",
+    apply: () => `module.exports = ${load("rtc-node.node")};`,
+  },
+  {
+    file: "onnxruntime-node/dist/binding.js",
+    expects: ONNXRUNTIME_REQUIRE,
+    apply: (text) => text.replace(ONNXRUNTIME_REQUIRE, load("onnxruntime_binding.node")),
+  },
+  {
+    // Looks for ffmpeg when it is imported, whether or not anybody plays a file.
+    file: "@livekit/agents/dist/ffmpeg.js",
+    expects: FFMPEG_SEARCH,
+    apply: (text) => text.replace(FFMPEG_SEARCH, `${FFMPEG_SEARCH}\n  return;`),
+  },
+];
+
+/**
+ * Packages that agents-js imports for what Parley does not do: video frames, audio files, LiveKit's
+ * own VAD. Together they would double the executable.
+ */
+const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-inference"];
+const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
+
+/** A left-out package can be imported; using it fails and says why. */
+const stub = (name: string) => `
+const fail = () => { throw new Error(${JSON.stringify(`${name} is not part of this executable`)}); };
+// As prototype, since the bundler's import of a CommonJS module copies what is the module's own.
+module.exports = Object.setPrototypeOf(fail, new Proxy({}, {
+  get: (_, name) => (typeof name === "symbol" || name === "__esModule" || name === "then" ? undefined : fail()),
+}));`;
+
+/** Applies the patches; `assertApplied` is to be called after the build. */
+export function patches(): { plugin: BunPlugin; assertApplied(): void } {
+  const applied = new Set<string>();
+  const plugin: BunPlugin = {
+    name: "native libraries from inside the executable",
+    setup(build) {
+      for (const { file, expects, apply } of PATCHES) {
+        const filter = new RegExp(`/node_modules/${RegExp.escape(file)}$`);
+        build.onLoad({ filter }, async ({ path }) => {
+          const text = await Bun.file(path).text();
+          if (!text.includes(expects)) {
+            throw new Error(`${file} has changed: scripts/build/patches.ts does not fit any more`);
+          }
+          applied.add(file);
+          return { contents: apply(text), loader: "js" };
+        });
+      }
+      build.onResolve({ filter: LEFT_OUT_FILTER }, ({ path }) => ({ path, namespace: "left-out" }));
+      build.onLoad({ filter: /./, namespace: "left-out" }, ({ path }) => ({
+        contents: stub(path),
+        loader: "js",
+      }));
+    },
+  };
+  return {
+    plugin,
+    assertApplied: () => {
+      const unmet = PATCHES.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
+      if (unmet.length > 0) {
+        throw new Error(`the bundle does not have ${unmet.join(", ")}, so nothing was patched`);
+      }
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../paths.ts";
+
+/** A kind of machine that an executable is made for. */
+export interface Target {
+  /** As `--target` takes it, such as `linux-x64`. */
+  name: string;
+  platform: "linux" | "darwin" | "win32";
+  arch: "x64" | "arm64";
+  /** Bun's name of it. */
+  bun: "bun-linux-x64" | "bun-linux-arm64" | "bun-darwin-arm64" | "bun-windows-x64";
+  /** rtc-node's package of native bindings. */
+  rtc: string;
+  /** The libraries that onnxruntime's binding looks for beside itself. */
+  onnxruntime: readonly string[];
+}
+
+const ONNXRUNTIME_VERSION = "1.24.3";
+
+const TARGETS: readonly Target[] = [
+  {
+    name: "linux-x64",
+    platform: "linux",
+    arch: "x64",
+    bun: "bun-linux-x64",
+    rtc: "linux-x64-gnu",
+    onnxruntime: ["libonnxruntime.so.1"],
+  },
+  {
+    name: "linux-arm64",
+    platform: "linux",
+    arch: "arm64",
+    bun: "bun-linux-arm64",
+    rtc: "linux-arm64-gnu",
+    onnxruntime: ["libonnxruntime.so.1"],
+  },
+  {
+    name: "darwin-arm64",
+    platform: "darwin",
+    arch: "arm64",
+    bun: "bun-darwin-arm64",
+    rtc: "darwin-arm64",
+    onnxruntime: [`libonnxruntime.${ONNXRUNTIME_VERSION}.dylib`],
+  },
+  {
+    name: "windows-x64",
+    platform: "win32",
+    arch: "x64",
+    bun: "bun-windows-x64",
+    rtc: "win32-x64-msvc",
+    onnxruntime: ["onnxruntime.dll", "DirectML.dll"],
+  },
+];
+
+/** Why some machine gets no executable, where that is known. */
+const IMPOSSIBLE: Record<string, string> = {
+  "darwin-x64": `onnxruntime-node ${ONNXRUNTIME_VERSION} has no library for Macs with Intel processors`,
+};
+
+/** @param name undefined: this machine's @throws Error for what cannot be built, with the reason */
+export function targetNamed(name: string = hostName()): Target {
+  const target = TARGETS.find((target) => target.name === name);
+  if (target) return target;
+  const why = IMPOSSIBLE[name] ?? `known are ${TARGETS.map(({ name }) => name).join(", ")}`;
+  throw new Error(`no executable can be built for ${name}: ${why}`);
+}
+
+function hostName(): string {
+  return `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+}
+
+/** @returns the file in `node_modules` @throws Error if it is missing */
+export function packageFile(path: string): string {
+  const absolute = join(ROOT, "node_modules", path);
+  if (!existsSync(absolute)) throw new Error(`${path} is missing in node_modules`);
+  return absolute;
+}

@@ -1,0 +1,182 @@
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { LIVEKIT_VERSION } from "../src/livekit/release.ts";
+import { ROOT } from "./paths.ts";
+
+/** A package, module or program that Parley is made of. */
+export interface Component {
+  name: string;
+  version: string;
+  /** An SPDX expression, or undefined where its makers name none. */
+  license: string | undefined;
+  /** Package URL, which names it in an SBOM. */
+  purl: string;
+  /** Licence and notice files as they came, in the order of their names. */
+  texts: string[];
+  author: string | undefined;
+}
+
+const names = z.record(z.string(), z.unknown()).optional();
+const manifest = z.object({
+  name: z.string(),
+  version: z.string(),
+  license: z.union([z.string(), z.object({ type: z.string() })]).optional(),
+  author: z.union([z.string(), z.object({ name: z.string() })]).optional(),
+  dependencies: names,
+  optionalDependencies: names,
+  peerDependencies: names,
+  peerDependenciesMeta: z
+    .record(z.string(), z.object({ optional: z.boolean().optional() }))
+    .optional(),
+});
+type Manifest = z.infer<typeof manifest>;
+
+const LICENSE_FILE = /^(licen[cs]e|copying|notice|third[-_]?party)/i;
+
+/**
+ * Every package that Parley needs to run, those below others included, as installed for this
+ * platform; ordered by name and version, each version once.
+ */
+export function npmComponents(root: string = ROOT): Component[] {
+  const found = new Map<string, Component>();
+  const seen = new Set<string>();
+  const visit = (folder: string, isRoot: boolean) => {
+    if (seen.has(folder)) return;
+    seen.add(folder);
+    const own = manifest.parse(JSON.parse(readFileSync(join(folder, "package.json"), "utf8")));
+    if (!isRoot) found.set(`${own.name}@${own.version}`, componentOf(folder, own));
+    for (const name of neededBy(own)) {
+      const next = resolveFrom(folder, name, root);
+      if (next) visit(next, false);
+    }
+  };
+  visit(realpathSync(root), true);
+  return [...found.values()].sort(byName);
+}
+
+/** Peers that a package merely knows how to work with are not needed. */
+function neededBy(own: Manifest): string[] {
+  const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = own;
+  const peers = Object.keys(peerDependencies ?? {}).filter(
+    (name) => peerDependenciesMeta?.[name]?.optional !== true,
+  );
+  return [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers].sort();
+}
+
+/** As Node resolves: the nearest `node_modules` upwards. Packages of other platforms are not there. */
+function resolveFrom(folder: string, name: string, root: string): string | undefined {
+  const top = realpathSync(root);
+  for (let at = folder; ; at = dirname(at)) {
+    const candidate = join(at, "node_modules", name);
+    if (existsSync(join(candidate, "package.json"))) return realpathSync(candidate);
+    if (at === top || at === dirname(at)) return undefined;
+  }
+}
+
+function componentOf(folder: string, own: Manifest): Component {
+  const { name, version, license, author } = own;
+  return {
+    name,
+    version,
+    license: typeof license === "string" ? license : license?.type,
+    purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+    texts: licenseTexts(folder),
+    author: typeof author === "string" ? author.replace(/\s*[<(].*$/, "") : author?.name,
+  };
+}
+
+function licenseTexts(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && LICENSE_FILE.test(entry.name))
+    .filter((entry) => !/\.(js|ts|json)$/.test(entry.name))
+    .map((entry) => entry.name)
+    .sort()
+    .map((name) => readFileSync(join(folder, name), "utf8").replaceAll("\r\n", "\n").trim());
+}
+
+const LIVEKIT_NOTICE = `Copyright 2023 LiveKit, Inc.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+   http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.`;
+
+const BUN_NOTICE = `Bun is made by Oven and its contributors under the MIT License. It links JavaScriptCore and
+WebKit parts under LGPL-2.1 and further libraries under their own licences, which are listed at
+https://bun.com/docs/project/license; their source is at https://github.com/oven-sh/bun and
+https://github.com/oven-sh/webkit.`;
+
+/** Programs inside the executable or run by it that are no npm packages. */
+export function programs(): Component[] {
+  return [
+    {
+      name: "bun",
+      version: Bun.version,
+      license: "MIT",
+      purl: `pkg:npm/bun@${Bun.version}`,
+      texts: [BUN_NOTICE],
+      author: "Oven",
+    },
+    {
+      name: "livekit-server",
+      version: LIVEKIT_VERSION,
+      license: "Apache-2.0",
+      purl: `pkg:golang/github.com/livekit/livekit-server@v${LIVEKIT_VERSION}`,
+      texts: [LIVEKIT_NOTICE],
+      author: "LiveKit",
+    },
+  ];
+}
+
+/**
+ * The Go modules that are linked into a livekit-server, with the licences that Go's module cache
+ * has of them.
+ *
+ * @throws Error without Go, or where the cache lacks a module: the list would be short
+ */
+export async function goComponents(binary: string): Promise<Component[]> {
+  const info = await output(["go", "version", "-m", binary]);
+  const cache = (await output(["go", "env", "GOMODCACHE"])).trim();
+  const components = [...info.matchAll(/^\tdep\t(\S+)\t(\S+)/gm)].map(
+    ([, path = "", version = ""]) => {
+      // The cache writes capitals as ! and the small letter, for disks that know no case.
+      const escaped = `${path}@${version}`.replace(
+        /[A-Z]/g,
+        (letter) => `!${letter.toLowerCase()}`,
+      );
+      const folder = join(cache, escaped);
+      if (!existsSync(folder))
+        throw new Error(`${folder} is missing: build livekit-server here first`);
+      return {
+        name: path,
+        version,
+        license: undefined,
+        purl: `pkg:golang/${path}@${version}`,
+        texts: licenseTexts(folder),
+        author: undefined,
+      };
+    },
+  );
+  return components.sort(byName);
+}
+
+async function output(command: string[]): Promise<string> {
+  const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const text = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed`);
+  return text;
+}
+
+/** By code units: the same everywhere, whatever the locale. */
+function byName(a: Component, b: Component): number {
+  const [left, right] = [`${a.name}@${a.version}`, `${b.name}@${b.version}`];
+  return left < right ? -1 : Number(left > right);
+}

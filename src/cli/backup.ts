@@ -1,0 +1,147 @@
+import { existsSync } from "node:fs";
+import { chmod, link, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import Sqlite from "better-sqlite3";
+import { readConfig } from "../config.ts";
+import { Failure, messageOf } from "../errors.ts";
+import type { Program } from "./serve.ts";
+
+const USAGE = "usage: parley backup FILE\n";
+/** Pages between two looks at the rest of the process; 4 MiB. */
+const PAGES_A_STEP = 1024;
+
+/**
+ * `parley backup FILE`: a consistent copy of the database, also while Parley runs. FILE appears
+ * whole and checked, or not at all.
+ *
+ * @returns the exit code: 0, or 2 for wrong arguments
+ * @throws Failure that says why there is no backup
+ */
+export async function backup(
+  { resources, defaultDataDir }: Program,
+  variables: NodeJS.ProcessEnv,
+  args: readonly string[],
+): Promise<number> {
+  const [file, ...others] = args;
+  if (!file || file.startsWith("-") || others.length > 0) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
+  await resources.database();
+  const target = resolve(file);
+  const showProgress = process.stderr.isTTY === true;
+  await backUp(config.databasePath, target, (percent) => {
+    if (showProgress) process.stderr.write(`\rcopying ${percent} %`);
+  });
+  if (showProgress) process.stderr.write("\r\x1b[K");
+  const { size } = await stat(target);
+  process.stdout.write(`${target}: ${(size / 2 ** 20).toFixed(1)} MiB, checked\n`);
+  return 0;
+}
+
+/** Copies the database at `source` to a new file. @throws Failure */
+export async function backUp(
+  source: string,
+  target: string,
+  onProgress: (percent: number) => void = () => {},
+): Promise<void> {
+  if (!existsSync(source)) {
+    throw new Failure("not_found", `there is no database at ${source}: check DATA_DIR`);
+  }
+  if (existsSync(target)) throw alreadyThere(target);
+  const aside = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
+  try {
+    // Made before SQLite writes to it, so that at no time others can read it.
+    await (await open(aside, "wx", 0o600)).close();
+    await copy(source, aside, onProgress);
+    await verify(aside);
+    await chmod(aside, 0o600);
+    await flush(aside);
+    await putInPlace(aside, target);
+  } catch (error) {
+    throw error instanceof Failure ? error : explain(error, target);
+  } finally {
+    for (const end of ["", "-journal", "-wal", "-shm"]) await rm(`${aside}${end}`, { force: true });
+  }
+}
+
+async function copy(
+  source: string,
+  target: string,
+  onProgress: (percent: number) => void,
+): Promise<void> {
+  const handle = new Sqlite(source, { readonly: true, timeout: 5000 });
+  try {
+    // An open read holds the moment still; without it each write of Parley's would start the copy
+    // anew, and a busy Parley's would never end.
+    handle.exec("BEGIN");
+    handle.prepare("SELECT count(*) FROM sqlite_schema").get();
+    await handle.backup(target, {
+      progress: ({ totalPages, remainingPages }) => {
+        onProgress(Math.floor((100 * (totalPages - remainingPages)) / Math.max(1, totalPages)));
+        return PAGES_A_STEP;
+      },
+    });
+  } finally {
+    handle.close();
+  }
+}
+
+/** Reads the copy through, and makes it one file without a log beside it. */
+async function verify(path: string): Promise<void> {
+  const handle = new Sqlite(path);
+  try {
+    handle.pragma("journal_mode = DELETE");
+    if (handle.pragma("integrity_check(1)", { simple: true }) !== "ok") {
+      throw new Failure(
+        "unavailable",
+        "the copy is damaged, as the database is: see parley doctor",
+      );
+    }
+  } finally {
+    handle.close();
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  await file.sync();
+  await file.close();
+}
+
+/** A link, unlike a rename, never replaces a file that appeared meanwhile. */
+async function putInPlace(aside: string, target: string): Promise<void> {
+  try {
+    await link(aside, target);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") throw alreadyThere(target);
+    // FAT and some network shares have no links.
+    if (existsSync(target)) throw alreadyThere(target);
+    await rename(aside, target);
+  }
+}
+
+function alreadyThere(target: string): Failure {
+  return new Failure("conflict", `${target} is there already: choose another name`);
+}
+
+function explain(error: unknown, target: string): Failure {
+  const code = codeOf(error);
+  const because = (text: string) => new Failure("unavailable", text, { cause: error });
+  if (code === "ENOENT") return because(`there is no folder ${dirname(target)}: make it first`);
+  if (/^(EACCES|EPERM|EROFS|ENOTDIR|SQLITE_CANTOPEN)/.test(code)) {
+    return because(`${target} or the database cannot be opened (${code}): check the permissions`);
+  }
+  if (/^(ENOSPC|SQLITE_FULL|SQLITE_IOERR)/.test(code)) {
+    return because(`${dirname(target)}: the disk is full or fails (${code})`);
+  }
+  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
+    return because("the database is damaged: see parley doctor");
+  }
+  return because(`no backup could be made: ${messageOf(error)}`);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

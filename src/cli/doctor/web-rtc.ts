@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { Room, RoomEvent } from "@livekit/rtc-node";
+import { withDeadline } from "../../agent/deadline.ts";
+import { releaseRoom } from "../../agent/release-room.ts";
+import { createRoomService } from "../../livekit/rooms.ts";
+import { userToken } from "../../livekit/tokens.ts";
+
+export interface LiveKitAccess {
+  url: string;
+  apiKey: string;
+  apiSecret: string;
+}
+
+export interface Joined {
+  /** How packets travel between this machine and the server. */
+  protocol: "UDP" | "TCP" | "an unknown protocol";
+  /** From the first request to the packet that arrived. */
+  ms: number;
+}
+
+const OPTIONS = { autoSubscribe: true, dynacast: false };
+
+/**
+ * Joins a room of its own twice and sends a packet from one participant to the other. It takes the
+ * transport that audio takes, so when it arrives, audio does.
+ */
+export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Promise<Joined> {
+  const room = `parley-doctor-${randomBytes(6).toString("hex")}`;
+  const [sender, receiver] = [new Room(), new Room()];
+  const arrived = Promise.withResolvers<void>();
+  receiver.on(RoomEvent.DataReceived, () => arrived.resolve());
+  const join = async (participant: Room, identity: string) => {
+    const token = await userToken({ ...access, room, identity });
+    await participant.connect(access.url, token, OPTIONS);
+  };
+  const startedAt = performance.now();
+  try {
+    const work = async (): Promise<Joined> => {
+      await Promise.all([join(sender, "doctor-1"), join(receiver, "doctor-2")]);
+      const packet = new TextEncoder().encode("parley doctor");
+      await sender.localParticipant?.publishData(packet, { reliable: true });
+      await arrived.promise;
+      const ms = Math.round(performance.now() - startedAt);
+      return { protocol: await protocolOf(sender), ms };
+    };
+    return await withDeadline(work(), deadlineMs, "joining a room");
+  } finally {
+    // What never joined cannot be left, and rtc-node may wait for it for ever.
+    const left = Promise.all([sender, receiver].filter((one) => one.isConnected).map(releaseRoom));
+    await withDeadline(left, 1000, "leaving").catch(() => {});
+    await createRoomService({ ...access, timeoutMs: 1000 })
+      .deleteRoom(room)
+      .catch(() => {});
+  }
+}
+
+/** The protocol of the candidate pair in use. */
+async function protocolOf(room: Room): Promise<Joined["protocol"]> {
+  const { publisherStats } = await room.getRtcStats();
+  let selected: string | undefined;
+  const pairs = new Map<string, string>();
+  const protocols = new Map<string, string>();
+  for (const { stats } of publisherStats) {
+    if (stats.case === "transport") selected = stats.value.transport?.selectedCandidatePairId;
+    if (stats.case === "candidatePair") {
+      const { rtc, candidatePair } = stats.value;
+      pairs.set(rtc?.id ?? "", candidatePair?.localCandidateId ?? "");
+    }
+    if (stats.case === "localCandidate") {
+      protocols.set(stats.value.rtc?.id ?? "", stats.value.candidate?.protocol ?? "");
+    }
+  }
+  const protocol = protocols.get(pairs.get(selected ?? "") ?? "")?.toUpperCase();
+  return protocol === "UDP" || protocol === "TCP" ? protocol : "an unknown protocol";
+}

@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
+import { testBinary } from "../livekit/test-binary.ts";
+import { VERSION } from "../version.ts";
+
+const MAIN = join(import.meta.dir, "..", "main.ts");
+const report = z.object({
+  status: z.enum(["ok", "warning", "failed"]),
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(["ok", "warning", "failed"]),
+      detail: z.string(),
+      mend: z.string().nullable(),
+      duration_ms: z.number(),
+    }),
+  ),
+});
+const SECRET = "secret-that-nobody-may-read";
+
+let folder: string;
+let standIn: StandIn;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "parley-run-"));
+  standIn = await startStandIn({ apiKey: SECRET, prewarm: ["Hello."] });
+});
+afterAll(async () => {
+  await standIn[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The real program, as a shell runs it. */
+async function parley(args: string[], variables: Record<string, string> = {}) {
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    cwd: join(import.meta.dir, "../.."),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: {
+      PATH: Bun.env["PATH"] ?? "",
+      HOME: folder,
+      DATA_DIR: join(folder, "data"),
+      ...variables,
+    },
+  });
+  const [out, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, out, errors };
+}
+
+async function doctor(variables: Record<string, string>) {
+  const startedAt = performance.now();
+  const { code, out, errors } = await parley(["doctor", "--json"], variables);
+  expect(performance.now() - startedAt).toBeLessThan(20_000);
+  expect(out + errors).not.toContain(SECRET);
+  const { status, checks } = report.parse(JSON.parse(out));
+  return { code, status, byName: new Map(checks.map((check) => [check.name, check])) };
+}
+
+test("commands that are not there, and wrong arguments, end with 2", async () => {
+  const unknown = await parley(["serf"]);
+  expect(unknown).toMatchObject({ code: 2, out: "" });
+  expect(unknown.errors).toContain("Usage: parley");
+  expect(await parley(["doctor", "--jason"])).toMatchObject({ code: 2, out: "" });
+  expect(await parley(["backup"])).toMatchObject({ code: 2, out: "" });
+});
+
+test("version and help end with 0, a backup of nothing with 1 and one line", async () => {
+  expect(await parley(["version"])).toEqual({ code: 0, out: `${VERSION}\n`, errors: "" });
+  const help = await parley(["--help"]);
+  expect(help.code).toBe(0);
+  for (const command of ["serve", "doctor", "backup", "licenses", "version"]) {
+    expect(help.out).toContain(`\n  ${command}`);
+  }
+  const backup = await parley(["backup", join(folder, "copy.db")]);
+  expect(backup).toMatchObject({ code: 1, out: "" });
+  expect(backup.errors).toMatch(/^parley: there is no database at .*\n$/);
+});
+
+test("licenses prints the licences of all parts", async () => {
+  const { code, out } = await parley(["licenses"]);
+  expect(code).toBe(0);
+  expect(out).toContain("\nbetter-sqlite3 ");
+  expect(out).toContain("\nlivekit-server ");
+});
+
+test("all is well with a real LiveKit server and a provider", async () => {
+  const { code, status, byName } = await doctor({
+    LIVEKIT_SERVER_BIN: await testBinary(),
+    OPENAI_BASE_URL: standIn.url,
+    OPENAI_API_KEY: SECRET,
+  });
+  expect([...byName.values()].filter((check) => check.status !== "ok")).toEqual([]);
+  expect({ code, status }).toEqual({ code: 0, status: "ok" });
+  expect(byName.get("WebRTC")?.detail).toContain("over UDP");
+  // Nothing was made that would stay.
+  expect(readdirSync(folder)).not.toContain("data");
+}, 40_000);
+
+test("everything dead is said part by part, in time", async () => {
+  await using deaf = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () => new Promise<Response>(() => {}),
+  });
+  const { code, byName } = await doctor({
+    DATA_DIR: "/dev/null/data",
+    LIVEKIT_URL: deaf.url.href,
+    LIVEKIT_API_KEY: "key",
+    LIVEKIT_API_SECRET: SECRET,
+    OPENAI_BASE_URL: `${deaf.url.origin}/v1`,
+    OPENAI_API_KEY: SECRET,
+  });
+  expect(code).toBe(1);
+  for (const name of ["data directory", "LiveKit", "speech to text", "language model"]) {
+    expect(byName.get(name)).toMatchObject({ status: "failed", mend: expect.any(String) });
+  }
+  expect(byName.get("WebRTC")?.status).toBe("warning");
+}, 40_000);
+
+test("a LiveKit server that refuses the key, or does not run, is told with its mend", async () => {
+  const provider = { OPENAI_BASE_URL: standIn.url, OPENAI_API_KEY: SECRET };
+  await using refusing = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () => Response.json({ code: "unauthenticated", msg: "invalid token" }, { status: 401 }),
+  });
+  const external = await doctor({
+    ...provider,
+    LIVEKIT_URL: refusing.url.href,
+    LIVEKIT_API_KEY: "key",
+    LIVEKIT_API_SECRET: SECRET,
+  });
+  expect(external.byName.get("LiveKit")?.mend).toContain("LIVEKIT_API_SECRET");
+  const own = await doctor({ ...provider, LIVEKIT_SERVER_BIN: "/bin/false" });
+  expect(own.code).toBe(1);
+  expect(own.byName.get("LiveKit")?.mend).toContain("LIVEKIT_SERVER_BIN");
+  const none = await doctor({ ...provider, PATH: "" });
+  expect(none.byName.get("LiveKit")).toMatchObject({
+    status: "warning",
+    mend: expect.stringContaining("first start"),
+  });
+}, 60_000);
+
+test("configuration that cannot be read is the one finding", async () => {
+  const { code, byName } = await doctor({ PORT: "many" });
+  expect(code).toBe(1);
+  expect([...byName.keys()]).toEqual(["configuration"]);
+  expect(byName.get("configuration")?.detail).toContain("PORT");
+});

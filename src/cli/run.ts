@@ -1,0 +1,78 @@
+import { Failure } from "../errors.ts";
+import { VERSION } from "../version.ts";
+import { type Program, serve } from "./serve.ts";
+
+const HELP = `Parley ${VERSION}, a self-hosted voice agent
+
+Usage: parley [command]
+
+Commands:
+  serve        run the server (the default); configured by environment variables
+  doctor       check every part that Parley needs and say how to mend it; --json for programs
+  backup FILE  copy the database to a new file, also while Parley runs
+  licenses     print the licences of what Parley is made of
+  version      print the version
+  --help       print this help
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.
+`;
+
+/**
+ * Runs the command that the arguments name.
+ *
+ * @returns the exit code; an expected failure is one line on stderr and 1
+ */
+export async function runCommand(
+  program: Program,
+  args: readonly string[],
+  variables: NodeJS.ProcessEnv,
+): Promise<number> {
+  try {
+    return await dispatch(program, args, variables);
+  } catch (error) {
+    // Thrown on, what nobody expected would be logged as a surprise to outlive, and the exit be 0.
+    const why = error instanceof Failure ? error.message : Bun.inspect(error);
+    process.stderr.write(`parley: ${why}\n`);
+    return 1;
+  }
+}
+
+async function dispatch(
+  program: Program,
+  args: readonly string[],
+  variables: NodeJS.ProcessEnv,
+): Promise<number> {
+  const [command = "serve", ...rest] = args;
+  switch (command) {
+    case "serve":
+    case "--dev":
+      return serve(program, variables, [command, ...rest]);
+    // Imported when asked for: the server starts without them.
+    case "doctor": {
+      // rtc-node would write its debug lines to stdout otherwise.
+      variables["NODE_ENV"] ??= "production";
+      const { doctor } = await import("./doctor.ts");
+      return doctor(program, variables, rest);
+    }
+    case "backup": {
+      const { backup } = await import("./backup.ts");
+      return backup(program, variables, rest);
+    }
+    case "licenses": {
+      const { licenses } = await import("./licenses.ts");
+      return licenses(program);
+    }
+    case "version":
+    case "--version":
+      process.stdout.write(`${VERSION}\n`);
+      return 0;
+    case "help":
+    case "--help":
+    case "-h":
+      process.stdout.write(HELP);
+      return 0;
+    default:
+      process.stderr.write(`parley: there is no command ${JSON.stringify(command)}\n\n${HELP}`);
+      return 2;
+  }
+}

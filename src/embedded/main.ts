@@ -1,0 +1,11 @@
+// The executable's start; `main.ts` is the source tree's.
+import contents from "parley:contents";
+import { runCommand } from "../cli/run.ts";
+import { cacheFolder, dataFolder } from "./cache-folder.ts";
+import { embeddedResources } from "./resources.ts";
+
+const program = {
+  resources: embeddedResources(contents, cacheFolder(process.env)),
+  defaultDataDir: dataFolder(process.env),
+};
+process.exit(await runCommand(program, process.argv.slice(2), process.env));

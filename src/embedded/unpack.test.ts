@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Failure } from "../errors.ts";
+import type { PackedBundle } from "./contents.ts";
+import { unpack } from "./unpack.ts";
+
+/** More than one chunk, and not a multiple of it. */
+const LARGE = Buffer.alloc(3_500_001, "Parley");
+
+let folder: string;
+let root: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "parley-unpack-"));
+  root = join(folder, "deep", "cache");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function sha256(bytes: Uint8Array | string): string {
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+}
+
+function bundleOf(files: Record<string, Uint8Array>): PackedBundle {
+  const packed = Object.entries(files).map(([name, bytes]) => {
+    const path = join(folder, `${name}.zst`);
+    writeFileSync(path, Bun.zstdCompressSync(new Uint8Array(bytes)));
+    return { name, size: bytes.length, sha256: sha256(bytes), packed: path };
+  });
+  return { name: "speech", hash: sha256(JSON.stringify(packed)), files: packed };
+}
+
+async function failureOf(bundle: PackedBundle): Promise<string> {
+  const error = await unpack(bundle, root).catch((error: unknown) => error);
+  if (!(error instanceof Failure)) throw new Error(`no Failure: ${error}`);
+  return error.message;
+}
+
+test("files of any size come out as they went in", async () => {
+  const files = { large: LARGE, small: Buffer.from("x"), empty: Buffer.alloc(0) };
+  const path = await unpack(bundleOf(files), root);
+  for (const [name, bytes] of Object.entries(files)) {
+    expect(sha256(readFileSync(join(path, name)))).toBe(sha256(bytes));
+  }
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+  expect(statSync(root).mode & 0o777).toBe(0o700);
+});
+
+test("ten at once make one whole copy and leave nothing else", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const paths = await Promise.all(Array.from({ length: 10 }, () => unpack(bundle, root)));
+  expect(new Set(paths).size).toBe(1);
+  expect(readdirSync(paths[0] ?? "").sort()).toEqual([`.used-${process.pid}`, "large"]);
+});
+
+test("what is inside the executable is verified before it is used", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const files = bundle.files.map((file) => ({ ...file, sha256: sha256("something else") }));
+  expect(await failureOf({ ...bundle, files })).toBe(
+    "large inside this executable is damaged: get it anew",
+  );
+  const [made] = readdirSync(root);
+  expect(readdirSync(join(root, made ?? ""))).toEqual([`.used-${process.pid}`]);
+});
+
+test("broken compressed data is told, and does not wait for ever", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const [file] = bundle.files;
+  if (!file) throw new Error("no file");
+  writeFileSync(file.packed, "not zstd at all");
+  expect(await failureOf(bundle)).toContain(`native libraries to ${root}, but `);
+});
+
+test("a link in the folder's place is refused", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const path = await unpack(bundle, root);
+  rmSync(path, { recursive: true });
+  mkdirSync(join(folder, "elsewhere"));
+  symlinkSync(join(folder, "elsewhere"), path);
+  expect(await failureOf(bundle)).toContain(`${path} belongs to somebody else`);
+  expect(readdirSync(join(folder, "elsewhere"))).toEqual([]);
+});
+
+test("a folder that others may write to is made private", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const path = await unpack(bundle, root);
+  chmodSync(path, 0o777);
+  await unpack(bundle, root);
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+});
+
+test("a file in the cache folder's place is told", async () => {
+  mkdirSync(join(root, ".."), { recursive: true });
+  writeFileSync(root, "");
+  expect(await failureOf(bundleOf({ large: LARGE }))).toEndWith(
+    "Set PARLEY_CACHE_DIR to another folder",
+  );
+});

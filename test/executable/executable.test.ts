@@ -1,0 +1,96 @@
+import { beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import manifest from "../../package.json" with { type: "json" };
+import { speak } from "../audio/speech.ts";
+import { Caller } from "../caller.ts";
+import { type Parley, providerEnv } from "../parley.ts";
+import { startStandIn } from "../stand-in/openai.ts";
+import { executable, Machine } from "./machine.ts";
+
+const PUBLIC = join(import.meta.dir, "../../public");
+const PHRASE = "Where is the next bakery?";
+
+let built: string;
+beforeAll(async () => {
+  built = await executable();
+}, 600_000);
+
+test("version and help need nothing and leave nothing behind", async () => {
+  await using machine = await Machine.with(built);
+  const version = await machine.run(["version"]);
+  expect(version).toEqual({ code: 0, out: `${manifest.version}\n`, err: "" });
+  expect((await machine.run(["--help"])).out).toContain("Usage: parley");
+  expect((await machine.run(["dance"])).code).toBe(2);
+  expect(readdirSync(machine.home)).toEqual([]);
+});
+
+test("serves pages and every asset in an empty folder, and unpacks none of them", async () => {
+  await using machine = await Machine.with(built);
+  await using parley = await machine.start({ DATA_DIR: "" });
+  expect(await (await parley.fetch("/health")).json()).toEqual({ status: "ok" });
+  const page = await (await parley.fetch("/")).text();
+  expect(page).toContain("Parley");
+  expect((await parley.fetch("/history")).status).toBe(200);
+  const linked = [...page.matchAll(/\/assets\/[^"?]+/g)].map(([path]) => path);
+  expect(linked.length).toBeGreaterThan(2);
+  const files = readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
+    .map((entry) => join(entry.parentPath, entry.name).slice(PUBLIC.length));
+  for (const path of [...linked.map((path) => path.slice("/assets".length)), ...files]) {
+    const response = await parley.fetch(`/assets${path}`);
+    expect({ path, status: response.status }).toEqual({ path, status: 200 });
+    expect(await response.bytes()).toEqual(await Bun.file(join(PUBLIC, path)).bytes());
+  }
+  expect((await parley.fetch("/assets/build/.inputs")).status).toBe(404);
+  const natives =
+    /^(database|speech|livekit)-[0-9a-f]{16}\/(\.tmp-.*|[^/]*(node|so\.1|onnx|server))$/;
+  for (const path of machine.unpacked()) expect(path).toMatch(natives);
+  expect(existsSync(join(machine.home, ".local/share/parley/parley.db"))).toBe(true);
+});
+
+test("a .env in the working directory is read, a bunfig.toml is not", async () => {
+  await using machine = await Machine.with(built);
+  const folder = join(machine.folder, "empty");
+  await Bun.write(join(folder, ".env"), "PORT=many\n");
+  await Bun.write(join(folder, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
+  await Bun.write(join(folder, "evil.ts"), 'console.log("evil");\n');
+  const { code, out, err } = await machine.run([]);
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  expect(err).toStartWith('parley: PORT="many": ');
+});
+
+test("the first conversation on a fresh machine works and is stored", async () => {
+  await using machine = await Machine.with(built);
+  await using provider = await startStandIn({ phrases: [PHRASE] });
+  await using parley = await machine.start(providerEnv(provider.url, false));
+  await using caller = await callerIn(parley, "first");
+  const id = await parley.startSession({ room: "first", identity: "caller" });
+  await using listener = await parley.listen(id);
+  const spoken = await caller.speak(speak(PHRASE, { rate: 48_000 }));
+  await caller.hears(spoken);
+  await listener.waitFor(
+    ({ type, data }) => type === "transcript" && data.role === "agent" && data.final,
+  );
+  const kept = await parley.json(`/transcripts/${id}`, transcript);
+  expect(kept.segments).toEqual([
+    { role: "user", text: PHRASE },
+    { role: "agent", text: `You said: ${PHRASE}` },
+  ]);
+  expect(machine.unpacked().some((path) => path.endsWith("/livekit-server"))).toBe(true);
+  expect(await parley.stop()).toBe(0);
+}, 60_000);
+
+const transcript = z.object({
+  segments: z.array(z.object({ role: z.string(), text: z.string() })),
+});
+const joining = z.object({ server_url: z.string(), participant_token: z.string() });
+
+async function callerIn(parley: Parley, room: string): Promise<Caller> {
+  // The token is there before the LiveKit server, which is being unpacked.
+  await parley.logged(({ msg }) => msg === "ready for conversations");
+  const answer = await parley.post("/token", { room_name: room, participant_identity: "caller" });
+  const { server_url, participant_token } = joining.parse(await answer.json());
+  return Caller.join(server_url, participant_token);
+}
