@@ -102,7 +102,7 @@ async function failOnce(bench: Bench, call: PhoneCall, fault: Fault): Promise<nu
   ai.fail(stage, fault, stage === "stt" && realtime ? 1 : Number.POSITIVE_INFINITY);
   try {
     const { to } = await call.say(LOST);
-    const told = await call.event("the failure is told", isError, since);
+    const told = await call.event(`the failure of ${bench.name} is told`, isError, since);
     ai.heal();
     if (stage === "stt" && realtime) {
       const recovered = await call.final("agent", since);
