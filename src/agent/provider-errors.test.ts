@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { APIConnectionTimeoutError, APIError } from "openai";
-import { describeProviderError, statusOf } from "./provider-errors.ts";
+import { describeProviderError, inOwnWords, statusOf } from "./provider-errors.ts";
 
 const STAGES = ["stt", "llm", "tts"] as const;
 const KEY = "sk-proj-verysecret";
@@ -85,5 +85,25 @@ describe("statusOf", () => {
     error.cause = error;
     expect(statusOf(error)).toBeUndefined();
     expect(describeProviderError("llm", error).code).toBe("provider_unreachable");
+  });
+});
+
+describe("inOwnWords", () => {
+  test.each(CASES)("%s keeps its meaning and loses the provider's words", (_what, error, code) => {
+    const own = inOwnWords("speech recognition", error);
+    expect(describeProviderError("stt", own).code).toBe(code);
+    expect(`${own.message} ${own.stack} ${JSON.stringify(own)}`).not.toContain(KEY);
+    expect(own.cause).toBeUndefined();
+  });
+
+  test.each([
+    [`Incorrect API key provided: ${KEY}`, 401],
+    ["Unexpected server response: 403", 403],
+    ["Rate limit reached for gpt-realtime-whisper", 429],
+    ["You exceeded your current quota", 429],
+    ["The server had an error while processing your request", 500],
+    ["connect ECONNREFUSED 127.0.0.1:1", undefined],
+  ])("of a WebSocket, which has words alone, %p means %p", (words, status) => {
+    expect(statusOf(inOwnWords("speech recognition", new Error(words)))).toBe(status);
   });
 });

@@ -3,7 +3,7 @@ import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
 import { MAX_FAILURES } from "./failed-turns.ts";
 import { inOwnWords } from "./provider-errors.ts";
-import { UtteranceTurns } from "./utterance-turn.ts";
+import { durationOf, UtteranceTurns } from "./utterance-turn.ts";
 
 /** Probability of speech from which silence is no longer certain. */
 const DOUBTFUL = 0.3;
@@ -74,12 +74,14 @@ class UtteranceStream extends stt.SpeechStream {
       onError: (error) => this.#report(error),
       mayBeSpeaking: () => this.#doubtful,
     });
+    let pushedMs = 0;
     const listen = async () => {
       for await (const event of vad) {
         if (event.type === VADEventType.INFERENCE_DONE) {
           this.#doubtful = event.probability > DOUBTFUL;
-        } else if (event.type === VADEventType.START_OF_SPEECH) turns.speechStarted();
-        else if (event.type === VADEventType.END_OF_SPEECH) {
+        } else if (event.type === VADEventType.START_OF_SPEECH) {
+          turns.speechStarted(pushedMs - event.timestamp);
+        } else if (event.type === VADEventType.END_OF_SPEECH) {
           turns.speechPaused(event.silenceDuration + event.inferenceDuration);
         }
       }
@@ -88,6 +90,7 @@ class UtteranceStream extends stt.SpeechStream {
       for await (const frame of this.input) {
         if (typeof frame === "symbol") continue;
         turns.push(frame);
+        pushedMs += durationOf(frame);
         vad.pushFrame(frame);
       }
     };

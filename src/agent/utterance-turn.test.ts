@@ -222,6 +222,14 @@ test("while the VAD doubts that it is silent the turn does not end", async () =>
   expect(speaker.reports).toEqual(["preflight One.", "final One."]);
 });
 
+test("of a VAD that is behind, nothing of the first word is lost", async () => {
+  const speaker = new Speaker({ prefixMs: 200, maxTurnMs: 20_000 }).audio(20);
+  speaker.turns.speechStarted(500);
+  speaker.audio(1).turns.speechPaused(200);
+  expect(speaker.request.frames).toEqual([14, 15, 16, 17, 18, 19, 20, 21]);
+  await speaker.request.answer("Yes.");
+});
+
 test("a turn that grew too long ends at its next pause without waiting", async () => {
   const speaker = new Speaker({ prefixMs: 0, maxTurnMs: 1000 }).say(11);
   await speaker.request.answer("and so on and");

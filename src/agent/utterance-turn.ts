@@ -29,6 +29,8 @@ export interface TurnTiming {
 
 const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
 
+/** How far behind the VAD may be without a word being lost, in ms. */
+const MAX_LAG_MS = 3000;
 /** How long the VAD takes from its first doubt to being sure that speech goes on, in ms. */
 const DOUBT_MS = 64;
 
@@ -45,6 +47,7 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   readonly #handlers: TurnHandlers<F>;
   readonly #timing: TurnTiming;
   #prefix: F[] = [];
+  #prefixMs = 0;
   #frames: F[] | undefined;
   #speaking = false;
   #attempt: { abort: AbortController; paused: boolean } | undefined;
@@ -62,19 +65,23 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
       return;
     }
     this.#prefix.push(frame);
-    while (this.#prefix.length > 1 && duration(this.#prefix.slice(1)) >= this.#timing.prefixMs) {
-      this.#prefix.shift();
-    }
+    this.#prefixMs += durationOf(frame);
+    this.#trimPrefix(this.#timing.prefixMs + MAX_LAG_MS);
   }
 
-  /** The VAD heard speech begin, or go on after a pause. */
-  speechStarted(): void {
+  /**
+   * The VAD heard speech begin, or go on after a pause.
+   * @param lagMs how far the VAD is behind what was pushed: on a busy machine the first word would
+   *   be lost without it
+   */
+  speechStarted(lagMs = 0): void {
     this.#speaking = true;
     clearTimeout(this.#endTimer);
     if (this.#attempt) this.#attempt.paused = false;
     if (!this.#frames) {
+      this.#trimPrefix(this.#timing.prefixMs + lagMs);
       this.#frames = this.#prefix;
-      this.#prefix = [];
+      this.#dropPrefix();
     }
   }
 
@@ -138,7 +145,7 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   #forget(): void {
     const frames = this.#frames ?? [];
     this.#frames = undefined;
-    this.#prefix = [];
+    this.#dropPrefix();
     if (this.#speaking) this.#frames = frames;
   }
 
@@ -148,10 +155,30 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     this.#attempt?.abort.abort();
     this.#attempt = undefined;
     this.#frames = undefined;
+    this.#dropPrefix();
+  }
+
+  #trimPrefix(keepMs: number): void {
+    for (;;) {
+      const [oldest] = this.#prefix;
+      if (!oldest || this.#prefix.length === 1) return;
+      if (this.#prefixMs - durationOf(oldest) < keepMs) return;
+      this.#prefixMs -= durationOf(oldest);
+      this.#prefix.shift();
+    }
+  }
+
+  #dropPrefix(): void {
     this.#prefix = [];
+    this.#prefixMs = 0;
   }
 }
 
 function duration(frames: Frame[]): number {
-  return frames.reduce((ms, frame) => ms + (frame.samplesPerChannel / frame.sampleRate) * 1000, 0);
+  return frames.reduce((ms, frame) => ms + durationOf(frame), 0);
+}
+
+/** In ms. */
+export function durationOf(frame: Frame): number {
+  return (frame.samplesPerChannel / frame.sampleRate) * 1000;
 }
