@@ -137,7 +137,7 @@ export class Controller {
     await this.#join(attempt, form, microphone);
     const id = await this.#step("session", attempt.createSession(request), attempt);
     rememberCall({ session_id: id, room: form.room, identity: form.identity, name });
-    this.#live(attempt, id, Date.now());
+    this.#live(attempt, { id, startedAt: Date.now(), fresh: true });
   }
 
   async #findAgain(attempt: Attempt, call: RememberedCall) {
@@ -157,7 +157,8 @@ export class Controller {
       throw new ProblemError({ ...endingProblem(reason), tone: "info", remedy: "none" });
     }
     await this.#join(attempt, call, attempt.ownMicrophone(this.#deps.openMicrophone()));
-    this.#live(attempt, call.session_id, Date.parse(session.started_at));
+    const startedAt = Date.parse(session.started_at);
+    this.#live(attempt, { id: call.session_id, startedAt, fresh: false });
   }
 
   async #join(
@@ -185,12 +186,14 @@ export class Controller {
     }
   }
 
-  #live(attempt: Attempt, id: string, startedAt: number): void {
+  #live(attempt: Attempt, session: { id: string; startedAt: number; fresh: boolean }): void {
+    const { id, startedAt, fresh } = session;
     this.#dispatch({ type: "live", sessionId: id, startedAt });
     const own = this.#only(attempt);
     attempt.ownFeed(
       new SessionFeed({
         url: this.#deps.socketUrl(id),
+        fresh,
         dispatch: (action) => own(() => this.#dispatch(action)),
         onTranscript: (data, recent) => own(() => this.#deps.onTranscript(data, recent)),
         onEnded: (problem) => own(() => this.#fail(attempt, problem, false)),

@@ -5,6 +5,8 @@ import { TranscriptSocket, type TranscriptSocketOptions } from "./transcript-soc
 
 export interface SessionFeedOptions {
   url: string;
+  /** Whether the session has just begun, rather than being found again. */
+  fresh: boolean;
   dispatch: (action: Action) => void;
   /** `recent`: it happens now rather than being told again after a connect. */
   onTranscript: (data: TranscriptData, recent: boolean) => void;
@@ -33,6 +35,7 @@ export class SessionFeed {
     this.#options = options;
     this.#socket = new TranscriptSocket({
       url: options.url,
+      fromStart: options.fresh,
       onEnvelope: (envelope) => this.#receive(envelope),
       onOpen: () => this.#up(),
       onRetry: (attempt) => this.#down(attempt),

@@ -7,6 +7,8 @@ type Socket = ServerWebSocket<{ after: number }>;
 /** A transcript server whose every connection is told what to do by `onOpen`. */
 class FakeServer {
   readonly afters: number[] = [];
+  /** The queries as they came. */
+  readonly queries: string[] = [];
   refuse = false;
   readonly #server: Server<{ after: number }>;
 
@@ -16,6 +18,7 @@ class FakeServer {
       fetch: (request, server) => {
         const after = Number(new URL(request.url).searchParams.get("after") ?? 0);
         this.afters.push(after);
+        this.queries.push(new URL(request.url).search);
         if (this.refuse) return new Response(null, { status: 404 });
         return server.upgrade(request, { data: { after } })
           ? undefined
@@ -141,4 +144,23 @@ test("after `close` nothing is called any more", async () => {
   open[0]?.close();
   await Bun.sleep(60);
   expect(seen).toEqual({ seqs: [], retries: [], opens: 0, ends: 0 });
+});
+
+test("a session that has just begun is told from its first event on, another in its final form", async () => {
+  const server = new FakeServer((socket) => socket.send(message(1)));
+  for (const fromStart of [true, false]) {
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const socket = new TranscriptSocket({
+      url: server.url,
+      fromStart,
+      onEnvelope: resolve,
+      onOpen: () => {},
+      onRetry: () => {},
+      onEnd: () => {},
+    });
+    await promise;
+    socket.close();
+  }
+  expect(server.queries).toEqual(["?after=0", ""]);
+  server.stop();
 });

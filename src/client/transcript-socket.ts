@@ -13,6 +13,11 @@ export interface TranscriptSocketOptions {
   onRetry: (attempt: number) => void;
   /** The server closed it with 1000: the session is over. */
   onEnd: () => void;
+  /**
+   * Whether to ask for every event from the first on, as for a session that has just begun: what
+   * it met meanwhile, an error for example, is news. Else its final form is asked for.
+   */
+  fromStart?: boolean;
   /** First pause and longest pause, ms. */
   backOff?: { first: number; longest: number };
   random?: () => number;
@@ -54,7 +59,8 @@ export class TranscriptSocket {
   }
 
   #connect(): void {
-    const after = this.#lastSeq === 0 ? "" : `?after=${this.#lastSeq}`;
+    const whole = this.#lastSeq === 0 && this.#options.fromStart !== true;
+    const after = whole ? "" : `?after=${this.#lastSeq}`;
     const socket = new WebSocket(`${this.#options.url}${after}`);
     this.#socket = socket;
     socket.addEventListener("open", () => {

@@ -11,7 +11,7 @@ export interface StartForm {
 }
 
 /** How long anything on the page may take, ms: the first session of a process loads the agent. */
-const PATIENCE = 20_000;
+const PATIENCE = 40_000;
 
 /** A visitor who uses Parley's pages, with a probe inside them. */
 export class Guest implements AsyncDisposable {

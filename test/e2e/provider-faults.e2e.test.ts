@@ -229,7 +229,8 @@ describe("when a provider's error quotes the API key", () => {
     await page.click("text=Settings");
     await page.fill("#greeting", "Welcome.");
     const id = await guest.start();
-    await using listener = await exchange.parley.listen(id);
+    await page.waitForSelector("text=The voice had a problem");
+    await using listener = await exchange.parley.listen(id, 0);
     const errorOf = (stage: Stage) =>
       within(
         20_000,
