@@ -3,6 +3,7 @@ import {
   AudioSource,
   AudioStream,
   LocalAudioTrack,
+  type LocalTrackPublication,
   type RemoteTrack,
   Room,
   RoomEvent,
@@ -38,6 +39,7 @@ export class Caller implements AsyncDisposable {
   readonly heard: HeardFrame[] = [];
   readonly #source = new AudioSource(RATE, 1, 1000);
   #microphone: ReturnType<typeof setInterval> | undefined;
+  #published: LocalTrackPublication | undefined;
   #queue: Int16Array[] = [];
   #position = 0;
   #onSpoken: (() => void) | undefined;
@@ -50,9 +52,14 @@ export class Caller implements AsyncDisposable {
     await caller.room.connect(url, token);
     const track = LocalAudioTrack.createAudioTrack("microphone", caller.#source);
     const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE });
-    await caller.room.localParticipant?.publishTrack(track, options);
+    caller.#published = await caller.room.localParticipant?.publishTrack(track, options);
     caller.#microphone = setInterval(() => caller.#sendFrames(), FRAME_MS / 2);
     return caller;
+  }
+
+  /** Resolves when somebody in the room gets the microphone's sound. */
+  async listenedTo(): Promise<void> {
+    await this.#published?.waitForSubscription();
   }
 
   /**

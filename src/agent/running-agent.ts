@@ -144,8 +144,8 @@ export class RunningAgent {
   }
 
   /**
-   * Speaks aloud only while somebody is there, since audio waits for a listener; typed words are
-   * answered in writing meanwhile. The first who comes is greeted.
+   * Speaks aloud once somebody has come, since audio waits for a listener; typed words are answered
+   * in writing until then. The first who comes is greeted.
    */
   #speakTo(user: string | undefined): void {
     if (!this.#listening) return;
@@ -209,7 +209,6 @@ export class RunningAgent {
   #userLeft(): void {
     this.#user = undefined;
     this.#session.interrupt();
-    this.#speakTo(undefined);
     this.#options.onUser(undefined);
   }
 

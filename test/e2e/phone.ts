@@ -70,6 +70,9 @@ export async function isHeard({ room }: Caller): Promise<void> {
   await Promise.all(published.map((one) => one.waitForSubscription()));
 }
 
+/** Of silence, at 48 kHz. */
+const HALF_A_SECOND = new Int16Array(24_000);
+
 /** A person in a conversation with Parley, and everything that is told of it. */
 export class PhoneCall implements AsyncDisposable {
   readonly parley: Parley;
@@ -99,6 +102,9 @@ export class PhoneCall implements AsyncDisposable {
     const listener = opening.use(await parley.listen(id));
     const call = new PhoneCall({ parley, room, id, caller, listener });
     await call.event("the agent is in a state", ({ type }) => type === "agent_state");
+    // Who speaks the moment a connection stands is not heard from the first word on.
+    await caller.listenedTo();
+    await caller.speak(HALF_A_SECOND);
     opening.move();
     return call;
   }
