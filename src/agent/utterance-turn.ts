@@ -1,4 +1,4 @@
-import { silenceBeforeTurnEnds } from "./end-of-turn.ts";
+import { SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
 
 /** A piece of audio; the agents library's `AudioFrame` fits. */
 export interface Frame {
@@ -128,7 +128,9 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
 
   #awaitEnd(text: string, frames: F[], lastSpeech: number): void {
     const tooLong = duration(frames) > this.#timing.maxTurnMs;
-    const wait = tooLong ? 0 : lastSpeech + silenceBeforeTurnEnds(text) - Date.now();
+    // Sound without words may be the beginning of some: it is kept for what follows.
+    const silence = text === "" ? SILENCE_MS.unfinished : silenceBeforeTurnEnds(text);
+    const wait = tooLong ? 0 : lastSpeech + silence - Date.now();
     if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
     this.#endTimer = setTimeout(() => this.#end(text), Math.max(0, wait));
   }
