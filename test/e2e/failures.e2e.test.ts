@@ -102,11 +102,20 @@ describe("when LiveKit", () => {
       return state === "reconnecting" || state === "failed";
     });
     expect(await guest.page.getAttribute("#agent-state", "data-state")).toBe("off");
-    await guest.until("the page tells that the connection is lost", () => {
-      const title = document.getElementById("notice-title")?.textContent ?? "";
-      return ["The agent lost its connection", "The connection was lost"].includes(title);
-    });
-    console.log(`told ${Date.now() - died} ms after LiveKit died`);
+    const noticedMs = Date.now() - died;
+    expect(noticedMs).toBeLessThan(5000);
+    // Both ends try for some 20 s to come back before they give up.
+    await guest.page.waitForFunction(
+      () => {
+        const title = document.getElementById("notice-title")?.textContent ?? "";
+        return ["The agent lost its connection", "The connection was lost"].includes(title);
+      },
+      undefined,
+      { timeout: 40_000 },
+    );
+    console.log(
+      `LiveKit died: noticed after ${noticedMs} ms, given up after ${Date.now() - died} ms`,
+    );
     await livekit.start();
     await expectNothingLeft(room);
     await expectStartWorks();
