@@ -12,6 +12,9 @@ export const SILENCE_MS = {
   unfinished: 1400,
 } as const;
 
+/** Silence after which the VAD says that speech has stopped, in ms; no turn is over before. */
+export const VAD_SILENCE_MS = 200;
+
 /** Words and marks on which hardly any English sentence ends, but many a pause falls. */
 const UNFINISHED =
   /(?:[,;:–—-]|…|\.\.\.|(?<![\p{L}\p{M}\p{N}])(?:and|but|or|so|because|if|when|that|which|the|a|an|to|of|for|with|from|in|at|my|your|our|their|his|her|is|are|was|i|we|um+|uh+|er+|hmm+|like|well|then)[.…]*)\s*$/iu;

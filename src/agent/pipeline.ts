@@ -2,6 +2,7 @@ import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
+import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { createProviderClient } from "./provider-client.ts";
 import { type ConnectionSign, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
@@ -36,7 +37,7 @@ export interface Pipeline {
  */
 const VAD_OPTIONS: ConstructorParameters<typeof silero.VAD>[1] = {
   minSpeechDuration: 50,
-  minSilenceDuration: 200,
+  minSilenceDuration: VAD_SILENCE_MS,
   prefixPaddingDuration: 300,
   maxBufferedSpeech: 60_000,
   activationThreshold: 0.5,
@@ -85,8 +86,7 @@ export function loadVadModel(path: string): Promise<InferenceSession> {
 /** Makes the stages of one session; its VAD runs on the shared model. */
 export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
-  const connectionVad = new ConnectionVad(vadModel, VAD_OPTIONS);
-  const stt = createStt(options.stt, vad, connectionVad);
+  const stt = createStt(options.stt, vad, vadModel);
   const llm = new openai.LLM({
     client: createProviderClient(options.llm),
     model: options.llm.model,
@@ -105,7 +105,6 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
     sampleRate: options.stt.realtime ? 24_000 : 16_000,
     close: async () => {
       await Promise.allSettled([stt.close(), llm.aclose(), tts.close()]);
-      await Promise.allSettled([vad.close(), connectionVad.close()]);
     },
   };
 }
@@ -113,7 +112,7 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
 function createStt(
   options: PipelineOptions["stt"],
   vad: VAD,
-  connectionVad: ConnectionVad,
+  vadModel: InferenceSession,
 ): stts.STT {
   const shared = {
     client: createProviderClient(options),
@@ -126,6 +125,7 @@ function createStt(
       vad,
     );
   }
+  const connectionVad = new ConnectionVad(vadModel, VAD_OPTIONS);
   return new RealtimeStt(
     new openai.STT({
       ...shared,

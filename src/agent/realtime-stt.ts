@@ -1,17 +1,17 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type AudioBuffer, stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
-import { silenceBeforeTurnEnds } from "./end-of-turn.ts";
+import { silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
 import { inOwnWords } from "./provider-errors.ts";
 import { type SttError, sttError } from "./utterance-stt.ts";
+import { durationOf } from "./utterance-turn.ts";
 
 /** Audio that is sent again after a broken connection, in ms. */
 const KEPT_AUDIO_MS = 30_000;
 /** How long the server may take to open, and from the end of speech to the transcript, in ms. */
 const ANSWER_MS = 8000;
-/** Silence after which the VAD reports the end of speech, in ms. */
-const VAD_SILENCE_MS = 200;
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 300;
 
@@ -240,11 +240,9 @@ class ReconnectingStream extends stt.SpeechStream {
       this.#owner.emit("error", sttError(this.#owner.label, error));
     }
     this.#sentAgain = again ? false : this.#sentAgain || duringTurn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, BACKOFF_MS * 2 ** (this.#failures - 1));
-    this.abortSignal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
+    const wait = BACKOFF_MS * 2 ** (this.#failures - 1);
+    // Aborted, there is nothing left to wait for; the loop sees it.
+    await delay(wait, undefined, { signal: this.abortSignal }).catch(() => {});
   }
 
   async #forwardInput(): Promise<void> {
@@ -280,7 +278,7 @@ function newest(frames: AudioFrame[], ms: number): AudioFrame[] {
   while (at > 0 && kept < ms) {
     at -= 1;
     const frame = frames[at];
-    if (frame) kept += (frame.samplesPerChannel / frame.sampleRate) * 1000;
+    if (frame) kept += durationOf(frame);
   }
   return frames.slice(at);
 }

@@ -93,6 +93,7 @@ class SpeechRequest extends ChunkedStream {
       this.queue.close();
     }
   }
+
   /** Thrown, the error would reach nobody who handles it. */
   #report(error: Error): void {
     const { label } = this.#owner;

@@ -1,7 +1,6 @@
 import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
-import { MAX_FAILURES } from "./failed-turns.ts";
 import { inOwnWords } from "./provider-errors.ts";
 import { durationOf, UtteranceTurns } from "./utterance-turn.ts";
 
@@ -53,8 +52,6 @@ class UtteranceStream extends stt.SpeechStream {
   readonly #owner: UtteranceStt;
   readonly #vad: VAD;
   readonly #onClose: () => void;
-  readonly #fatal = Promise.withResolvers<never>();
-  #failures = 0;
   #doubtful = false;
 
   constructor(owner: UtteranceStt, vad: VAD, onClose: () => void) {
@@ -101,7 +98,7 @@ class UtteranceStream extends stt.SpeechStream {
     };
     this.abortSignal.addEventListener("abort", close, { once: true });
     try {
-      await Promise.race([Promise.all([listen(), feed()]), this.#fatal.promise]);
+      await Promise.all([listen(), feed()]);
     } finally {
       this.abortSignal.removeEventListener("abort", close);
       close();
@@ -112,7 +109,6 @@ class UtteranceStream extends stt.SpeechStream {
   async #transcribe(frames: AudioFrame[], signal: AbortSignal): Promise<string> {
     const either = AbortSignal.any([signal, this.abortSignal]);
     const event = await this.#owner.recognize(joined(frames), either);
-    this.#failures = 0;
     return event.alternatives?.[0]?.text ?? "";
   }
 
@@ -128,11 +124,6 @@ class UtteranceStream extends stt.SpeechStream {
   #report(error: unknown): void {
     if (this.abortSignal.aborted) return;
     const failure = inOwnWords("speech recognition", error);
-    this.#failures += 1;
-    if (this.#failures > MAX_FAILURES) {
-      this.#fatal.reject(failure);
-      return;
-    }
     this.#owner.emit("error", sttError(this.#owner.label, failure));
   }
 
