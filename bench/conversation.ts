@@ -1,6 +1,5 @@
-import { z } from "zod";
 import { speak } from "../test/audio/speech.ts";
-import { Caller } from "../test/caller.ts";
+import { joinRoom } from "../test/caller.ts";
 import { type Parley, providerEnv, startParley } from "../test/parley.ts";
 import { type StandIn, startStandIn } from "../test/stand-in/openai.ts";
 import { residentMiB } from "./executable.ts";
@@ -34,8 +33,6 @@ export interface ConversationFigures {
   talkingMiB: number;
 }
 
-const answer = z.object({ server_url: z.string(), participant_token: z.string() });
-
 /** Holds one conversation of `turns` turns with a real Parley and measures it from outside. */
 export async function measureConversation(options: {
   realtime: boolean;
@@ -55,7 +52,7 @@ export async function measureConversation(options: {
   const idleMiB = await residentMiB(parley.process.pid);
   const sessionStart = await measureSessionStart(parley);
 
-  await using caller = await callerIn(parley, "bench");
+  await using caller = await joinRoom(parley, "bench", "caller");
   const sessionId = await parley.startSession({ room: "bench", identity: "caller" });
   await using listener = await parley.listen(sessionId);
   const voiceToVoice: number[] = [];
@@ -79,22 +76,13 @@ function isListening(event: { type: string; data: object }): boolean {
 async function measureSessionStart(parley: Parley): Promise<number[]> {
   const times: number[] = [];
   for (let run = 0; run < 8; run += 1) {
-    await using _caller = await callerIn(parley, `start-${run}`);
+    await using _caller = await joinRoom(parley, `start-${run}`, "caller");
     const startedAt = performance.now();
     const id = await parley.startSession({ room: `start-${run}`, identity: "caller" });
     times.push(performance.now() - startedAt);
     await parley.fetch(`/session/${id}`, { method: "DELETE" });
   }
   return times;
-}
-
-async function callerIn(parley: Parley, room: string): Promise<Caller> {
-  const response = await parley.post("/token", {
-    room_name: room,
-    participant_identity: "caller",
-  });
-  const { server_url, participant_token } = answer.parse(await response.json());
-  return Caller.join(server_url, participant_token);
 }
 
 /** Time to the first byte of the turn's first request of each stage, added up, ms. */

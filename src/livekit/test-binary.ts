@@ -1,12 +1,13 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { LIVEKIT_VERSION } from "./release.ts";
 import { findLiveKitServer } from "./server-binary.ts";
 
 /** The livekit-server that tests run; `npm test` has put it where this looks. */
 export function testBinary(): Promise<string> {
   const cache = Bun.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const installDir = join(cache, "parley", "livekit-v1.13.5");
+  const installDir = join(cache, "parley", `livekit-v${LIVEKIT_VERSION}`);
   return findLiveKitServer({
     bin: Bun.env["LIVEKIT_SERVER_BIN"],
     dataDir: installDir,

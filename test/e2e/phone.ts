@@ -1,5 +1,4 @@
 import { pino } from "pino";
-import { z } from "zod";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "../../src/livekit/server-process.ts";
@@ -7,7 +6,7 @@ import { testBinary } from "../../src/livekit/test-binary.ts";
 import { ESPEAK_RATE } from "../audio/espeak.ts";
 import { resample } from "../audio/resample.ts";
 import { speak, utter } from "../audio/speech.ts";
-import { AUDIBLE, Caller } from "../caller.ts";
+import { AUDIBLE, type Caller, joinRoom } from "../caller.ts";
 import type { Listener, Parley } from "../parley.ts";
 import { eventually } from "./deadline.ts";
 import { event, openWorld, type World } from "./world.ts";
@@ -15,8 +14,6 @@ import { event, openWorld, type World } from "./world.ts";
 const RATE = 48_000;
 /** Longer than the pauses between words. */
 const SILENT_MS = 400;
-
-const grant = z.object({ server_url: z.string(), participant_token: z.string() });
 
 /** A Parley whose LiveKit server belongs to the test: it can be asked who is in a room. */
 export interface Exchange extends World {
@@ -39,14 +36,6 @@ export async function openExchange(options: Parameters<typeof openWorld>[0]): Pr
   return { ...world, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** Lets somebody join a room, as LiveKit's own clients do. */
-export async function joinRoom(parley: Parley, room: string, identity: string): Promise<Caller> {
-  const body = { room_name: room, participant_identity: identity };
-  const answer = await parley.post("/token", body);
-  const { server_url, participant_token } = grant.parse(await answer.json());
-  return Caller.join(server_url, participant_token);
-}
-
 /** When the first and the last sample left, ms since the epoch. */
 export interface Spoken {
   from: number;
@@ -62,12 +51,6 @@ async function play(caller: Caller, samples: Int16Array): Promise<Spoken> {
   const from = Date.now();
   const to = await caller.speak(samples);
   return { from, to };
-}
-
-/** Waits until somebody in the room listens to the caller. */
-export async function isHeard({ room }: Caller): Promise<void> {
-  const published = [...(room.localParticipant?.trackPublications.values() ?? [])];
-  await Promise.all(published.map((one) => one.waitForSubscription()));
 }
 
 /** Of silence, at 48 kHz. */

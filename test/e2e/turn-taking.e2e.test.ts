@@ -1,19 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { cough } from "../audio/speech.ts";
+import { joinRoom } from "../caller.ts";
 import { defaultReply } from "../stand-in/chat.ts";
 import type { PerStage } from "../stand-in/faults.ts";
 import type { ChatMessage } from "../stand-in/log.ts";
 import { eventually } from "./deadline.ts";
-import {
-  type Exchange,
-  isHeard,
-  joinRoom,
-  openExchange,
-  PhoneCall,
-  say,
-  withPause,
-} from "./phone.ts";
+import { type Exchange, openExchange, PhoneCall, say, withPause } from "./phone.ts";
 import { ended, liveSessions, saidIn, storedTranscript } from "./world.ts";
 
 const ASK = "Tell me a long story.";
@@ -311,7 +304,7 @@ function testUserLeaves(): void {
 /** The words of a person who came back are heard, and the answer to them is audible there. */
 async function expectAnswer(call: PhoneCall, again: PhoneCall["caller"]): Promise<void> {
   const since = call.now;
-  await isHeard(again);
+  await again.listenedTo();
   const { to } = await say(again, SECOND);
   const said = await call.final("user", since);
   expect(said).toMatchObject({ text: SECOND, identity: "ada" });

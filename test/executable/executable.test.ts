@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import manifest from "../../package.json" with { type: "json" };
 import { speak } from "../audio/speech.ts";
-import { Caller } from "../caller.ts";
+import { type Caller, joinRoom } from "../caller.ts";
 import { type Parley, providerEnv } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { executable, Machine } from "./machine.ts";
@@ -85,12 +85,9 @@ test("the first conversation on a fresh machine works and is stored", async () =
 const transcript = z.object({
   segments: z.array(z.object({ role: z.string(), text: z.string() })),
 });
-const joining = z.object({ server_url: z.string(), participant_token: z.string() });
 
 async function callerIn(parley: Parley, room: string): Promise<Caller> {
   // The token is there before the LiveKit server, which is being unpacked.
   await parley.logged(({ msg }) => msg === "ready for conversations");
-  const answer = await parley.post("/token", { room_name: room, participant_identity: "caller" });
-  const { server_url, participant_token } = joining.parse(await answer.json());
-  return Caller.join(server_url, participant_token);
+  return joinRoom(parley, room, "caller");
 }

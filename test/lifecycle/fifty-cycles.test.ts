@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { Room, RoomEvent } from "@livekit/rtc-node";
 import { z } from "zod";
 import { userToken } from "../../src/livekit/tokens.ts";
+import { joinRoom } from "../caller.ts";
 import { eventually, within } from "../e2e/deadline.ts";
-import { joinRoom, say } from "../e2e/phone.ts";
+import { say } from "../e2e/phone.ts";
 import { ended, event, liveSessions } from "../e2e/world.ts";
 import { type Holdings, liveKitEnv, openWatched, type Watched } from "./watched.ts";
 
