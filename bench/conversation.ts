@@ -48,7 +48,7 @@ export async function measureConversation(options: {
   });
   for (const sentence of SENTENCES) speak(sentence, { rate: 48_000 });
   await using parley = await startParley({ env: providerEnv(provider.url, options.realtime) });
-  await parley.logged((line) => line.msg === "ready for conversations");
+  await parley.ready();
   const idleMiB = await residentMiB(parley.process.pid);
   const sessionStart = await measureSessionStart(parley);
 

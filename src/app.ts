@@ -23,6 +23,7 @@ import type { Resources } from "./resources.ts";
 import type { ChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 import { LocalChannelLayer } from "./transcript/local.ts";
+import { startWarmUp } from "./warm-up.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -46,8 +47,9 @@ interface LiveKit extends AsyncDisposable {
 }
 
 /**
- * Wires everything and listens. What takes long (LiveKit's server, the agent stack) goes on behind
- * the listening server; a session that starts meanwhile waits for it.
+ * Wires everything and listens. LiveKit's server starts behind that; the agent stack, which is two
+ * thirds of Parley's memory, loads when somebody comes who may talk. A session that starts
+ * meanwhile waits for both.
  *
  * @param resources what Parley brings with it
  * @param environment what the search for livekit-server, and its build, may use (`PATH`, proxies)
@@ -105,6 +107,8 @@ export async function startApp(
     ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
     : openAuth();
   const rooms = createRoomService(livekit);
+  const parts = [livekit.ready, resources.speech()];
+  const warmUp = opening.use(startWarmUp({ parts, stack: stack.load, logger }));
   const checks: HttpDeps["routes"]["checks"] = {
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
@@ -130,15 +134,12 @@ export async function startApp(
       defaults: pageDefaults(config),
       authEnabled: auth.enabled,
       now: Date.now,
+      expectConversation: warmUp.expectConversation,
     },
   });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   const url = server.url.origin;
   logger.info({ url }, "listening");
-  const stopping = new AbortController();
-  opening.defer(() => stopping.abort());
-  void warmUp(livekit, stack, logger, stopping.signal);
-
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
@@ -225,22 +226,6 @@ function lazyMetrics(sources: MetricSources): Metrics {
     text: async () => (await load()).text(),
     contentType: "text/plain; version=0.0.4; charset=utf-8",
   };
-}
-
-/** Loads behind the listening server what the first conversation will need. */
-async function warmUp(
-  livekit: LiveKit,
-  stack: LazyStack,
-  logger: Logger,
-  stopping: AbortSignal,
-): Promise<void> {
-  try {
-    await Promise.all([livekit.ready, stack.load()]);
-    logger.info("ready for conversations");
-  } catch (error) {
-    if (stopping.aborted) return;
-    logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
-  }
 }
 
 function pageDefaults(config: Config): HttpDeps["routes"]["defaults"] {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import type { MigrationMeta } from "drizzle-orm/migrator";
-import { readMigrations } from "./db/open.ts";
+import { readMigrations } from "./db/migrations.ts";
 
 /** Files that browsers load, by paths such as `/parley.css`. */
 export interface AssetSource {

@@ -109,6 +109,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     agents,
     hub,
     livekitUrl,
+    expectConversation: () => {},
     userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
     asset: assets.url,
     defaults: { systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" },

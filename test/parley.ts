@@ -107,6 +107,12 @@ export class Parley implements AsyncDisposable {
     return this.#log.waitFor(found);
   }
 
+  /** Opens the page, as whoever wants to talk does, and waits until that is possible. */
+  async ready(): Promise<void> {
+    await this.fetch("/");
+    await this.logged(({ msg }) => msg === "ready for conversations");
+  }
+
   /** Asks Parley to stop, as Ctrl-C does, and answers its exit code. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
     this.process.kill(signal);

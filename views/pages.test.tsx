@@ -75,6 +75,7 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     livekitUrl: "ws://127.0.0.1:7880",
     defaults: { systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" },
     authEnabled: true,
+    expectConversation: () => {},
     now: () => NOW,
   });
   app.onError((error) => new Response(error.message, { status: 404 }));

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { readMigrations } from "../../src/db/open.ts";
+import { readMigrations } from "../../src/db/migrations.ts";
 import type { BundleName, Contents } from "../../src/embedded/contents.ts";
 import { ROOT } from "../paths.ts";
 

@@ -38,7 +38,7 @@ export async function serve(
     terminal: process.stdout.isTTY === true,
     ...(defaultDataDir === undefined ? {} : { defaultDataDir }),
   });
-  const logger = createLogger(config);
+  const logger = await createLogger(config);
   outliveSurprises(logger);
   // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
   const stopped = stopSignal();

@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { Failure } from "../errors.ts";
-import { openDatabase, readMigrations } from "./open.ts";
+import { readMigrations } from "./migrations.ts";
+import { openDatabase } from "./open.ts";
 import { SessionStore } from "./session-store.ts";
 import {
   MIGRATIONS,

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
-import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator";
+import type { MigrationMeta } from "drizzle-orm/migrator";
 import { Failure, messageOf } from "../errors.ts";
 
 /** How long a statement waits for another process's write, ms. */
@@ -53,11 +53,6 @@ export function openDatabase(path: string, migrations: readonly MigrationMeta[])
     handle?.close();
     throw explain(error, path);
   }
-}
-
-/** Reads what drizzle-kit wrote (`drizzle/`). */
-export function readMigrations(folder: string): MigrationMeta[] {
-  return readMigrationFiles({ migrationsFolder: folder });
 }
 
 function prepareFile(path: string): void {

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Session } from "../domain/session.ts";
-import { openDatabase, readMigrations } from "./open.ts";
+import { readMigrations } from "./migrations.ts";
+import { openDatabase } from "./open.ts";
 
 export const MIGRATIONS_FOLDER = join(import.meta.dir, "../../drizzle");
 export const MIGRATIONS = readMigrations(MIGRATIONS_FOLDER);

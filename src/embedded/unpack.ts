@@ -12,7 +12,6 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { createZstdDecompress } from "node:zlib";
 import { Failure, messageOf } from "../errors.ts";
 import { BUNDLE_NAMES, type PackedBundle, type PackedFile } from "./contents.ts";
 
@@ -135,6 +134,8 @@ async function writeUnpacked(file: PackedFile, path: string): Promise<void> {
 
 /** Decompresses in zlib's own threads, a chunk at a time, so that requests are served meanwhile. */
 async function* unpacked(packed: string): AsyncGenerator<Uint8Array> {
+  // A warm start does without.
+  const { createZstdDecompress } = await import("node:zlib");
   const source = Bun.file(packed);
   const decompress = createZstdDecompress({ chunkSize: CHUNK });
   const feed = async () => {

@@ -1,4 +1,3 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Context, MiddlewareHandler } from "hono";
@@ -45,7 +44,7 @@ export function openAuth(): Auth {
  * @param key signs the cookies; cookies end with the password they were made for
  */
 export function passwordAuth(password: string, key: Buffer, now: () => number = Date.now): Auth {
-  const signingKey = createHmac("sha256", key).update(password).digest("hex");
+  const signingKey = new Bun.CryptoHasher("sha256", key).update(password).digest("hex");
   const guard = (attempts: number) =>
     limitGuesses((candidate) => sameText(key, candidate, password), attempts, now);
   const [typed, sent] = [guard(ATTEMPTS), guard(BEARER_ATTEMPTS)];
@@ -103,7 +102,7 @@ export function loadCookieKey(path: string): Buffer {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const key = randomBytes(32);
+  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
   // A file that is there already would keep its mode.
   rmSync(path, { force: true });
   writeFileSync(path, key, { mode: 0o600 });
@@ -124,8 +123,8 @@ function refuse(c: Context): Response {
 
 /** Compares digests, so that neither the length nor the place of a difference shows in time. */
 function sameText(key: Buffer, left: string, right: string): boolean {
-  const digest = (text: string) => createHmac("sha256", key).update(text).digest();
-  return timingSafeEqual(digest(left), digest(right));
+  const digest = (text: string) => new Bun.CryptoHasher("sha256", key).update(text).digest();
+  return crypto.timingSafeEqual(digest(left), digest(right));
 }
 
 function isSecure(c: Context): boolean {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -71,8 +70,8 @@ export function startLiveKitServer(options: LiveKitServerOptions): LiveKitServer
 
 class EmbeddedServer implements LiveKitServer {
   readonly url: string;
-  readonly apiKey = `parley-${randomBytes(6).toString("hex")}`;
-  readonly apiSecret = randomBytes(32).toString("base64url");
+  readonly apiKey = `parley-${randomText(6, "hex")}`;
+  readonly apiSecret = randomText(32, "base64url");
   readonly ready: Promise<void>;
   state: LiveKitServerState = "starting";
   readonly #options: LiveKitServerOptions;
@@ -283,4 +282,8 @@ async function freeUdpPort(): Promise<number> {
   } finally {
     socket.close();
   }
+}
+
+function randomText(bytes: number, encoding: "hex" | "base64url"): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString(encoding);
 }

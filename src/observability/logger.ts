@@ -1,5 +1,4 @@
 import pino, { type Logger } from "pino";
-import pretty from "pino-pretty";
 import type { Config } from "../config.ts";
 
 /** Names under which a secret could stand in something that is logged. */
@@ -23,7 +22,9 @@ const SECRET_FIELDS = [
 ];
 
 /** The process's logger: one JSON line an event, or readable lines on a terminal. */
-export function createLogger(config: Pick<Config, "logLevel" | "logFormat">): Logger {
+export async function createLogger(
+  config: Pick<Config, "logLevel" | "logFormat">,
+): Promise<Logger> {
   const options = {
     level: config.logLevel,
     base: undefined,
@@ -32,9 +33,10 @@ export function createLogger(config: Pick<Config, "logLevel" | "logFormat">): Lo
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: pino.stdSerializers.err },
   };
-  const destination =
-    config.logFormat === "pretty"
-      ? pretty({ colorize: true, translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true })
-      : pino.destination({ dest: 1, sync: true });
-  return pino(options, destination);
+  if (config.logFormat === "json") return pino(options, pino.destination({ dest: 1, sync: true }));
+  const { default: pretty } = await import("pino-pretty");
+  return pino(
+    options,
+    pretty({ colorize: true, translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }),
+  );
 }

@@ -31,7 +31,7 @@ export async function openExchange(options: Parameters<typeof openWorld>[0]): Pr
   const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
   await livekit.ready;
   const world = opening.use(await openWorld({ ...options, env: { ...env, ...options.env } }));
-  await world.parley.logged(({ msg }) => msg === "ready for conversations");
+  await world.parley.ready();
   const all = opening.move();
   return { ...world, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

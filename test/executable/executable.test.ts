@@ -88,6 +88,6 @@ const transcript = z.object({
 
 async function callerIn(parley: Parley, room: string): Promise<Caller> {
   // The token is there before the LiveKit server, which is being unpacked.
-  await parley.logged(({ msg }) => msg === "ready for conversations");
+  await parley.ready();
   return joinRoom(parley, room, "caller");
 }

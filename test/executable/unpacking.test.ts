@@ -2,15 +2,12 @@ import { beforeAll, expect, test } from "bun:test";
 import { readdirSync, statSync, truncateSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Parley } from "../parley.ts";
 import { executable, Machine, until } from "./machine.ts";
 
 let built: string;
 beforeAll(async () => {
   built = await executable();
 }, 600_000);
-
-const ready = (parley: Parley) => parley.logged(({ msg }) => msg === "ready for conversations");
 
 /** Every unpacked file with its SHA-256. */
 async function contents(machine: Machine): Promise<Record<string, string>> {
@@ -26,7 +23,7 @@ test("everything that is unpacked is private, and a warm start changes nothing",
   const times = () =>
     machine.unpacked().map((path) => [path, statSync(join(machine.cache, path)).mtimeMs]);
   await using first = await machine.start();
-  await ready(first);
+  await first.ready();
   const before = times();
   expect(before).toHaveLength(6);
   for (const path of ["", ...machine.unpacked(), ...readdirSync(machine.cache)]) {
@@ -37,7 +34,7 @@ test("everything that is unpacked is private, and a warm start changes nothing",
   }
   await first.stop();
   await using second = await machine.start();
-  await ready(second);
+  await second.ready();
   expect(times()).toEqual(before);
 }, 60_000);
 
@@ -54,7 +51,7 @@ test("killed while it unpacks, the next start is clean", async () => {
   const left = machine.unpacked();
   expect(left.filter((path) => /\.tmp-\d+-.*livekit-server$/.test(path))).toHaveLength(1);
   await using parley = await machine.start();
-  await ready(parley);
+  await parley.ready();
   expect(machine.unpacked().filter((path) => path.includes(".tmp-"))).toEqual([]);
   expect(machine.unpacked()).toHaveLength(6);
 }, 60_000);
@@ -64,20 +61,20 @@ test("two first starts at once both get whole files", async () => {
   await using running = new AsyncDisposableStack();
   const start = async (name: string) => {
     const parley = await machine.start({ DATA_DIR: join(machine.home, name) });
-    await ready(running.use(parley));
+    await running.use(parley).ready();
   };
   await Promise.all([start("one"), start("two")]);
   const together = await contents(machine);
   await using other = await Machine.with(built);
   await using alone = await other.start();
-  await ready(alone);
+  await alone.ready();
   expect(together).toEqual(await contents(other));
 }, 60_000);
 
 test("a damaged file is made anew, and what nobody uses any more is removed", async () => {
   await using machine = await Machine.with(built);
   await using first = await machine.start();
-  await ready(first);
+  await first.ready();
   const whole = await contents(machine);
   await first.stop();
   const library = machine.unpacked().find((path) => path.endsWith("rtc-node.node")) ?? "";
@@ -92,7 +89,7 @@ test("a damaged file is made anew, and what nobody uses any more is removed", as
     await writeFile(join(machine.cache, name, `.used-${user}`), "");
   }
   await using second = await machine.start();
-  await ready(second);
+  await second.ready();
   expect(await contents(machine)).toEqual(whole);
   const folders = (await readdir(machine.cache)).map((name) => name.replace(/-[2-9a-f].*/, ""));
   expect(folders).not.toContain("speech-0000000000000000");

@@ -60,7 +60,7 @@ function isGone(pid: number): Promise<unknown> {
 
 /** A conversation in which the agent speaks right now. */
 async function midConversation(parley: Parley): Promise<PhoneCall> {
-  await parley.logged(({ msg }) => msg === "ready for conversations");
+  await parley.ready();
   const call = await PhoneCall.begin(parley);
   await call.say(PHRASE);
   await call.final("user");
@@ -242,7 +242,6 @@ test("the log is one JSON object a line and holds no secret, not even in detail"
       LOG_LEVEL: "debug",
     },
   });
-  await parley.logged(({ msg }) => msg === "ready for conversations");
   const headers = {
     Authorization: `Bearer ${secrets.password}`,
     "Content-Type": "application/json",

@@ -35,7 +35,7 @@ beforeAll(async () => {
   [here, there] = await Promise.all([startParley({ env }), startParley({ env })]);
   all.use(here);
   all.use(there);
-  await here.logged(({ msg }) => msg === "ready for conversations");
+  await here.ready();
 }, 60_000);
 afterAll(() => all.disposeAsync(), 30_000);
 

@@ -64,7 +64,7 @@ export async function openWatched(
       env: { ...providerEnv(ai.url, standIn.realtime ?? true), ...liveKitEnv(livekit), ...env },
     }),
   );
-  await parley.logged(({ msg }) => msg === "ready for conversations");
+  await parley.ready();
   const { url } = await parley.logged(({ msg }) => msg === "window");
   const ask = async (path: string): Promise<unknown> => (await fetch(`${url}${path}`)).json();
   const all = opening.move();

@@ -21,6 +21,8 @@ export interface PageDeps {
   defaults: SetupDefaults;
   authEnabled: boolean;
   now: () => number;
+  /** Told when somebody comes who may start a conversation. */
+  expectConversation: () => void;
 }
 
 const PAGE_SIZE = 25;
@@ -33,8 +35,9 @@ export function pages(deps: PageDeps): Hono {
   const { sessions, transcripts, now } = deps;
   const app = new Hono();
 
-  app.get("/", (c) =>
-    page(
+  app.get("/", (c) => {
+    deps.expectConversation();
+    return page(
       c,
       <ChatPage
         shell={deps}
@@ -44,8 +47,8 @@ export function pages(deps: PageDeps): Hono {
         recent={sessions.page({ limit: RECENT }).sessions}
         now={now()}
       />,
-    ),
-  );
+    );
+  });
 
   app.get("/history", (c) => {
     const before = c.req.query("before") || undefined;

@@ -14,6 +14,8 @@ export interface TokenDeps {
   }): Promise<string>;
   /** Where browsers reach LiveKit. */
   livekitUrl: string;
+  /** Told when somebody comes who may start a conversation. */
+  expectConversation: () => void;
 }
 
 const query = z.object({
@@ -51,11 +53,13 @@ export function tokens(deps: TokenDeps): Hono {
   const app = new Hono();
   app.get("/token", async (c) => {
     const { room, identity, name } = parse(query, c.req.query());
+    deps.expectConversation();
     c.header("Cache-Control", "no-store");
     return c.json({ token: await deps.userToken({ room, identity, name }) });
   });
   app.post("/token", async (c) => {
     const body = parse(standardRequest, await jsonBody(c));
+    deps.expectConversation();
     const token = await deps.userToken({
       room: body.room_name ?? `room-${shortId()}`,
       identity: body.participant_identity ?? `user-${shortId()}`,
