@@ -17,12 +17,15 @@ export interface ExecutableFigures {
   /** Process start to the first answer on `/health`, ms: all unpacked before, and nothing. */
   warm: number[];
   cold: number[];
-  /** Process start to "ready for conversations", nothing unpacked before, own LiveKit, ms. */
+  /**
+   * Process start to "ready for conversations" when somebody opens the page at once: nothing
+   * unpacked before, own LiveKit, ms.
+   */
   coldReady: number[];
   /** The longest that `/health` took to answer between the two, ms. */
   longestBlock: number[];
-  /** Resident memory at the first `/health`, and with the agent stack loaded, MiB. */
-  listeningMiB: number[];
+  /** Resident memory at rest, all started but nobody there, and with the agent stack loaded, MiB. */
+  restingMiB: number[];
   loadedMiB: number[];
 }
 
@@ -42,7 +45,7 @@ export async function measureExecutable(
     cold: [],
     coldReady: [],
     longestBlock: [],
-    listeningMiB: [],
+    restingMiB: [],
     loadedMiB: [],
   };
   const work = await mkdtemp(join(tmpdir(), "parley-bench-"));
@@ -56,7 +59,10 @@ export async function measureExecutable(
     for (let run = 0; run < runs; run += 1) {
       figures.warm.push(await startOnce([executable], folder("warm")));
       figures.cold.push(await startOnce([executable], folder(`cold-${run}`)));
-      if (name === "parley") await measureFirstStart(executable, folder(`first-${run}`), figures);
+      if (name === "parley") {
+        await measureFirstStart(executable, folder(`first-${run}`), figures);
+        figures.restingMiB.push(await restingMiB(executable, folder(`first-${run}`)));
+      }
     }
     return figures;
   } finally {
@@ -77,14 +83,10 @@ async function measureFirstStart(
     dataDir: join(env["PARLEY_CACHE_DIR"] ?? "", "data"),
     env,
   });
-  await parley.fetch("/health");
-  figures.listeningMiB.push(await residentMiB(parley.process.pid));
   let ready = false;
-  const readiness = parley
-    .logged(({ msg }) => msg === "ready for conversations")
-    .then(() => {
-      ready = true;
-    });
+  const readiness = parley.ready().then(() => {
+    ready = true;
+  });
   let longest = 0;
   while (!ready) {
     const askedAt = performance.now();
@@ -96,6 +98,13 @@ async function measureFirstStart(
   figures.coldReady.push(performance.now() - startedAt);
   figures.longestBlock.push(longest);
   figures.loadedMiB.push(await residentMiB(parley.process.pid));
+}
+
+/** What Parley takes while nobody is there, its LiveKit not counted. */
+async function restingMiB(executable: string, env: Record<string, string>): Promise<number> {
+  await using parley = await startParley({ command: [executable], alone: true, env });
+  await parley.fetch("/health");
+  return residentMiB(parley.process.pid);
 }
 
 /** Resident memory of a process; Linux only, else NaN. */

@@ -81,7 +81,7 @@ for (const name of ["parley", "parley-slim"] as const) {
     summary("start to /health, cold (nothing unpacked)", measured.cold, "ms"),
     summary("start to ready for conversations, cold", measured.coldReady, "ms"),
     summary("longest answer of /health meanwhile", measured.longestBlock, "ms"),
-    summary("resident at the first /health", measured.listeningMiB, "MiB"),
+    summary("resident at rest, before anybody came", measured.restingMiB, "MiB"),
     summary("resident with the agent stack loaded", measured.loadedMiB, "MiB"),
   ];
   console.log(

@@ -15,6 +15,7 @@ import { unpack } from "./unpack.ts";
 export function embeddedResources(contents: Contents, cache: string): Resources {
   const { assets, database, speech, livekit } = contents;
   const names = new Set(Object.keys(assets));
+  const speechFolder = sharedWhileGood(() => unpack(speech, cache));
   return {
     assets: {
       names: () => names,
@@ -30,12 +31,24 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
       offerNative("sqlite.node", join(folder, "sqlite.node"));
     },
     speech: async () => {
-      const folder = await unpack(speech, cache);
+      const folder = await speechFolder();
       offerNative("rtc-node.node", join(folder, "rtc-node.node"));
       offerNative("onnxruntime_binding.node", join(folder, "onnxruntime_binding.node"));
       return { vadModel: join(folder, "silero_vad.onnx") };
     },
     livekitServer: livekit && (() => unpackedServer(livekit, cache)),
+  };
+}
+
+/** One run for all who ask, until one fails: the next then tries again. */
+function sharedWhileGood<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= work().catch((error: unknown) => {
+      running = undefined;
+      throw error;
+    });
+    return running;
   };
 }
 
