@@ -4,22 +4,26 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { messageOf } from "../src/errors.ts";
 import { embed, type Part } from "./build/embed.ts";
 import { strippedLiveKitServer } from "./build/livekit.ts";
 import { nativesFor } from "./build/natives.ts";
 import { patches } from "./build/patches.ts";
 import { type Target, targetNamed } from "./build/targets.ts";
 import { buildClient } from "./build-client.ts";
+import { thirdPartyLicenses } from "./licenses.ts";
 import { ROOT } from "./paths.ts";
 import { HTMX_EXTENSIONS, sayError } from "./prepare.ts";
 import { say } from "./say.ts";
+import { type Component, goComponents } from "./third-party.ts";
 
 const DIST = join(ROOT, "dist");
 
 /** Builds one executable and, beside it, the list of its parts (`NAME.parts.json`). */
 async function buildExecutable(target: Target, slim: boolean, suffix: string): Promise<string> {
   const server = slim ? undefined : await strippedLiveKitServer(target);
-  const { module, parts } = await embed(await nativesFor(target, server));
+  const licenses = await thirdPartyLicenses(server ? await partsOf(server) : []);
+  const { module, parts } = await embed(await nativesFor(target, server), licenses);
   const outfile = join(DIST, `parley${slim ? "-slim" : ""}${suffix}`);
   const { plugin, assertApplied } = patches();
   await Bun.build({
@@ -32,7 +36,12 @@ async function buildExecutable(target: Target, slim: boolean, suffix: string): P
     bytecode: true,
     // With names kept: agents-js names agents after their classes.
     minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
-    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    define: {
+      "process.env.NODE_ENV": JSON.stringify("production"),
+      // Else the checkout's path goes in, and two checkouts of one commit build different files.
+      __dirname: JSON.stringify("/parley"),
+      __filename: JSON.stringify("/parley/index.js"),
+    },
     compile: {
       target: target.bun,
       outfile,
@@ -47,6 +56,16 @@ async function buildExecutable(target: Target, slim: boolean, suffix: string): P
   const path = target.platform === "win32" ? `${outfile}.exe` : outfile;
   await Bun.write(`${outfile}.parts.json`, JSON.stringify(composition(path, parts), null, 2));
   return path;
+}
+
+/** What a livekit-server is made of, as far as this machine can tell. */
+async function partsOf(server: string): Promise<Component[]> {
+  try {
+    return await goComponents(server);
+  } catch (error) {
+    say(`\`parley licenses\` will not list the parts of livekit-server: ${messageOf(error)}`);
+    return [];
+  }
 }
 
 /** The module through which the code finds what is beside it. */

@@ -34,8 +34,12 @@ export interface Embedded {
   parts: Part[];
 }
 
-/** Compresses what the executable is to carry and writes the module that leads to it. */
-export async function embed(natives: Natives): Promise<Embedded> {
+/**
+ * Compresses what the executable is to carry and writes the module that leads to it.
+ *
+ * @param licenses the text of `parley licenses`
+ */
+export async function embed(natives: Natives, licenses: string): Promise<Embedded> {
   const imports: string[] = [];
   const parts: Part[] = [];
   /** @returns the name by which the module knows the file's path inside the executable */
@@ -66,10 +70,13 @@ export async function embed(natives: Natives): Promise<Embedded> {
     parts.push({ name: `public${path}`, size, packed: size });
     return `${JSON.stringify(path)}: ${importFile(join(PUBLIC, path))}`;
   });
+  const text = await packBytes(new TextEncoder().encode(licenses));
+  parts.push({ name: "licences", size: text.size, packed: statSync(text.packed).size });
   const fields: Record<keyof Contents, string> = {
     assets: `{ ${assets.join(", ")} }`,
     migrations: JSON.stringify(readMigrations(join(ROOT, "drizzle"))),
     database: code(await packBundle("database")),
+    licenses: importFile(text.packed),
     speech: code(await packBundle("speech")),
     livekit: code(await packBundle("livekit")),
   };
@@ -90,7 +97,10 @@ function assetPaths(): string[] {
 
 /** Compresses a file, or finds it compressed from an earlier build. */
 async function pack({ name, path }: Native) {
-  const bytes = await Bun.file(path).bytes();
+  return { name: basename(name), ...(await packBytes(await Bun.file(path).bytes())) };
+}
+
+async function packBytes(bytes: Uint8Array) {
   const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
   mkdirSync(CACHE, { recursive: true });
   const packed = join(CACHE, `${sha256}-${LEVEL}.zst`);
@@ -99,5 +109,5 @@ async function pack({ name, path }: Native) {
     await Bun.write(aside, await Bun.zstdCompress(bytes, { level: LEVEL }));
     renameSync(aside, packed);
   }
-  return { name: basename(name), size: bytes.length, sha256, packed };
+  return { size: bytes.length, sha256, packed };
 }

@@ -28,6 +28,8 @@ export interface Contents {
   migrations: readonly MigrationMeta[];
   database: PackedBundle;
   speech: PackedBundle;
+  /** Where the text of `parley licenses` is read, compressed with zstd. */
+  licenses: string;
   /** Undefined in the slim executable. */
   livekit: PackedBundle | undefined;
 }

@@ -7,5 +7,9 @@ import { embeddedResources } from "./resources.ts";
 const program = {
   resources: embeddedResources(contents, cacheFolder(process.env)),
   defaultDataDir: dataFolder(process.env),
+  licenses: async () => {
+    const packed = await Bun.file(contents.licenses).bytes();
+    return new TextDecoder().decode(await Bun.zstdDecompress(packed));
+  },
 };
 process.exit(await runCommand(program, process.argv.slice(2), process.env));

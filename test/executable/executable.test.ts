@@ -50,6 +50,16 @@ test("serves pages and every asset in an empty folder, and unpacks none of them"
   expect(existsSync(join(machine.home, ".local/share/parley/parley.db"))).toBe(true);
 });
 
+test("the licences of all its parts are inside", async () => {
+  await using machine = await Machine.with(built);
+  const { code, out, err } = await machine.run(["licenses"]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { dependencies } = manifest;
+  for (const name of [...Object.keys(dependencies), "livekit-server"]) {
+    expect(out).toContain(`\n${name} `);
+  }
+});
+
 test("a .env in the working directory is read, a bunfig.toml is not", async () => {
   await using machine = await Machine.with(built);
   const folder = join(machine.folder, "empty");
