@@ -91,6 +91,12 @@ function composition(path: string, parts: Part[]): Part[] {
   return [{ name: "Bun and Parley's code", size: rest, packed: rest }, ...parts];
 }
 
+/** Builds this machine's `dist/parley`. @returns its path */
+export async function buildParley(): Promise<string> {
+  mkdirSync(DIST, { recursive: true });
+  return buildExecutable(targetNamed(undefined), false, "");
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -110,9 +116,11 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  sayError(error);
-  process.exit(1);
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    sayError(error);
+    process.exit(1);
+  }
 }

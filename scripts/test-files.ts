@@ -6,8 +6,6 @@ import { ROOT } from "./paths.ts";
 /** Tests of the whole program: they start processes and measure them, so each file runs alone. */
 const WHOLE = /^test\/(?:e2e|lifecycle|executable)\//;
 const EVERYTHING = ["src", "views", "scripts", "test"];
-/** Needs a build of minutes first, so it runs when it is asked for: `npm run test:executable`. */
-const ON_REQUEST = "test/executable/";
 
 /** What to run: unit tests together, each end-to-end file by itself. */
 export interface TestPlan {
@@ -33,8 +31,7 @@ export function planTests(args: readonly string[]): TestPlan {
   for (const path of paths.length > 0 ? paths : EVERYTHING) {
     const found = testFilesIn(path);
     if (found.length === 0 && paths.length > 0) plan.empty.push(path);
-    const wanted = paths.length > 0 ? found : found.filter((file) => !file.startsWith(ON_REQUEST));
-    for (const file of wanted) files.add(file);
+    for (const file of found) files.add(file);
   }
   for (const file of [...files].sort()) {
     (WHOLE.test(file) ? plan.e2e : plan.unit).push(file);

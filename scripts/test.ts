@@ -1,14 +1,15 @@
-// `npm test`: gets what the tests need, runs the checks, the unit tests and then the end-to-end
-// tests, and ends with the line `N passed, N failed`. `npm test -- PATH...` runs only those files.
-import { mkdtempSync, rmSync } from "node:fs";
+// `npm test`: gets what the tests need, runs the checks and the unit tests, builds the executable and
+// runs the end-to-end tests against it, and ends with the line `N passed, N failed`.
+// `npm test -- PATH...` runs only those files, and those against the sources.
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/errors.ts";
+import { buildParley } from "./build.ts";
 import { printCheck, runChecks } from "./check.ts";
 import { type Tally, tallyOf } from "./junit.ts";
 import { ROOT } from "./paths.ts";
 import { provide } from "./prepare.ts";
-
 import { provideSystemParts } from "./system-parts.ts";
 import { planTests } from "./test-files.ts";
 
@@ -19,10 +20,10 @@ const FILE_TIMEOUT_MS = 15 * 60_000;
 
 /** Process groups of test runs that go on. */
 const running = new Set<number>();
-const reports = mkdtempSync(join(tmpdir(), "parley-test-"));
+const work = mkdtempSync(join(tmpdir(), "parley-test-"));
 process.on("exit", () => {
   for (const pid of running) killGroup(pid);
-  rmSync(reports, { recursive: true, force: true });
+  rmSync(work, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => process.exit(1));
@@ -47,8 +48,10 @@ async function main(): Promise<void> {
   } catch (error) {
     return fail(messageOf(error));
   }
-  if (process.argv.length <= 2) await check();
+  const everything = process.argv.length <= 2;
+  if (everything) await check();
   if (plan.unit.length > 0) await runUnit(plan.unit, plan.flags);
+  if (everything) await useExecutable();
   for (const file of plan.e2e) {
     console.log(`\n── ${file}`);
     add(await runWhole(file, plan.flags));
@@ -63,6 +66,20 @@ function fail(problem: string): void {
 function add(tally: Tally): void {
   total.passed += tally.passed;
   total.failed += tally.failed;
+}
+
+/** The executable as somebody downloads it: alone in a folder. Whole programs are tested as this. */
+async function useExecutable(): Promise<void> {
+  console.log("\n── building the executable");
+  try {
+    const folder = join(work, "executable");
+    mkdirSync(folder);
+    const executable = join(folder, "parley");
+    copyFileSync(await buildParley(), executable);
+    process.env["PARLEY_COMMAND"] = executable;
+  } catch (error) {
+    fail(`the executable cannot be built: ${messageOf(error)}`);
+  }
 }
 
 async function check(): Promise<void> {
@@ -111,7 +128,7 @@ async function runFiles(
   flags: string[],
   timeoutMs: number,
 ): Promise<Tally | undefined> {
-  const report = join(reports, `${crypto.randomUUID()}.xml`);
+  const report = join(work, `${crypto.randomUUID()}.xml`);
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const patience = `--timeout=${TEST_TIMEOUT_MS}`;
   const paths = files.map((file) => `./${file}`);

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { type Envelope, envelope } from "../src/domain/transcript.ts";
 import { testBinary } from "../src/livekit/test-binary.ts";
@@ -181,11 +181,9 @@ export class Listener implements AsyncDisposable {
 }
 
 /** For an executable, which may not lean on what this machine has; starts share what it unpacks. */
-const ALONE = {
-  PATH: "/nonexistent",
-  HOME: "/nonexistent",
-  PARLEY_CACHE_DIR: join(tmpdir(), "parley-test-cache"),
-};
+function nothing(executable: string): Record<string, string> {
+  return { PATH: "/nonexistent", HOME: join(dirname(executable), "home") };
+}
 
 async function withToolchain(): Promise<Record<string, string>> {
   return {
@@ -206,7 +204,8 @@ export async function startParley(options: ParleyOptions = {}): Promise<Parley> 
   const alone = options.alone === true || executable !== undefined;
   if (alone) await mkdir(dataDir, { recursive: true });
   const source = [process.execPath, join(ROOT, "src/main.ts")];
-  const child = Bun.spawn(options.command ?? (executable ? [executable] : source), {
+  const command = options.command ?? (executable ? [executable] : source);
+  const child = Bun.spawn(command, {
     cwd: alone ? dataDir : ROOT,
     stdin: "ignore",
     stdout: "pipe",
@@ -215,7 +214,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<Parley> 
       LOG_FORMAT: "json",
       PORT: "0",
       DATA_DIR: dataDir,
-      ...(alone ? ALONE : await withToolchain()),
+      ...(alone ? nothing(String(command[0])) : await withToolchain()),
       ...options.env,
     },
   });

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { GO_FLAGS } from "../../src/livekit/go-install.ts";
 import {
   LIVEKIT_VERSION,
   RELEASES_URL,
@@ -52,7 +53,7 @@ async function goInstall(go: string, target: Target, work: string): Promise<stri
   const modules = await Bun.$`${go} env GOMODCACHE`.text();
   const goos = target.platform === "win32" ? "windows" : target.platform;
   const goarch = GO_ARCH[target.arch];
-  const child = Bun.spawn([go, "install", "-trimpath", "-ldflags=-s -w", GO_PACKAGE], {
+  const child = Bun.spawn([go, "install", ...GO_FLAGS, GO_PACKAGE], {
     cwd: work,
     stdio: ["ignore", "ignore", "pipe"],
     env: {

@@ -17,17 +17,20 @@ export interface GoInstallOptions {
   onProgress: (message: string) => void;
 }
 
+/** As LiveKit's own releases: static, without symbols and without paths of this machine. */
+export const GO_FLAGS = ["-trimpath", "-ldflags=-s -w"];
+
 /** Builds livekit-server from its published Go module. @returns the path of the binary */
 export async function goInstall(options: GoInstallOptions): Promise<string> {
   const { folder, env, signal, onProgress } = options;
   const go = Bun.which("go", { PATH: env["PATH"] ?? "" });
   if (!go) throw new Failure("unavailable", "Go, which could build it, is not installed");
   signal?.throwIfAborted();
-  const child = Bun.spawn([go, "install", "-v", GO_PACKAGE], {
+  const child = Bun.spawn([go, "install", "-v", ...GO_FLAGS, GO_PACKAGE], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",
-    env: { ...env, GOBIN: folder },
+    env: { ...env, CGO_ENABLED: "0", GOBIN: folder },
     timeout: BUILD_TIMEOUT_MS,
     // A group of its own, so that its compilers can be stopped with it.
     detached: true,

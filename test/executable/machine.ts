@@ -6,7 +6,7 @@ import { type Parley, startParley } from "../parley.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
-/** Builds `dist/parley` from the sources as they are; `PARLEY_COMMAND` names one built before. */
+/** `PARLEY_COMMAND`, as `npm test` has built it; else `dist/parley`, built from the sources. */
 export async function executable(): Promise<string> {
   const given = Bun.env["PARLEY_COMMAND"];
   if (given) return given;
@@ -69,7 +69,7 @@ export class Machine implements AsyncDisposable {
       command: [this.parley],
       alone: true,
       dataDir: join(this.home, "data"),
-      env: { ...this.environment, PARLEY_CACHE_DIR: "", ...env },
+      env: { ...this.environment, ...env },
     });
   }
 
