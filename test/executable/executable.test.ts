@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import manifest from "../../package.json" with { type: "json" };
@@ -24,6 +24,22 @@ test("version and help need nothing and leave nothing behind", async () => {
   expect((await machine.run(["--help"])).out).toContain("Usage: parley");
   expect((await machine.run(["dance"])).code).toBe(2);
   expect(readdirSync(machine.home)).toEqual([]);
+});
+
+test("a user without a name and a home can run it", async () => {
+  await using machine = await Machine.with(built);
+  const folder = join(machine.folder, "empty");
+  for (const path of [machine.folder, folder, machine.parley]) chmodSync(path, 0o777);
+  const nobody = ["/usr/bin/setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"];
+  const bare = ["/usr/bin/env", "-u", "HOME"];
+  const command = [...nobody, ...bare, machine.parley];
+  // Whatever it is that Parley needs a folder for, it is asked to keep it there.
+  const file = join(folder, "copy.db");
+  const { code, err } = await machine.run(["backup", file], {}, command);
+  expect({ code, err }).toEqual({
+    code: 1,
+    err: expect.stringContaining(`${folder}/.local/share`),
+  });
 });
 
 test("serves pages and every asset in an empty folder, and unpacks none of them", async () => {
