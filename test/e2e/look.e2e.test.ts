@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import axe from "axe-core";
+import { Guest } from "./guest.ts";
+import { seededFolder } from "./seed.ts";
+import { microphone, openWorld, type World } from "./world.ts";
+
+// The page as it is seen: its widths, colours and whether it stands still while words stream in.
+
+const LONG = "A word that is followed by a good many others, so that a line of this needs two.";
+const PAST = [
+  { room: "kitchen", identity: "ada", said: [LONG, LONG, "Thanks.", "You are welcome."] },
+  { room: "broken", end_reason: "provider_failed" as const, said: ["Hello?"] },
+];
+const WIDTHS = [390, 768, 1280, 1920];
+
+const answer = (text: string) => `You said ${text} That is what I heard just now, and no more.`;
+
+const open = new AsyncDisposableStack();
+let world: World;
+let guest: Guest;
+
+beforeAll(async () => {
+  const folder = open.use(seededFolder(PAST));
+  world = open.use(
+    await openWorld({
+      dataDir: folder.path,
+      reply: (messages) => answer(messages.at(-1)?.content ?? ""),
+    }),
+  );
+  const silence = open.use(await microphone([]));
+  guest = open.use(await Guest.at(world.parley.url, { microphone: silence.path }));
+}, 60_000);
+afterAll(() => open.disposeAsync(), 20_000);
+
+/** What axe finds against WCAG 2.2 AA, contrast included, and where. */
+async function faults(): Promise<string[]> {
+  await guest.page.evaluate(axe.source);
+  const { violations } = await guest.page.evaluate(() =>
+    window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }),
+  );
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+}
+
+async function addresses(): Promise<string[]> {
+  await guest.page.goto(`${world.parley.url}/history`);
+  const past = await guest.page.getAttribute(".session-link", "href");
+  return ["/", "/history", String(past), "/nowhere"];
+}
+
+describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
+  test("every page fits every width and can be read by everybody", async () => {
+    await guest.page.emulateMedia({ colorScheme });
+    const found: Record<string, string[]> = {};
+    for (const path of await addresses()) {
+      for (const width of WIDTHS) {
+        await guest.page.setViewportSize({ width, height: 900 });
+        await guest.page.goto(`${world.parley.url}${path}`);
+        const wider = await guest.overflow();
+        const all = [...(wider > 0 ? [`${wider} px too wide`] : []), ...(await faults())];
+        if (all.length > 0) found[`${path} at ${width}`] = all;
+      }
+    }
+    expect(found).toEqual({});
+  }, 60_000);
+});
+
+test("nothing moves while words stream in, and the transcript yields to its reader", async () => {
+  const { page } = guest;
+  await page.setViewportSize({ width: 390, height: 700 });
+  await page.goto(world.parley.url);
+  await guest.start({ room: "still" });
+  await page.evaluate(() => {
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) window.shifts.push(entry.toJSON());
+    }).observe({ type: "layout-shift" });
+    window.shifts = [];
+  });
+  const places = () =>
+    page.evaluate(() =>
+      ["status", "agent-state", "transcript-scroll", "stop", "mute", "message", "send"].map(
+        (id) => {
+          const { x, y, height } = document.getElementById(id)?.getBoundingClientRect() ?? {};
+          return { id, x, y, height };
+        },
+      ),
+    );
+  const say = async (text: string, meanwhile = async () => {}) => {
+    await page.fill("#message", text);
+    await page.press("#message", "Enter");
+    await guest.until("the answer streams in", () => {
+      const last = [...document.querySelectorAll<HTMLElement>("#transcript .line")].at(-1);
+      return last?.dataset["role"] === "agent" && last.dataset["final"] !== "true";
+    });
+    await meanwhile();
+    await guest.reads("agent", answer(text));
+  };
+  await guest.agentIs("listening");
+  const before = await places();
+  for (const text of ["One.", "Two.", "Three."]) {
+    await say(text, async () => expect(await places()).toEqual(before));
+    expect(await places()).toEqual(before);
+  }
+  expect(await page.evaluate(() => window.shifts)).toEqual([]);
+
+  const position = () =>
+    page.evaluate(() => {
+      const box = document.getElementById("transcript-scroll") ?? document.body;
+      return { top: box.scrollTop, below: box.scrollHeight - box.scrollTop - box.clientHeight };
+    });
+  expect((await position()).below).toBeLessThan(2);
+  await page.hover("#transcript-scroll");
+  await page.mouse.wheel(0, -2000);
+  await page.waitForSelector("#jump:not([hidden])");
+  const { top } = await position();
+  await say("Four.");
+  expect((await position()).top).toBe(top);
+  await page.click("#jump");
+  await page.waitForSelector("#jump", { state: "hidden" });
+  expect((await position()).below).toBeLessThan(2);
+  await guest.stop();
+}, 60_000);
+
+declare global {
+  interface Window {
+    axe: typeof axe;
+    shifts: unknown[];
+  }
+}
