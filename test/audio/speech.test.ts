@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { audibleSpans, listen } from "./listen.ts";
 import { resample } from "./resample.ts";
 import { conversation, cough, loudness, speak, utter } from "./speech.ts";
-import { readWav, wav } from "./wav.ts";
+import { readWav, wav } from "../../src/engine/wav.ts";
 
 describe("speech", () => {
   test("is audible, at the level of a microphone, and the same every time", () => {

@@ -12,7 +12,7 @@ import {
 } from "./espeak.ts";
 import { levels, listen, rmsOf } from "./listen.ts";
 import { resample } from "./resample.ts";
-import { wav } from "./wav.ts";
+import { wav } from "../../src/engine/wav.ts";
 
 /** How a text is spoken. */
 export interface SpeakOptions {
