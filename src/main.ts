@@ -3,6 +3,7 @@ import { runCommand } from "./cli/run.ts";
 import { sourceResources } from "./resources.ts";
 
 const program = {
+  command: [process.execPath, import.meta.path],
   resources: sourceResources(),
   // From a source tree they are gathered anew, so that they are what is installed.
   licenses: async () => (await import("../scripts/licenses.ts")).thirdPartyLicenses(),

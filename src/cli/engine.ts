@@ -42,7 +42,7 @@ export async function engine(
   const models = await Promise.all(
     MODEL_STAGES.map(async (stage): Promise<LocalModel[]> => {
       const path = options[stage];
-      return path === undefined ? [] : [await modelAt(stage, path, basename(path))];
+      return path === undefined ? [] : [await modelAt(stage, path, basename(path, ".gguf"))];
     }),
   );
   const terminal = process.stdout.isTTY === true && !options.supervised;

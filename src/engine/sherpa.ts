@@ -6,9 +6,13 @@ export type Sherpa = typeof import("sherpa-onnx-node");
 /** More threads than this cost more than they bring for models that fit a conversation. */
 const MOST_THREADS = 8;
 
-/** How many threads an inference may use on this machine. */
+/**
+ * How many threads an inference may use on this machine: all processors but one. The threads of
+ * one inference wait for each other at every step; where another program takes the processor of one,
+ * all stand still, and the whole is many times slower than with a thread less.
+ */
 export function threads(): number {
-  return Math.min(MOST_THREADS, availableParallelism());
+  return Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 1));
 }
 
 /** Settings that every model of sherpa-onnx takes. */

@@ -42,7 +42,7 @@ export function chat({ models, logger }: RouteDeps): Hono {
         await delta({ role: "assistant", content: "" });
         const answer = await loan.model.answer({
           ...request,
-          onText: (content) => void delta({ content }),
+          onText: (content) => void (content !== "" && delta({ content })),
         });
         for (const [index, call] of toolCalls(answer).entries()) {
           await delta({ tool_calls: [{ index, ...call }] });
