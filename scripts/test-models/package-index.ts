@@ -16,7 +16,9 @@ export async function wheelUrl(
 ): Promise<string> {
   const page = `${(await indexUrl()).replace(/\/+$/, "")}/${project}/`;
   // Every index has this form (https://peps.python.org/pep-0503/): links, with a hash as fragment.
-  const links = (await downloadText(page, { signal })).matchAll(/<a\s[^>]*?href=["']([^"']+)["']/gi);
+  const links = (await downloadText(page, { signal })).matchAll(
+    /<a\s[^>]*?href=["']([^"']+)["']/gi,
+  );
   for (const [, href = ""] of links) {
     const url = new URL(href.replaceAll("&amp;", "&"), page);
     url.hash = "";

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { isLoopback } from "../config.ts";
-import { MODEL_STAGES, type LocalModel } from "../domain/model.ts";
+import { type LocalModel, MODEL_STAGES } from "../domain/model.ts";
 import { modelAt } from "../engine/model-at.ts";
 import { serveModels } from "../engine/serve-models.ts";
 import { Failure } from "../errors.ts";

@@ -4,8 +4,10 @@ import { linesOf } from "../lines.ts";
 
 const LAST_WORDS = 5;
 const MAX_TEXT = 500;
-/** Colours, and what native libraries print before what they say. */
-const ESCAPES = /\u001b\[[\d;]*m/g;
+
+/** What Bun adds to the reason of a crash. */
+const NOISE =
+  /^[-=]*$|Bun v\d|bun\.report|Bun has crashed|redacted crash report|file a GitHub issue|^(?:Linux|Windows|macOS|CPU|Args|Features|Builtins|Elapsed|RSS)[: ]/;
 
 /** What the engine writes to its log, as far as it matters here. */
 const entry = z.object({
@@ -42,10 +44,7 @@ export class EngineLog {
   }
 
   /** Follows both streams to their ends. */
-  async follow(
-    out: ReadableStream<Uint8Array>,
-    errors: ReadableStream<Uint8Array>,
-  ): Promise<void> {
+  async follow(out: ReadableStream<Uint8Array>, errors: ReadableStream<Uint8Array>): Promise<void> {
     await Promise.all([
       each(out, (line) => this.#entry(line)),
       each(errors, (line) => this.#words(line)),
@@ -60,25 +59,31 @@ export class EngineLog {
 
   #entry(raw: string): void {
     const { data } = entry.safeParse(parsed(raw));
-    if (!data) return this.#words(raw);
+    if (!data) {
+      this.#words(raw);
+      return;
+    }
     const { level, msg, event, model, err } = data;
     if (event) this.loading = event === "loading" ? model : undefined;
     if (level === "error" || level === "fatal") this.note(this.#clean(err?.message ?? msg));
     // What the engine finds worth an info line is detail to Parley's reader.
     const shown = level === "info" ? "debug" : level;
-    const fields = { ...(model ? { model } : {}), ...(err ? { reason: this.#clean(err.message) } : {}) };
+    const fields = {
+      ...(model ? { model } : {}),
+      ...(err ? { reason: this.#clean(err.message) } : {}),
+    };
     this.#logger[shown](fields, `engine: ${this.#clean(msg)}`);
   }
 
   #words(raw: string): void {
     const words = this.#clean(raw);
     if (words === "") return;
-    this.note(words);
+    if (!NOISE.test(words)) this.note(words);
     this.#logger.debug(`engine: ${words}`);
   }
 
   #clean(text: string): string {
-    return text.replaceAll(this.#secret, "***").replace(ESCAPES, "").trim().slice(0, MAX_TEXT);
+    return Bun.stripANSI(text).replaceAll(this.#secret, "***").trim().slice(0, MAX_TEXT);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Engine, LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { reservePort } from "../reserve-port.ts";
 import { EngineLog } from "./engine-log.ts";
-import { filesOf } from "./model-files.ts";
+import { loadFailure } from "./load-failure.ts";
 
 export interface EngineOptions {
   /** How this program is started as an engine, without the arguments of one; see `Program`. */
@@ -212,7 +212,12 @@ class EngineProcess implements SupervisedEngine {
       stdout: "pipe",
       stderr: "pipe",
       // By environment, which other users cannot read as they can an argument.
-      env: { ...Object.fromEntries(passedOn), ENGINE_API_KEY: this.apiKey },
+      env: {
+        ...Object.fromEntries(passedOn),
+        ENGINE_API_KEY: this.apiKey,
+        // llama.cpp would start a debugger on itself as it fails.
+        GGML_NO_BACKTRACE: "1",
+      },
       // Ctrl-C in a terminal goes to the whole group; the child's end is Parley's to order.
       detached: true,
     });
@@ -296,18 +301,9 @@ class EngineProcess implements SupervisedEngine {
     const model = this.#models.find(({ id }) => id === this.#log.loading);
     if (!model) return;
     const times = (this.#fatal.get(model.id)?.times ?? 0) + 1;
-    this.#fatal.set(model.id, { times, message: this.#fatalMessage(model, child) });
-  }
-
-  #fatalMessage(model: LocalModel, child: Child): string {
-    const words = this.#log.lastWords;
-    const outOfMemory =
-      child.signalCode === "SIGKILL" || /bad_alloc|out of memory|cannot allocate/i.test(words);
-    const why = outOfMemory
-      ? "it ran out of memory: choose a smaller model, or end other programs"
-      : "one of its files is damaged, or not what it should be: fetch the model again, or choose another one";
-    const said = words === "" ? "" : ` It said: ${words}.`;
-    return `The engine ended as it loaded the model ${model.id}; perhaps ${why}. Its files: ${filesOf(model).join(", ")}.${said}`;
+    const killed = child.signalCode === "SIGKILL";
+    const message = loadFailure(model, this.#log.lastWords, killed);
+    this.#fatal.set(model.id, { times, message });
   }
 }
 

@@ -1,33 +1,31 @@
 /**
  * Turns the wavering results of a recogniser that hears an utterance grow into words that can be
- * sent: a word counts as certain once two results in a row agree on it and all before it (the
- * "local agreement" of Liu et al., https://arxiv.org/abs/2005.11185). What was given is never
- * taken back.
+ * sent: a word counts as certain once two results in a row agree on it and all between it and what
+ * was given before (the "local agreement" of Liu et al., https://arxiv.org/abs/2005.11185). What was
+ * given is never taken back: where the recogniser changes its mind later, the whole text says so.
  */
 export class InterimWords {
-  #given: string[] = [];
+  #given = 0;
   #previous: string[] = [];
 
   /** @returns the text to add to what was given before, or undefined */
   update(result: string): string | undefined {
     const words = wordsOf(result);
-    const agreed = agreement(words, this.#previous);
+    const agreed = agreement(words.slice(this.#given), this.#previous.slice(this.#given));
     this.#previous = words;
-    return this.#give(words.slice(0, agreed));
+    return this.#give(words.slice(this.#given, this.#given + agreed));
   }
 
-  /** @returns what the last result adds, if it goes on from what was given */
+  /** @returns what a result that is certain adds */
   finish(result: string): string | undefined {
-    return this.#give(wordsOf(result));
+    return this.#give(wordsOf(result).slice(this.#given));
   }
 
   #give(words: string[]): string | undefined {
-    if (words.length <= this.#given.length) return undefined;
-    if (agreement(words, this.#given) < this.#given.length) return undefined;
-    const fresh = words.slice(this.#given.length).join(" ");
-    const delta = this.#given.length === 0 ? fresh : ` ${fresh}`;
-    this.#given = words;
-    return delta;
+    if (words.length === 0) return undefined;
+    const before = this.#given === 0 ? "" : " ";
+    this.#given += words.length;
+    return before + words.join(" ");
   }
 }
 

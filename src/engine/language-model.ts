@@ -3,6 +3,7 @@ import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import type { Turn } from "./chat-history.ts";
 import { FairQueue } from "./fair-queue.ts";
+import { loadFailure } from "./load-failure.ts";
 import { SequencePool } from "./sequence-pool.ts";
 import { threads } from "./sherpa.ts";
 
@@ -48,8 +49,31 @@ const MEMORY_SHARE = 0.3;
 /** Replies are spoken; nobody listens to more at once. */
 const DEFAULT_MAX_TOKENS = 1024;
 
-/** @throws Failure that says why the model cannot be loaded */
-export async function loadLanguageModel(local: LocalLlmModel): Promise<LanguageModel> {
+/** Loads language models, all by one instance of llama.cpp. */
+export function languageModelLoader(): (local: LocalLlmModel) => Promise<LanguageModel> {
+  let runtime: ReturnType<typeof loadRuntime> | undefined;
+  /** @throws Failure that says why the model cannot be loaded */
+  return async (local) => {
+    runtime ??= loadRuntime();
+    const { library, llama, complaints } = await runtime;
+    complaints.length = 0;
+    let model: LlamaModel | undefined;
+    try {
+      model = await llama.loadModel({ modelPath: local.model });
+      const context = await model.createContext({
+        contextSize: { max: CONTEXT_TOKENS },
+        sequences: await affordableSequences(model),
+      });
+      return languageModel(model, new SequencePool(library, model, context));
+    } catch (error) {
+      await model?.dispose();
+      const why = [...new Set([...complaints, messageOf(error)])].join("; ");
+      throw new Failure("unavailable", loadFailure(local, why), { cause: error });
+    }
+  };
+}
+
+async function loadRuntime() {
   const library = await import("node-llama-cpp").catch((cause) => {
     throw new Failure(
       "unavailable",
@@ -58,7 +82,7 @@ export async function loadLanguageModel(local: LocalLlmModel): Promise<LanguageM
       { cause },
     );
   });
-  const words: string[] = [];
+  const complaints: string[] = [];
   const llama = await library.getLlama({
     // Metal comes with macOS; other GPUs would need builds of hundreds of megabytes.
     gpu: process.platform === "darwin" ? "auto" : false,
@@ -67,39 +91,22 @@ export async function loadLanguageModel(local: LocalLlmModel): Promise<LanguageM
     progressLogs: false,
     maxThreads: threads(),
     logger: (level, message) => {
-      if (level === "error" || level === "fatal") words.push(message.trim());
+      if (level === "error" || level === "fatal") complaints.push(message.trim());
     },
   });
-  try {
-    const model = await llama.loadModel({ modelPath: local.model });
-    const context = await model.createContext({
-      contextSize: { max: CONTEXT_TOKENS },
-      sequences: await affordableSequences(model),
-    });
-    const pool = new SequencePool(library, model, context);
-    const queue = new FairQueue(pool.size);
-    let anonymous = 0;
-    return {
-      answer: (request) => {
-        const turn = request.client ?? `anonymous-${++anonymous}`;
-        return queue.run(turn, () => answer(request, pool, grammars(llama)), request.signal);
-      },
-      [Symbol.asyncDispose]: () => llama.dispose(),
-    };
-  } catch (error) {
-    await llama.dispose();
-    throw cannotLoad(local, error, words);
-  }
+  return { library, llama, complaints };
 }
 
-function cannotLoad(local: LocalLlmModel, error: unknown, words: readonly string[]): Failure {
-  const why = [...new Set([...words, messageOf(error)])].join("; ");
-  return new Failure(
-    "unavailable",
-    `The language model ${local.model} cannot be loaded: ${why}. Fetch it again, or choose ` +
-      "another one; a smaller one if memory is short.",
-    { cause: error },
-  );
+function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
+  const queue = new FairQueue(pool.size);
+  let anonymous = 0;
+  return {
+    answer: (request) => {
+      const turn = request.client ?? `anonymous-${++anonymous}`;
+      return queue.run(turn, () => answer(request, pool, grammars(model.llama)), request.signal);
+    },
+    [Symbol.asyncDispose]: () => model.dispose(),
+  };
 }
 
 async function affordableSequences(model: LlamaModel): Promise<number> {
@@ -121,7 +128,9 @@ function grammars(llama: LlamaModel["llama"]): Grammars {
   return (schema) =>
     schema === "json"
       ? llama.getGrammarFor("json")
-      : llama.createGrammarForJsonSchema(schema as Parameters<typeof llama.createGrammarForJsonSchema>[0]);
+      : llama.createGrammarForJsonSchema(
+          schema as Parameters<typeof llama.createGrammarForJsonSchema>[0],
+        );
 }
 
 const FINISH = {

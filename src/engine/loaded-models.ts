@@ -128,11 +128,13 @@ export class LoadedModels implements AsyncDisposable {
   }
 
   #loaded(entry: Entry): Promise<Abilities[ModelStage]> {
-    entry.loaded ??= this.#loads.run("", () => this.#load(entry.model)).catch((error) => {
-      // The next request tries again: the file may have been mended meanwhile.
-      entry.loaded = undefined;
-      throw error;
-    });
+    entry.loaded ??= this.#loads
+      .run("", () => this.#load(entry.model))
+      .catch((error) => {
+        // The next request tries again: the file may have been mended meanwhile.
+        entry.loaded = undefined;
+        throw error;
+      });
     return entry.loaded;
   }
 

@@ -8,7 +8,13 @@ const transducer = { encoder: path, decoder: path, joiner: path, tokens: path };
 
 /** A `LocalModel` as it comes from another process. */
 export const localModel: z.ZodType<LocalModel> = z.discriminatedUnion("kind", [
-  z.object({ ...stt, kind: z.literal("moonshine"), encoder: path, mergedDecoder: path, tokens: path }),
+  z.object({
+    ...stt,
+    kind: z.literal("moonshine"),
+    encoder: path,
+    mergedDecoder: path,
+    tokens: path,
+  }),
   z.object({ ...stt, kind: z.literal("whisper"), encoder: path, decoder: path, tokens: path }),
   z.object({ ...stt, kind: z.literal("streaming-transducer"), ...transducer }),
   z.object({ ...stt, kind: z.literal("nemo-transducer"), ...transducer }),

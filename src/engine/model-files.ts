@@ -44,12 +44,6 @@ export async function checkModelFiles(model: LocalModel): Promise<void> {
   }
 }
 
-/** The files of a model, for messages. */
-export function filesOf(model: LocalModel): string[] {
-  const { stage: _stage, id: _id, kind: _kind, ...files } = model;
-  return Object.values(files);
-}
-
 const MEND = "Fetch the model again, or choose another one.";
 
 function damaged(path: string, what: string): Failure {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { Failure, type FailureKind } from "../errors.ts";
 
 interface Details {

@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { DetectorOptions, Hearing, Resampler, SpeechChange, SpeechDetector } from "./hearing.ts";
+import type {
+  DetectorOptions,
+  Hearing,
+  Resampler,
+  SpeechChange,
+  SpeechDetector,
+} from "./hearing.ts";
 import type { LoadedModels } from "./loaded-models.ts";
 import { openAiError, parse, refusal } from "./openai-error.ts";
 import { realtimeEvent, type SessionUpdate } from "./realtime-events.ts";
@@ -58,7 +64,9 @@ export class RealtimeSession {
 
   /** Takes a message of the client; one that is malformed or unknown gets an `error` event. */
   receive(text: string): void {
-    this.#received = this.#received.then(() => this.#take(text)).catch((error) => this.#fail(error));
+    this.#received = this.#received
+      .then(() => this.#take(text))
+      .catch((error) => this.#fail(error));
   }
 
   /** Ends what is under way; the connection is gone. */
@@ -108,7 +116,8 @@ export class RealtimeSession {
   }
 
   async #append(samples: Float32Array): Promise<void> {
-    const { resampler, detector } = (this.#ears ??= earsOf(await this.#deps.hearing(), this));
+    this.#ears ??= this.#earsOf(await this.#deps.hearing());
+    const { resampler, detector } = this.#ears;
     const heard = resampler.resample(samples);
     const item = await this.#currentItem();
     const changes = detector.push(heard);
@@ -117,9 +126,11 @@ export class RealtimeSession {
     if (item === this.#item) void this.#sendInterim(item);
   }
 
-  /** What the ears have to be made for. */
-  get settings(): { rate: number; detection: DetectorOptions } {
-    return { rate: this.#rate, detection: this.#detection };
+  #earsOf(hearing: Hearing) {
+    return {
+      resampler: hearing.resampler(this.#rate, HEARING_RATE),
+      detector: hearing.detector(this.#detection),
+    };
   }
 
   async #tell({ kind, at }: SpeechChange): Promise<void> {
@@ -219,13 +230,6 @@ export class RealtimeSession {
     if (this.#ended.signal.aborted) return;
     this.#send(JSON.stringify({ type, event_id: `event_${++this.#events}`, ...data }));
   }
-}
-
-function earsOf(hearing: Hearing, { settings }: RealtimeSession) {
-  return {
-    resampler: hearing.resampler(settings.rate, HEARING_RATE),
-    detector: hearing.detector(settings.detection),
-  };
 }
 
 function jsonOf(text: string): unknown {

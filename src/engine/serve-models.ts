@@ -2,9 +2,10 @@ import type { Logger } from "pino";
 import type { LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { createHearing } from "./hearing.ts";
-import { loadLanguageModel } from "./language-model.ts";
+import { languageModelLoader } from "./language-model.ts";
+import { loadFailure } from "./load-failure.ts";
 import { LoadedModels } from "./loaded-models.ts";
-import { checkModelFiles, filesOf } from "./model-files.ts";
+import { checkModelFiles } from "./model-files.ts";
 import { loadRecogniser } from "./recogniser.ts";
 import { type EngineServer, serveEngine } from "./server.ts";
 import { loadSherpa } from "./sherpa.ts";
@@ -24,6 +25,7 @@ export interface ServeOptions {
 /** The engine in this process: nothing is loaded before it is needed. */
 export function serveModels(options: ServeOptions): EngineServer {
   const { logger } = options;
+  const loadLanguageModel = languageModelLoader();
   const models = new LoadedModels({
     load: {
       stt: (model) => checked(model, async () => loadRecogniser(await loadSherpa(), model)),
@@ -53,12 +55,6 @@ async function checked<T>(model: LocalModel, load: () => Promise<T>): Promise<T>
     return await load();
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const files = filesOf(model).join(", ");
-    throw new Failure(
-      "unavailable",
-      `The model ${model.id} cannot be loaded: ${messageOf(error).trim()}. One of its files is ` +
-        `damaged, or not what it should be: ${files}. Fetch the model again, or choose another one.`,
-      { cause: error },
-    );
+    throw new Failure("unavailable", loadFailure(model, messageOf(error)), { cause: error });
   }
 }

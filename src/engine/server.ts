@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
-import type { Server } from "bun";
 import { clientOf } from "./client.ts";
 import { localModel } from "./local-model.ts";
 import { jsonBody, openAiError, parse, refusal } from "./openai-error.ts";
@@ -55,7 +55,11 @@ export function serveEngine(options: EngineServerOptions): EngineServer {
     websocket: {
       maxPayloadLength: MAX_MESSAGE_BYTES,
       open(socket) {
-        socket.data.session = new RealtimeSession(options, (text) => socket.send(text), socket.data);
+        socket.data.session = new RealtimeSession(
+          options,
+          (text) => socket.send(text),
+          socket.data,
+        );
       },
       message(socket, message) {
         socket.data.session?.receive(message.toString());
@@ -177,4 +181,3 @@ function isAuthorized(request: Request, apiKey: string | undefined): boolean {
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
-

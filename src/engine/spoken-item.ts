@@ -38,12 +38,14 @@ export class SpokenItem {
   /** @param speaking whether somebody speaks now */
   push(samples: Float32Array, speaking: boolean): void {
     this.#samples += samples.length;
-    if (this.#spoken) return this.#utterance.push(samples);
+    if (this.#spoken) {
+      this.#utterance.push(samples);
+      return;
+    }
     this.#held.push(samples);
     this.#heldSamples += samples.length;
-    if (!speaking) return this.#trim(LONGEST_SILENCE);
-    this.#trim(PRE_ROLL);
-    this.#release();
+    this.#trim(speaking ? PRE_ROLL : LONGEST_SILENCE);
+    if (speaking) this.#release();
   }
 
   /**
@@ -74,7 +76,10 @@ export class SpokenItem {
     this.#ended = true;
     this.#release();
     const heard: Heard[] = await this.#utterance.finish(signal);
-    const text = heard.map((part) => part.text).filter(Boolean).join(" ");
+    const text = heard
+      .map((part) => part.text)
+      .filter(Boolean)
+      .join(" ");
     return { text, rest: this.#words.finish(text) };
   }
 

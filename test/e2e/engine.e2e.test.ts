@@ -3,13 +3,13 @@ import OpenAI, { toFile } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { testModels } from "../../scripts/test-models.ts";
 import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
-import { pcmBytes, pcmOf, readWav, wav } from "../../src/engine/wav.ts";
+import { pcmBytes, pcmOf, readWav } from "../../src/engine/wav.ts";
 import { realEngine } from "../engine.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 
 const { stt, llm, tts } = await testModels();
 const RATE = 24_000;
-const SENTENCE = "The captain followed the song through the fog, and at noon she heard the surf.";
+const SENTENCE = "The captain followed the song through the fog until she heard the surf.";
 
 let engine: SupervisedEngine;
 let openai: OpenAI;
@@ -44,7 +44,7 @@ const story = [
   { role: "user", content: "Tell me a story of a boat." },
 ] as const;
 
-describe("with OpenAI's own client", () => {
+describe("OpenAI's own client lists models and gets sound and transcripts", () => {
   test("the models are listed, and told one by one", async () => {
     const ids = (await openai.models.list()).data.map(({ id }) => id);
     expect(ids.sort()).toEqual([stt.id, llm.id, tts.id].sort());
@@ -82,7 +82,9 @@ describe("with OpenAI's own client", () => {
     // Voices take a little chance with the length of what they say.
     expect(bytes / 2 / pcm.length).toBeCloseTo(1, 0);
   });
+});
 
+describe("OpenAI's own client gets answers", () => {
   test("an answer comes whole, or streamed with the tokens it used", async () => {
     const messages = [
       { role: "system", content: "You answer in one short sentence." },
@@ -140,11 +142,17 @@ describe("with OpenAI's own client", () => {
     const long = await openai.chat.completions.create({ ...request, max_tokens: 40 });
     const text = long.choices[0]?.message.content ?? "";
     const word = text.split(" ")[6] ?? "";
-    const stopped = await openai.chat.completions.create({ ...request, max_tokens: 40, stop: word });
+    const stopped = await openai.chat.completions.create({
+      ...request,
+      max_tokens: 40,
+      stop: word,
+    });
     expect(stopped.choices[0]?.finish_reason).toBe("stop");
     expect(stopped.choices[0]?.message.content).toBe(text.slice(0, text.indexOf(word)));
   });
+});
 
+describe("OpenAI's own client gets answers of a form, and with tools", () => {
   test("an answer has the form that a schema asks for", async () => {
     const { choices } = await openai.chat.completions.create({
       model: llm.id,
@@ -203,14 +211,12 @@ describe("with OpenAI's own client", () => {
 describe("realtime transcription", () => {
   /** Sends speech at the pace of speech, and collects what comes until the transcript. */
   async function realtime(input: { audio: Int16Array; vad: boolean }) {
-    const socket = await OpenAIRealtimeWebSocket.create(openai, {
-      model: stt.id,
-      onURL: (url) => {
-        // The client knows of TLS only.
-        url.protocol = "ws:";
-        url.searchParams.set("intent", "transcription");
-      },
-    });
+    const onURL = (url: URL) => {
+      // The client knows of TLS only.
+      url.protocol = "ws:";
+      url.searchParams.set("intent", "transcription");
+    };
+    const socket = new OpenAIRealtimeWebSocket({ model: stt.id, onURL }, openai);
     const events: { type: string; delta?: string; transcript?: string }[] = [];
     const done = Promise.withResolvers<void>();
     socket.on("error", done.reject);
@@ -334,9 +340,10 @@ describe("what is wrong is told as OpenAI tells it", () => {
   });
 
   test("a realtime message that makes no sense gets an error, and the connection lives", async () => {
-    const socket = new WebSocket(`${engine.baseURL}/realtime?intent=transcription`, {
-      headers: { Authorization: `Bearer ${engine.apiKey}` },
-    });
+    const socket = new WebSocket(`${engine.baseURL}/realtime?intent=transcription`, [
+      `openai-insecure-api-key.${engine.apiKey}`,
+      "realtime",
+    ]);
     const events: string[] = [];
     const told = Promise.withResolvers<void>();
     const answers: Record<string, string> = {

@@ -4,10 +4,10 @@ import { streamSSE } from "hono/streaming";
 import type { ChatModelFunctions } from "node-llama-cpp";
 import { chatHistory } from "../chat-history.ts";
 import { type ChatBody, chatRequest } from "../chat-request.ts";
-import type { ChatAnswer, ChatRequest } from "../language-model.ts";
-import type { RouteDeps } from "../route-deps.ts";
 import { clientOf } from "../client.ts";
+import type { ChatAnswer, ChatRequest } from "../language-model.ts";
 import { jsonBody, openAiError, parse } from "../openai-error.ts";
+import type { RouteDeps } from "../route-deps.ts";
 
 /** Small models go astray at OpenAI's own default of 1. */
 const TEMPERATURE = 0.7;
@@ -18,7 +18,11 @@ export function chat({ models, logger }: RouteDeps): Hono {
   app.post("/v1/chat/completions", async (c) => {
     const body = parse(chatRequest, await jsonBody(c.req));
     const borrowed = await models.borrow("llm", body.model);
-    const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: body.model };
+    const head = {
+      id: `chatcmpl-${randomUUID()}`,
+      created: Math.floor(Date.now() / 1000),
+      model: body.model,
+    };
     const client = clientOf(c.req.raw, body.user);
     const gone = new AbortController();
     const signal = AbortSignal.any([c.req.raw.signal, gone.signal]);
@@ -34,7 +38,12 @@ export function chat({ models, logger }: RouteDeps): Hono {
       stream.onAbort(() => gone.abort());
       const send = (choices: unknown[], usage?: unknown) =>
         stream.writeSSE({
-          data: JSON.stringify({ ...head, object: "chat.completion.chunk", choices, ...(usage ? { usage } : {}) }),
+          data: JSON.stringify({
+            ...head,
+            object: "chat.completion.chunk",
+            choices,
+            ...(usage ? { usage } : {}),
+          }),
         });
       const delta = (value: unknown, finish: string | null = null) =>
         send([{ index: 0, delta: value, logprobs: null, finish_reason: finish }]);

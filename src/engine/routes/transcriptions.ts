@@ -36,14 +36,23 @@ export function transcriptions({ models, hearing }: RouteDeps): Hono {
     const utterance = loan.model.listen(clientOf(c.req.raw, body.user) ?? randomUUID());
     utterance.push((await hearing()).resampler(rate, HEARING_RATE).flush(floatsOf(pcm)));
     const heard = await utterance.finish(c.req.raw.signal);
-    const text = heard.map((part) => part.text).filter(Boolean).join(" ");
+    const text = heard
+      .map((part) => part.text)
+      .filter(Boolean)
+      .join(" ");
     if (body.response_format === "text") return c.text(`${text}\n`);
     const seconds = pcm.length / rate;
     if (body.response_format === "json") {
       return c.json({ text, usage: { type: "duration", seconds: Math.ceil(seconds) } });
     }
     const language = body.language ?? "unknown";
-    return c.json({ task: "transcribe", language, duration: seconds, text, segments: segments(heard) });
+    return c.json({
+      task: "transcribe",
+      language,
+      duration: seconds,
+      text,
+      segments: segments(heard),
+    });
   });
   return app;
 }
