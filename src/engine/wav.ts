@@ -51,7 +51,8 @@ export function pcmBytes(pcm: Int16Array): Uint8Array {
 /** Little-endian 16-bit samples from bytes; an odd last byte is left out. */
 export function pcmOf(bytes: Uint8Array): Int16Array {
   const even = bytes.byteLength - (bytes.byteLength % 2);
-  return new Int16Array(bytes.slice(0, even).buffer);
+  // Copied: a Buffer's own memory may begin at an odd place, and hold others.
+  return new Int16Array(new Uint8Array(bytes.subarray(0, even)).buffer);
 }
 
 /** Samples from -1 to 1, as models take them. */
@@ -117,7 +118,7 @@ function readFormat(view: DataView, at: number): Format {
 
 function pcmOfFloats(bytes: Uint8Array): Int16Array {
   const whole = bytes.byteLength - (bytes.byteLength % 4);
-  return pcmFrom(new Float32Array(bytes.slice(0, whole).buffer));
+  return pcmFrom(new Float32Array(new Uint8Array(bytes.subarray(0, whole)).buffer));
 }
 
 function mono(pcm: Int16Array, channels: number): Int16Array {
