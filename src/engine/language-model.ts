@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
@@ -42,7 +43,7 @@ export interface LanguageModel extends AsyncDisposable {
 
 /** As much of a conversation as the model sees, in tokens: half an hour of talk. */
 const CONTEXT_TOKENS = 4096;
-/** Conversations whose state is kept, and that are answered at the same time. */
+/** Conversations whose state is kept, and that are answered at the same time, at the most. */
 const MOST_SEQUENCES = 4;
 /** How much of the free memory the conversations' states may take. */
 const MEMORY_SHARE = 0.3;
@@ -111,7 +112,9 @@ function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
 
 async function affordableSequences(model: LlamaModel): Promise<number> {
   const { free } = await model.llama.getRamState();
-  for (let sequences = MOST_SEQUENCES; sequences > 1; sequences--) {
+  // More at once than processors would only slow each other down.
+  const most = Math.min(MOST_SEQUENCES, availableParallelism());
+  for (let sequences = most; sequences > 1; sequences--) {
     const { cpuRam, gpuVram } = await model.fileInsights.estimateContextResourceRequirements({
       contextSize: Math.min(CONTEXT_TOKENS, model.trainContextSize),
       modelGpuLayers: model.gpuLayers,
