@@ -10,6 +10,7 @@ RUN CGO_ENABLED=0 go install -trimpath -ldflags="-s -w" \
 FROM oven/bun:1.4.5-slim AS build
 WORKDIR /parley
 COPY package.json bun.lock bunfig.toml ./
+COPY scripts/empty-package scripts/empty-package
 RUN bun install --frozen-lockfile --production
 COPY . .
 RUN bun scripts/build-client.ts

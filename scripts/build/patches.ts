@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import type { NativeName } from "../../src/embedded/natives.ts";
 import { ROOT } from "../paths.ts";
+import { ENGINE_PACKAGES } from "../third-party.ts";
 
 const HOOK = join(ROOT, "src", "embedded", "natives.ts");
 
@@ -60,8 +61,7 @@ const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
  * The engine's libraries, which an executable does not carry: the one contains espeak-ng, under the
  * GPL, and the other has to lie on a disk as it is (docs/decisions/0009-the-offline-engine.md).
  */
-const ENGINE_ONLY = ["sherpa-onnx-node", "node-llama-cpp"];
-const ENGINE_ONLY_FILTER = new RegExp(`^(?:${ENGINE_ONLY.join("|")})$`);
+const ENGINE_FILTER = new RegExp(`^(?:${ENGINE_PACKAGES.join("|")})$`);
 
 /** A left-out package can be imported; using it fails and says why. */
 const stub = (name: string) => `
@@ -93,7 +93,7 @@ export function patches(): { plugin: BunPlugin; assertApplied(): void } {
         contents: stub(path),
         loader: "js",
       }));
-      build.onResolve({ filter: ENGINE_ONLY_FILTER }, ({ path }) => ({
+      build.onResolve({ filter: ENGINE_FILTER }, ({ path }) => ({
         path,
         namespace: "engine-only",
       }));
