@@ -5,6 +5,8 @@ import { Failure, messageOf } from "../errors.ts";
 import type { Turn } from "./chat-history.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { loadFailure } from "./load-failure.ts";
+import { once } from "./once.ts";
+import { refusal } from "./openai-error.ts";
 import { SequencePool } from "./sequence-pool.ts";
 import { threads } from "./sherpa.ts";
 
@@ -52,11 +54,10 @@ const DEFAULT_MAX_TOKENS = 1024;
 
 /** Loads language models, all by one instance of llama.cpp. */
 export function languageModelLoader(): (local: LocalLlmModel) => Promise<LanguageModel> {
-  let runtime: ReturnType<typeof loadRuntime> | undefined;
+  const runtime = once(loadRuntime);
   /** @throws Failure that says why the model cannot be loaded */
   return async (local) => {
-    runtime ??= loadRuntime();
-    const { library, llama, complaints } = await runtime;
+    const { library, llama, complaints } = await runtime();
     complaints.length = 0;
     let model: LlamaModel | undefined;
     try {
@@ -136,6 +137,9 @@ function grammars(llama: LlamaModel["llama"]): Grammars {
         );
 }
 
+/** What node-llama-cpp says of instructions that leave no room for a conversation. */
+const TOO_LONG = /compress chat history/;
+
 const FINISH = {
   eogToken: "stop",
   stopGenerationTrigger: "stop",
@@ -168,6 +172,8 @@ async function answer(
         frequencyPenalty: request.frequencyPenalty,
         presencePenalty: request.presencePenalty,
       },
+      // What remains is read anew, which takes long: half of it, and half as often.
+      contextShift: { size: Math.floor(slot.sequence.contextSize / 2) },
       lastEvaluationContextWindow: { history: slot.windowFor(request.history) },
       ...(grammar ? { grammar } : { functions: request.functions }),
     });
@@ -185,6 +191,12 @@ async function answer(
       cachedTokens: promptTokens - used.usedInputTokens,
       completionTokens: used.usedOutputTokens,
     };
+  } catch (error) {
+    if (!TOO_LONG.test(messageOf(error))) throw error;
+    throw refusal("invalid", "The instructions are too long for this model.", {
+      code: "context_length_exceeded",
+      param: "messages",
+    });
   } finally {
     pool.giveBack(slot);
   }

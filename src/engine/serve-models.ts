@@ -6,6 +6,7 @@ import { languageModelLoader } from "./language-model.ts";
 import { loadFailure } from "./load-failure.ts";
 import { LoadedModels } from "./loaded-models.ts";
 import { checkModelFiles } from "./model-files.ts";
+import { once } from "./once.ts";
 import { loadRecogniser } from "./recogniser.ts";
 import { type EngineServer, serveEngine } from "./server.ts";
 import { loadSherpa } from "./sherpa.ts";
@@ -36,9 +37,8 @@ export function serveModels(options: ServeOptions): EngineServer {
     onLoad: (event, { id }) => logger.info({ event, model: id }, `${event} ${id}`),
   });
   models.use(options.models);
-  let hearing: ReturnType<typeof hear> | undefined;
-  const hear = async () => createHearing(await loadSherpa(), await options.vadModel());
-  const server = serveEngine({ ...options, models, hearing: () => (hearing ??= hear()) });
+  const hearing = once(async () => createHearing(await loadSherpa(), await options.vadModel()));
+  const server = serveEngine({ ...options, models, hearing });
   return {
     url: server.url,
     async [Symbol.asyncDispose]() {

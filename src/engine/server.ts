@@ -33,6 +33,9 @@ const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
 const KEY_PROTOCOL = "openai-insecure-api-key.";
 const REALTIME_PROTOCOL = "realtime";
 
+/** As nginx has it; nobody gets to see it. */
+const CLIENT_GONE = 499;
+
 interface SocketData {
   model: string | undefined;
   client: string | undefined;
@@ -75,7 +78,11 @@ export function serveEngine(options: EngineServerOptions): EngineServer {
 function engineApp(options: EngineServerOptions): Hono {
   const { apiKey, models, logger, supervised } = options;
   const app = new Hono();
-  app.onError((error) => answerError(error, logger));
+  app.onError((error, c) => {
+    // Nobody waits for an answer any more, and that it broke off is no error.
+    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
+    return answerError(error, logger);
+  });
   app.notFound((c) => {
     throw refusal("not_found", `There is no ${c.req.method} ${c.req.path} here.`);
   });
