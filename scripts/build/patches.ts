@@ -59,7 +59,7 @@ const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
 
 /**
  * The engine's libraries, which an executable does not carry: the one contains espeak-ng, under the
- * GPL, and the other has to lie on a disk as it is (docs/decisions/0009-the-offline-engine.md).
+ * GPL, and the other has to lie on a disk as it is (docs/decisions/0010-the-offline-engine.md).
  */
 const ENGINE_FILTER = new RegExp(`^(?:${ENGINE_PACKAGES.join("|")})$`);
 

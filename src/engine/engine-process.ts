@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Engine, LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { reservePort } from "../reserve-port.ts";
+import { type EngineChild, spawnEngine, stopEngine } from "./engine-child.ts";
 import { EngineLog } from "./engine-log.ts";
 import { loadFailure } from "./load-failure.ts";
 
@@ -40,11 +41,8 @@ const HEALTH_TIMEOUT_MS = 5000;
 const HEALTH_FAILURES = 4;
 /** A model that ended this many processes as it was loaded is not loaded again. */
 const FATAL_LOADS = 2;
-const KILL_AFTER_MS = 2000;
-/** What a child may know of its surroundings: no key of anybody's. */
-const PASSED_ON =
-  /^(PATH|HOME|USERPROFILE|LOCALAPPDATA|SYSTEMROOT|TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|LANG|LC_ALL|TZ)$/i;
-
+/** How long a child whose connection broke may take to be gone. */
+const GONE_AFTER_MS = 2000;
 /**
  * An engine in a child of this program, so that inference never stands in the way of audio. The
  * child starts when it is first needed, is started again when it ends, and ends with this process,
@@ -53,8 +51,6 @@ const PASSED_ON =
 export function startEngine(options: EngineOptions): SupervisedEngine {
   return new EngineProcess(options);
 }
-
-type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 class EngineProcess implements SupervisedEngine {
   readonly baseURL: string;
@@ -69,7 +65,7 @@ class EngineProcess implements SupervisedEngine {
   /** How many processes each model ended as it was loaded, and what was the last one's end. */
   #fatal = new Map<string, { times: number; message: string }>();
   #running: Promise<void> | undefined;
-  #child: Child | undefined;
+  #child: EngineChild | undefined;
   /** Settles when a child answers, or none can be had. */
   #answers = Promise.withResolvers<void>();
   /** The models that the child knows of, told one list after the other. */
@@ -163,9 +159,13 @@ class EngineProcess implements SupervisedEngine {
 
   /** Runs one child to its end. @returns whether it ever answered */
   async #runOnce(): Promise<boolean> {
-    const child = this.#spawn();
+    this.#log.reset();
+    this.#release();
+    const { command, variables } = this.#options;
+    const key = this.apiKey;
+    const child = spawnEngine({ command, variables, host: HOST, port: this.#port, key });
     this.#child = child;
-    const stop = () => void stopChild(child);
+    const stop = () => void stopEngine(child);
     this.#stopping.signal.addEventListener("abort", stop);
     if (this.#stopping.signal.aborted) stop();
     const output = this.#log.follow(child.stdout, child.stderr);
@@ -187,7 +187,7 @@ class EngineProcess implements SupervisedEngine {
   }
 
   /** To be called when a child answers: it learns its models, and loads them ahead of requests. */
-  #begin(child: Child, gone: AbortSignal): void {
+  #begin(child: EngineChild, gone: AbortSignal): void {
     this.#tell();
     this.#answers.resolve();
     void this.#watchHealth(child, gone);
@@ -201,29 +201,7 @@ class EngineProcess implements SupervisedEngine {
     this.#answers.promise.catch(() => {});
   }
 
-  #spawn(): Child {
-    const { command, variables } = this.#options;
-    const passedOn = Object.entries(variables).filter(([name]) => PASSED_ON.test(name));
-    this.#log.reset();
-    this.#release();
-    const args = ["--supervised", "--host", HOST, "--port", String(this.#port)];
-    return Bun.spawn([...command, ...args], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      // By environment, which other users cannot read as they can an argument.
-      env: {
-        ...Object.fromEntries(passedOn),
-        ENGINE_API_KEY: this.apiKey,
-        // llama.cpp would start a debugger on itself as it fails.
-        GGML_NO_BACKTRACE: "1",
-      },
-      // Ctrl-C in a terminal goes to the whole group; the child's end is Parley's to order.
-      detached: true,
-    });
-  }
-
-  async #awaitAnswer(child: Child): Promise<boolean> {
+  async #awaitAnswer(child: EngineChild): Promise<boolean> {
     const deadline = performance.now() + (this.#options.startTimeoutMs ?? START_TIMEOUT_MS);
     while (child.exitCode === null && child.signalCode === null) {
       if (await this.#healthy()) return true;
@@ -237,7 +215,7 @@ class EngineProcess implements SupervisedEngine {
     return false;
   }
 
-  async #watchHealth(child: Child, gone: AbortSignal): Promise<void> {
+  async #watchHealth(child: EngineChild, gone: AbortSignal): Promise<void> {
     for (let failures = 0; ; ) {
       await delay(HEALTH_INTERVAL_MS, undefined, { signal: gone, ref: false }).catch(() => {});
       if (gone.aborted) return;
@@ -292,12 +270,12 @@ class EngineProcess implements SupervisedEngine {
   /** Waits until the child whose connection broke is seen to be gone, or proves to be there. */
   async #childGone(): Promise<void> {
     const child = this.#child;
-    if (child) await Promise.race([child.exited, Bun.sleep(KILL_AFTER_MS)]);
+    if (child) await Promise.race([child.exited, Bun.sleep(GONE_AFTER_MS)]);
     // Its end is noted a moment later.
     while (this.#child === child && child && child.exitCode !== null) await Bun.sleep(POLL_MS);
   }
 
-  #noteFatalLoad(child: Child): void {
+  #noteFatalLoad(child: EngineChild): void {
     const model = this.#models.find(({ id }) => id === this.#log.loading);
     if (!model) return;
     const times = (this.#fatal.get(model.id)?.times ?? 0) + 1;
@@ -314,12 +292,4 @@ function asFailure(error: unknown): Failure {
   return new Failure("unavailable", `The engine for this machine's models: ${messageOf(error)}`, {
     cause: error,
   });
-}
-
-/** Asks the child to stop, then kills it. */
-async function stopChild(child: Child): Promise<void> {
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
-  await child.exited;
-  clearTimeout(timer);
 }
