@@ -173,38 +173,55 @@ describe("OpenAI's own client gets answers of a form, and with tools", () => {
     expect(answer).toEqual({ name: expect.any(String), people: expect.any(Number) });
   });
 
-  test("a tool's result is part of the conversation", async () => {
-    const { choices } = await openai.chat.completions.create({
+  const weather: OpenAI.ChatCompletionTool = {
+    type: "function",
+    function: {
+      name: "getWeather",
+      description: "Gets the weather for a city",
+      parameters: { type: "object", properties: { city: { type: "string" } } },
+    },
+  };
+
+  /** A question, the call it led to, and what the tool said. */
+  function asked(city: string, result: string): OpenAI.ChatCompletionMessageParam[] {
+    const id = `call_${city}`;
+    const call = { name: "getWeather", arguments: JSON.stringify({ city }) };
+    return [
+      { role: "user", content: `What is the weather in ${city}?` },
+      { role: "assistant", tool_calls: [{ id, type: "function", function: call }] },
+      { role: "tool", tool_call_id: id, content: result },
+    ];
+  }
+
+  const ask = (messages: OpenAI.ChatCompletionMessageParam[]) =>
+    openai.chat.completions.create({
       model: llm.id,
       temperature: 0,
       max_tokens: 40,
-      messages: [
-        { role: "user", content: "What is the weather in Paris?" },
-        {
-          role: "assistant",
-          content: "I will look.",
-          tool_calls: [
-            {
-              id: "call_1",
-              type: "function",
-              function: { name: "getWeather", arguments: '{"city":"Paris"}' },
-            },
-          ],
-        },
-        { role: "tool", tool_call_id: "call_1", content: "sunny, 20 degrees" },
-      ],
-      tools: [
-        {
-          type: "function",
-          function: {
-            name: "getWeather",
-            description: "Gets the weather for a city",
-            parameters: { type: "object", properties: { city: { type: "string" } } },
-          },
-        },
-      ],
+      tools: [weather],
+      messages,
     });
-    expect(choices[0]?.message.content).toMatch(/sunny|20/);
+
+  test("a tool is called as it was before", async () => {
+    const { choices } = await ask([
+      ...asked("Rome", "sunny"),
+      { role: "assistant", content: "It is sunny in Rome." },
+      ...asked("Oslo", "rainy"),
+      { role: "assistant", content: "It is rainy in Oslo." },
+      { role: "user", content: "And in Paris?" },
+    ]);
+    expect(choices[0]?.finish_reason).toBe("tool_calls");
+    expect(choices[0]?.message.tool_calls?.[0]).toMatchObject({
+      function: { name: "getWeather", arguments: '{"city":"Paris"}' },
+    });
+  });
+
+  test("a tool's result is part of the conversation", async () => {
+    const { usage } = await ask(asked("Paris", "sunny, 20 degrees"));
+    const longer = await ask(asked("Paris", `sunny, 20 degrees ${"and warm ".repeat(20)}`));
+    // The model is too small to be asked what it made of it.
+    const tokens = Number(longer.usage?.prompt_tokens) - Number(usage?.prompt_tokens);
+    expect(tokens).toBeGreaterThanOrEqual(40);
   });
 });
 
