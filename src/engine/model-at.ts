@@ -49,7 +49,9 @@ async function recogniserIn(file: FindFile, id: string): Promise<LocalModel | un
   if (mergedDecoder) return { ...common, kind: "moonshine", mergedDecoder };
   if (!joiner) return { ...common, kind: "whisper", decoder };
   const { properties } = await readOnnxFile(encoder);
-  const nemo = /^EncDec/.test(properties.get("model_type") ?? "EncDec");
+  // NeMo's models are named after its classes; those that stream are exported with a chunk's size.
+  const nemo =
+    /^EncDec/.test(properties.get("model_type") ?? "EncDec") && !properties.has("chunk_shift");
   const kind = nemo ? "nemo-transducer" : "streaming-transducer";
   return { ...common, kind, decoder, joiner };
 }

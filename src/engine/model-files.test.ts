@@ -79,6 +79,28 @@ test("what is missing, cut short, or not a model is told with the file's name", 
   await expect(checkModelFiles({ ...chat, stage: "llm", kind: "gguf" })).rejects.toThrow("no GGUF");
 });
 
+test("Kokoro's voices are as many numbers as its network says", async () => {
+  const pair = (key: string, value: string) => {
+    const inner = [
+      0x0a,
+      key.length,
+      ...Buffer.from(key),
+      0x12,
+      value.length,
+      ...Buffer.from(value),
+    ];
+    return Buffer.from([0x72, inner.length, ...inner]);
+  };
+  const kokoro = [pair("style_dim", "5,1,2"), pair("n_speakers", "3"), pair("has_espeak", "1")];
+  const network = Buffer.concat([NETWORK, pair("sample_rate", "24000"), ...kokoro]);
+  const model = { ...piper("kokoro.onnx", network), kind: "kokoro" } as const;
+  const whole = write("voices.bin", new Uint8Array(5 * 2 * 3 * 4));
+  await checkModelFiles({ ...model, voices: whole });
+  const cut = write("cut.bin", new Uint8Array(100));
+  const checked = checkModelFiles({ ...model, voices: cut });
+  await expect(checked).rejects.toThrow("has 100 bytes instead of 120");
+});
+
 test("a folder is known by its files", async () => {
   const made = async (stage: "stt" | "llm" | "tts", files: Record<string, string | Uint8Array>) => {
     const path = mkdtempSync(join(folder, "model-"));

@@ -24,7 +24,7 @@ export async function checkModelFiles(model: LocalModel): Promise<void> {
       return checkTokens(model.tokens);
     case "streaming-transducer":
       await checkNetwork(model.encoder, "model_type");
-      await checkNetwork(model.decoder, "vocab_size");
+      await checkNetwork(model.decoder);
       await checkNetwork(model.joiner);
       return checkTokens(model.tokens);
     case "nemo-transducer":
@@ -37,8 +37,8 @@ export async function checkModelFiles(model: LocalModel): Promise<void> {
       await checkTokens(model.tokens);
       return checkPhonemes(model.phonemes);
     case "kokoro":
-      await checkNetwork(model.model, "sample_rate", "n_speakers", "style_dim");
-      await checkFile(model.voices);
+      await checkNetwork(model.model, "sample_rate", "n_speakers", "style_dim", "has_espeak");
+      await checkKokoroVoices(model.model, model.voices);
       await checkTokens(model.tokens);
       return checkPhonemes(model.phonemes);
   }
@@ -83,6 +83,19 @@ async function checkNetwork(path: string, ...properties: string[]): Promise<void
         "is. Take the model in the form that sherpa-onnx publishes.",
     );
   }
+}
+
+const BYTES_OF_FLOAT = 4;
+
+/** sherpa-onnx exits where the voices are not as many numbers as the network says. */
+async function checkKokoroVoices(network: string, voices: string): Promise<void> {
+  await checkFile(voices);
+  const { properties } = await readOnnxFile(network);
+  const numbersOf = (name: string) => (properties.get(name) ?? "").split(",").map(Number);
+  const numbers = [...numbersOf("style_dim"), ...numbersOf("n_speakers")];
+  const expected = numbers.reduce((product, number) => product * number, BYTES_OF_FLOAT);
+  const { size } = await stat(voices);
+  if (size !== expected) throw damaged(voices, `has ${size} bytes instead of ${expected}`);
 }
 
 async function checkTokens(path: string): Promise<void> {
