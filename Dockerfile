@@ -9,6 +9,7 @@ FROM golang:1.26-bookworm AS build
 COPY --from=bun /usr/local/bin/bun /usr/local/bin/bun
 WORKDIR /parley
 COPY package.json bun.lock bunfig.toml ./
+COPY scripts/empty-package scripts/empty-package
 RUN bun install --frozen-lockfile
 COPY . .
 RUN bun scripts/build.ts --full && install -d -o 1000 -g 1000 /data

@@ -2,6 +2,7 @@
 // figures depend on the machine, so compare those of one run.
 import { provide } from "../scripts/prepare.ts";
 import { measureConversation, type ProviderDelays } from "./conversation.ts";
+import { measureEngine } from "./engine.ts";
 import { measureExecutable } from "./executable.ts";
 import { measureStartUp } from "./start-up.ts";
 import { percentile, summary, table } from "./statistics.ts";
@@ -56,6 +57,33 @@ console.log(
     ),
   ]),
 );
+
+console.log("\n## The engine, with the small models of the tests\n");
+const engine = await measureEngine(5);
+console.log(
+  table(HEAD, [
+    summary("start until it answers", engine.answers, "ms"),
+    summary("start until all models are loaded", engine.ready, "ms"),
+    summary("resident without a model", [engine.idleMiB], "MiB"),
+    summary("resident with all models", [engine.loadedMiB], "MiB"),
+    summary("resident after the work below", [engine.afterWorkMiB], "MiB"),
+  ]),
+);
+for (const { clients, ...measured } of engine.figures) {
+  const percent = (factors: number[]) => factors.map((factor) => factor * 100);
+  console.log(
+    `\n${table(
+      [`${clients} at once`, ...HEAD.slice(1)],
+      [
+        summary("recognition, of the length of the audio", percent(measured.sttFactor), "%"),
+        summary("speech, of the length of the audio", percent(measured.ttsFactor), "%"),
+        summary("first sound", measured.firstSound, "ms"),
+        summary("first token", measured.firstToken, "ms"),
+        summary("tokens a second, each", measured.tokensPerSecond, "/s"),
+      ],
+    )}`,
+  );
+}
 
 for (const name of ["parley", "parley-slim"] as const) {
   const figures = await measureExecutable(name, 7);

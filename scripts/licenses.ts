@@ -3,16 +3,30 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.ts";
-import { type Component, npmComponents, programs } from "./third-party.ts";
+import {
+  type Component,
+  ENGINE_PACKAGES,
+  engineParts,
+  npmComponents,
+  programs,
+} from "./third-party.ts";
 
 const HEAD = `Parley is made of the following parts. Each is under its own licence, given below.
 Parley itself is under the Apache License 2.0.
 `;
 const RULE = "=".repeat(80);
 
+/** The licences of what a source tree runs with, the engine for local models included. */
+export function sourceLicenses(): string {
+  return licensesOf([...programs(), ...engineParts(), ...npmComponents()]);
+}
+
 /** The text of `THIRD-PARTY-LICENSES.txt`: for each part its name, version, licence and texts. */
-export async function thirdPartyLicenses(further: readonly Component[] = []): Promise<string> {
-  const parts = [...programs(), ...npmComponents(), ...further];
+export function executableLicenses(further: readonly Component[] = []): string {
+  return licensesOf([...programs(), ...npmComponents(ENGINE_PACKAGES), ...further]);
+}
+
+function licensesOf(parts: readonly Component[]): string {
   return `${[HEAD, ...parts.map(entry)].join(`\n${RULE}\n\n`)}`;
 }
 
@@ -54,4 +68,4 @@ DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE,
 OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`;
 }
 
-if (import.meta.main) process.stdout.write(await thirdPartyLicenses());
+if (import.meta.main) process.stdout.write(sourceLicenses());

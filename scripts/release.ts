@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/errors.ts";
-import { thirdPartyLicenses } from "./licenses.ts";
+import { executableLicenses } from "./licenses.ts";
 import { provideLiveKitServer } from "./livekit.ts";
 import { ROOT } from "./paths.ts";
 import { say } from "./say.ts";
@@ -24,7 +24,7 @@ const RELEASED = /^(parley(-[a-z0-9-]+)?(\.exe)?|THIRD-PARTY-LICENSES\.txt|parle
  */
 export async function release(folder: string, further: readonly Component[]): Promise<string[]> {
   mkdirSync(folder, { recursive: true });
-  await write(folder, "THIRD-PARTY-LICENSES.txt", await thirdPartyLicenses(further));
+  await write(folder, "THIRD-PARTY-LICENSES.txt", executableLicenses(further));
   await write(folder, "parley.cdx.json", sbom(further));
   const names = readdirSync(folder)
     .filter((name) => RELEASED.test(name))

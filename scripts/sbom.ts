@@ -1,13 +1,13 @@
 // The software bill of materials: CycloneDX 1.6 JSON of everything that Parley is made of.
 import { VERSION } from "../src/version.ts";
-import { type Component, npmComponents, programs } from "./third-party.ts";
+import { type Component, ENGINE_PACKAGES, npmComponents, programs } from "./third-party.ts";
 
 /**
  * The SBOM. It holds no time and no random serial number, so that the same sources make the same
  * bytes; both are optional in the format.
  */
 export function sbom(further: readonly Component[] = []): string {
-  const components = [...programs(), ...npmComponents(), ...further];
+  const components = [...programs(), ...npmComponents(ENGINE_PACKAGES), ...further];
   const root = `pkg:npm/parley@${VERSION}`;
   const document = {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",

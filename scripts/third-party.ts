@@ -34,11 +34,16 @@ type Manifest = z.infer<typeof manifest>;
 
 const LICENSE_FILE = /^(licen[cs]e|copying|notice|third[-_]?party)/i;
 
+/** What the engine for models of this machine needs, and no executable carries. */
+export const ENGINE_PACKAGES: readonly string[] = ["node-llama-cpp", "sherpa-onnx-node"];
+
 /**
  * Every package that Parley needs to run, those below others included, as installed for this
  * platform; ordered by name and version, each version once.
+ *
+ * @param without packages to be left out, with what only they need
  */
-export function npmComponents(root: string = ROOT): Component[] {
+export function npmComponents(without: readonly string[] = [], root: string = ROOT): Component[] {
   const found = new Map<string, Component>();
   const seen = new Set<string>();
   const visit = (folder: string, isRoot: boolean) => {
@@ -47,6 +52,7 @@ export function npmComponents(root: string = ROOT): Component[] {
     const own = manifest.parse(JSON.parse(readFileSync(join(folder, "package.json"), "utf8")));
     if (!isRoot) found.set(`${own.name}@${own.version}`, componentOf(folder, own));
     for (const name of neededBy(own)) {
+      if (without.includes(name)) continue;
       const next = resolveFrom(folder, name, root);
       if (next) visit(next, false);
     }
@@ -113,6 +119,26 @@ const BUN_NOTICE = `Bun is made by Oven and its contributors under the MIT Licen
 WebKit parts under LGPL-2.1 and further libraries under their own licences, which are listed at
 https://bun.com/docs/project/license; their source is at https://github.com/oven-sh/bun and
 https://github.com/oven-sh/webkit.`;
+
+const ESPEAK_NOTICE = `eSpeak NG turns text to phonemes inside the library of sherpa-onnx, which as a whole therefore goes
+under the GNU General Public License, version 3 or later: https://www.gnu.org/licenses/gpl-3.0.html.
+The source of sherpa-onnx is at https://github.com/k2-fsa/sherpa-onnx; its file
+cmake/espeak-ng-for-piper.cmake names the commit of https://github.com/csukuangfj/espeak-ng that it
+is built with. The executables of Parley contain neither.`;
+
+/** What the native libraries of the engine's packages contain, where those do not tell. */
+export function engineParts(): Component[] {
+  return [
+    {
+      name: "espeak-ng",
+      version: "as in sherpa-onnx-node",
+      license: "GPL-3.0-or-later",
+      purl: "pkg:github/csukuangfj/espeak-ng",
+      texts: [ESPEAK_NOTICE],
+      author: "the authors of eSpeak NG",
+    },
+  ];
+}
 
 /** Programs inside the executable or run by it that are no npm packages. */
 export function programs(): Component[] {

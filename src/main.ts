@@ -3,8 +3,9 @@ import { runCommand } from "./cli/run.ts";
 import { sourceResources } from "./resources.ts";
 
 const program = {
+  command: [process.execPath, import.meta.path],
   resources: sourceResources(),
   // From a source tree they are gathered anew, so that they are what is installed.
-  licenses: async () => (await import("../scripts/licenses.ts")).thirdPartyLicenses(),
+  licenses: async () => (await import("../scripts/licenses.ts")).sourceLicenses(),
 };
 process.exit(await runCommand(program, process.argv.slice(2), process.env));

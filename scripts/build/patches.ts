@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import type { NativeName } from "../../src/embedded/natives.ts";
 import { ROOT } from "../paths.ts";
+import { ENGINE_PACKAGES } from "../third-party.ts";
 
 const HOOK = join(ROOT, "src", "embedded", "natives.ts");
 
@@ -56,6 +57,12 @@ const PATCHES: readonly Patch[] = [
 const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-inference"];
 const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
 
+/**
+ * The engine's libraries, which an executable does not carry: the one contains espeak-ng, under the
+ * GPL, and the other has to lie on a disk as it is (docs/decisions/0010-the-offline-engine.md).
+ */
+const ENGINE_FILTER = new RegExp(`^(?:${ENGINE_PACKAGES.join("|")})$`);
+
 /** A left-out package can be imported; using it fails and says why. */
 const stub = (name: string) => `
 const fail = () => { throw new Error(${JSON.stringify(`${name} is not part of this executable`)}); };
@@ -84,6 +91,14 @@ export function patches(): { plugin: BunPlugin; assertApplied(): void } {
       build.onResolve({ filter: LEFT_OUT_FILTER }, ({ path }) => ({ path, namespace: "left-out" }));
       build.onLoad({ filter: /./, namespace: "left-out" }, ({ path }) => ({
         contents: stub(path),
+        loader: "js",
+      }));
+      build.onResolve({ filter: ENGINE_FILTER }, ({ path }) => ({
+        path,
+        namespace: "engine-only",
+      }));
+      build.onLoad({ filter: /./, namespace: "engine-only" }, ({ path }) => ({
+        contents: `throw new Error(${JSON.stringify(`${path} is not part of this executable`)});`,
         loader: "js",
       }));
     },

@@ -70,8 +70,8 @@ test("failures say what is wrong and leave nothing", async () => {
 
 test("wrong arguments are told apart from failures", async () => {
   const variables = { DATA_DIR: folder };
-  expect(await backup({ resources }, variables, [])).toBe(2);
-  expect(await backup({ resources }, variables, ["a", "b"])).toBe(2);
-  expect(await backup({ resources }, variables, ["--help"])).toBe(2);
-  expect(await backup({ resources }, variables, [join(folder, "copy.db")])).toBe(0);
+  expect(await backup({ command: [], resources }, variables, [])).toBe(2);
+  expect(await backup({ command: [], resources }, variables, ["a", "b"])).toBe(2);
+  expect(await backup({ command: [], resources }, variables, ["--help"])).toBe(2);
+  expect(await backup({ command: [], resources }, variables, [join(folder, "copy.db")])).toBe(0);
 });

@@ -9,6 +9,7 @@ Usage: parley [command]
 Commands:
   serve        run the server (the default); configured by environment variables
   doctor       check every part that Parley needs and say how to mend it; --json for programs
+  engine       serve models of this machine by OpenAI's interface; --help for its arguments
   backup FILE  copy the database to a new file, also while Parley runs
   licenses     print the licences of what Parley is made of
   version      print the version
@@ -53,6 +54,10 @@ async function dispatch(
       variables["NODE_ENV"] ??= "production";
       const { doctor } = await import("./doctor.ts");
       return doctor(program, variables, rest);
+    }
+    case "engine": {
+      const { engine } = await import("./engine.ts");
+      return engine(program, variables, rest);
     }
     case "backup": {
       const { backup } = await import("./backup.ts");

@@ -6,6 +6,8 @@ import type { Resources } from "../resources.ts";
 
 /** What a command is given of the program it belongs to. */
 export interface Program {
+  /** How this program is started once more, before its arguments. */
+  command: readonly string[];
   resources: Resources;
   /** Where data goes unless `DATA_DIR` says otherwise; undefined: `./data`. */
   defaultDataDir?: string | undefined;

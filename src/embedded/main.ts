@@ -5,6 +5,7 @@ import { cacheFolder, dataFolder } from "./cache-folder.ts";
 import { embeddedResources } from "./resources.ts";
 
 const program = {
+  command: [process.execPath],
   resources: embeddedResources(contents, cacheFolder(process.env)),
   defaultDataDir: dataFolder(process.env),
   licenses: async () => {

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { linesOf } from "../lines.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 
@@ -8,8 +9,6 @@ const HARMLESS = ["UDP receive buffer is too small"];
 const HANG_UP = /User Initiated Abort|websocket: close sent/;
 /** Fields of the server's log lines that help and hold no content. */
 const KEPT_FIELDS = ["logger", "error", "room", "participant", "reason"];
-/** Some entries of the server's are long, and whole ones are needed to read their level. */
-const MAX_LINE = 256 * 1024;
 const MAX_TEXT = 1000;
 const LAST_WORDS = 5;
 
@@ -37,14 +36,7 @@ export class ServerLog {
 
   /** Follows one output stream of the server to its end. */
   async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of stream) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = (lines.pop() ?? "").slice(0, MAX_LINE);
-      for (const line of lines) this.line(line);
-    }
-    this.line(rest);
+    for await (const line of linesOf(stream)) this.line(line);
   }
 
   /** Logs one line: JSON as livekit-server writes it, or plain text as Go's runtime does. */

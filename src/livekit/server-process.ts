@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
+import { reservePort } from "../reserve-port.ts";
 import { serverConfig } from "./server-config.ts";
 import { ServerLog } from "./server-log.ts";
 
@@ -86,7 +87,7 @@ class EmbeddedServer implements LiveKitServer {
 
   constructor(options: LiveKitServerOptions) {
     this.#options = options;
-    const reserved = reservePort();
+    const reserved = reservePort(HOST);
     this.#reservation = reserved;
     this.#port = reserved.port;
     this.url = `ws://${HOST}:${reserved.port}`;
@@ -263,16 +264,6 @@ async function answers(port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** Takes a free TCP port and turns everybody away from it until it is given up. */
-function reservePort(): Disposable & { port: number } {
-  const listener = Bun.listen({
-    hostname: HOST,
-    port: 0,
-    socket: { open: (socket) => void socket.end(), data() {}, error() {} },
-  });
-  return { port: listener.port, [Symbol.dispose]: () => listener.stop(true) };
 }
 
 async function freeUdpPort(): Promise<number> {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { pcmBytes, pcmOf } from "../../src/engine/wav.ts";
 import { AUDIO_CACHE, keep } from "./espeak.ts";
-import { pcmBytes, pcmOf } from "./wav.ts";
 
 /**
  * What is left of mono PCM at 48 kHz after a call: encoded by Opus as WebRTC does and decoded to

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { readWav, wav } from "../../src/engine/wav.ts";
 import { audibleSpans, listen } from "./listen.ts";
 import { resample } from "./resample.ts";
 import { conversation, cough, loudness, speak, utter } from "./speech.ts";
-import { readWav, wav } from "./wav.ts";
 
 describe("speech", () => {
   test("is audible, at the level of a microphone, and the same every time", () => {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { wav } from "../../src/engine/wav.ts";
 import {
   AUDIO_CACHE,
   ESPEAK_RATE,
@@ -12,7 +13,6 @@ import {
 } from "./espeak.ts";
 import { levels, listen, rmsOf } from "./listen.ts";
 import { resample } from "./resample.ts";
-import { wav } from "./wav.ts";
 
 /** How a text is spoken. */
 export interface SpeakOptions {

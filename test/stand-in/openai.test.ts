@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { pcmOf, readWav, wav } from "../../src/engine/wav.ts";
 import { throughOpus } from "../audio/opus.ts";
 import { cough, loudness, speak } from "../audio/speech.ts";
-import { pcmOf, readWav, wav } from "../audio/wav.ts";
 import { type StandIn, startStandIn } from "./openai.ts";
 
 const PHRASES = ["My name is Ada.", "What is my name?", "Tell me a story."];

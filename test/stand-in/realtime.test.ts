@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { pcmBytes } from "../../src/engine/wav.ts";
 import { throughOpus } from "../audio/opus.ts";
 import { speak } from "../audio/speech.ts";
-import { pcmBytes } from "../audio/wav.ts";
 import { type StandIn, startStandIn } from "./openai.ts";
 
 const PHRASES = ["My name is Ada.", "I would like to book a table for two people."];

@@ -1,5 +1,5 @@
+import { pcmBytes, wav } from "../../src/engine/wav.ts";
 import { speak } from "../audio/speech.ts";
-import { pcmBytes, wav } from "../audio/wav.ts";
 import { answer, type Desk, jsonObject, refuse } from "./answer.ts";
 import type { LoggedRequest } from "./log.ts";
 

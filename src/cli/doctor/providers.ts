@@ -3,9 +3,10 @@ import { createProviderClient } from "../../agent/provider-client.ts";
 import { describeProviderError } from "../../agent/provider-errors.ts";
 import { providersOf, sttModelFor } from "../../agent/session-plan.ts";
 import type { Config } from "../../config.ts";
+import { wav } from "../../engine/wav.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 import { transcribeRealtime } from "./realtime.ts";
-import { vowel, wav } from "./tone.ts";
+import { RATE, vowel } from "./tone.ts";
 
 type Stage = "stt" | "llm" | "tts";
 
@@ -124,7 +125,7 @@ function realtimeCheck(config: Config, realtime: Promise<boolean>): Check {
 
 async function transcribe({ stt }: Config): Promise<number> {
   const client = createProviderClient(stt, PATIENCE);
-  const file = new File([wav(vowel())], "audio.wav", { type: "audio/wav" });
+  const file = new File([wav(vowel(), RATE)], "audio.wav", { type: "audio/wav" });
   const startedAt = performance.now();
   await client.audio.transcriptions.create({ file, model: sttModelFor(stt, false) });
   return performance.now() - startedAt;

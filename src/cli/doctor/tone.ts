@@ -1,4 +1,5 @@
-const RATE = 24_000;
+/** Of the tone, in Hz. */
+export const RATE = 24_000;
 const SECONDS = 0.5;
 const PITCH = 130;
 /** Resonances of an open vowel, Hz. */
@@ -17,25 +18,4 @@ export function vowel(): Int16Array<ArrayBuffer> {
     samples[at] = 1500 * value * Math.sin((Math.PI * at) / samples.length);
   }
   return samples;
-}
-
-/** The samples as a WAV file. */
-export function wav(samples: Int16Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(44 + samples.byteLength);
-  const view = new DataView(bytes.buffer);
-  const text = (at: number, value: string) => bytes.set(new TextEncoder().encode(value), at);
-  text(0, "RIFF");
-  view.setUint32(4, 36 + samples.byteLength, true);
-  text(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, 1, true);
-  view.setUint32(24, RATE, true);
-  view.setUint32(28, RATE * 2, true);
-  view.setUint16(32, 2, true);
-  view.setUint16(34, 16, true);
-  text(36, "data");
-  view.setUint32(40, samples.byteLength, true);
-  bytes.set(new Uint8Array(samples.buffer), 44);
-  return bytes;
 }

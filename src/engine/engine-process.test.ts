@@ -1,0 +1,89 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import pino from "pino";
+import type { LocalModel } from "../domain/model.ts";
+import { type SupervisedEngine, startEngine } from "./engine-process.ts";
+import { LLM, STT } from "./test-models.ts";
+
+const CHILD = join(import.meta.dir, "test-child.ts");
+const FATAL: LocalModel = { ...LLM, id: "fatal" };
+
+function start(mode: string, models: LocalModel[] = [STT]): SupervisedEngine {
+  return startEngine({
+    command: [process.execPath, CHILD, mode],
+    variables: { ...Bun.env, OPENAI_API_KEY: "sk-of-somebody" },
+    models,
+    logger: pino({ level: "silent" }),
+  });
+}
+
+interface Seen {
+  pid: number;
+  models: string[];
+  environment: Record<string, string>;
+}
+
+async function seen(engine: SupervisedEngine): Promise<Seen> {
+  const response = await fetch(`${engine.baseURL}/models`, { keepalive: false });
+  return (await response.json()) as Seen;
+}
+
+test("the child starts when it is needed, and knows its models", async () => {
+  await using engine = start("well");
+  expect(engine.pid).toBeUndefined();
+  await Promise.all([engine.ready(), engine.ready()]);
+  expect(await seen(engine)).toMatchObject({ pid: engine.pid, models: [STT.id] });
+  engine.use([STT, LLM]);
+  await engine.ready();
+  expect(await seen(engine)).toMatchObject({ models: [STT.id, LLM.id] });
+});
+
+test("the child has the engine's key and nobody else's", async () => {
+  await using engine = start("well");
+  await engine.ready();
+  const { environment } = await seen(engine);
+  expect(environment["ENGINE_API_KEY"]).toBe(engine.apiKey);
+  expect(JSON.stringify(environment)).not.toContain("sk-of-somebody");
+});
+
+test("after its end another is at the same address, with the models of now", async () => {
+  await using engine = start("well");
+  await engine.ready();
+  const { baseURL, apiKey, pid } = engine;
+  engine.use([LLM]);
+  await engine.ready();
+  await fetch(new URL("/crash", baseURL), { keepalive: false }).catch(() => {});
+  await engine.ready();
+  expect(engine).toMatchObject({ baseURL, apiKey });
+  expect(engine.pid).not.toBe(pid);
+  expect(await seen(engine)).toMatchObject({ models: [LLM.id] });
+});
+
+test("one that cannot start is told with its words, and tried again when it is needed again", async () => {
+  await using engine = start("mute");
+  for (let i = 0; i < 2; i++) await expect(engine.ready()).rejects.toThrow("no engine in me");
+});
+
+test("a model that ends the process twice is left alone, until others are to be served", async () => {
+  await using engine = start("fatal", [FATAL]);
+  await expect(engine.ready()).rejects.toThrow("fatal cannot be loaded: std::bad_alloc");
+  const { pid } = engine;
+  await expect(engine.ready()).rejects.toThrow("not enough memory");
+  expect(engine.pid).toBe(pid);
+  engine.use([LLM]);
+  await engine.ready();
+  engine.use([FATAL]);
+  await expect(engine.ready()).rejects.toThrow("not enough memory");
+  expect(engine.pid).not.toBe(pid);
+});
+
+test("disposed, it is gone, started or not", async () => {
+  const engine = start("well");
+  await engine.ready();
+  await engine[Symbol.asyncDispose]();
+  await expect(seen(engine)).rejects.toThrow();
+  await expect(engine.ready()).rejects.toThrow("stopped");
+  const idle = start("well");
+  await idle[Symbol.asyncDispose]();
+  await expect(idle.ready()).rejects.toThrow("stopped");
+});

@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
+import { FairQueue } from "./fair-queue.ts";
+
+/** Jobs that note when they begin and end when they are told to. */
+function bench(queue: FairQueue) {
+  const begun: string[] = [];
+  const ends = new Map<string, () => void>();
+  const add = (client: string, name: string, signal?: AbortSignal) =>
+    queue.run(
+      client,
+      () => {
+        begun.push(name);
+        const { promise, resolve } = Promise.withResolvers<string>();
+        ends.set(name, () => resolve(name));
+        return promise;
+      },
+      signal,
+    );
+  const end = async (name: string) => {
+    ends.get(name)?.();
+    await setImmediate();
+  };
+  return { begun, add, end };
+}
+
+test("clients take turns, whatever the number of their jobs", async () => {
+  const { begun, add, end } = bench(new FairQueue());
+  for (const job of ["a1", "a2", "a3"]) void add("a", job);
+  for (const job of ["b1", "b2"]) void add("b", job);
+  void add("c", "c1");
+  for (const job of ["a1", "a2", "b1", "c1", "a3"]) await end(job);
+  expect(begun).toEqual(["a1", "a2", "b1", "c1", "a3", "b2"]);
+});
+
+test("several run at once where that is allowed, and no more", async () => {
+  const queue = new FairQueue(2);
+  const { begun, add, end } = bench(queue);
+  for (const client of ["a", "b", "c"]) void add(client, client);
+  expect(begun).toEqual(["a", "b"]);
+  expect(queue.busy).toBe(true);
+  await end("b");
+  expect(begun).toEqual(["a", "b", "c"]);
+});
+
+test("who goes away while waiting is never run, and nobody waits for them", async () => {
+  const { begun, add, end } = bench(new FairQueue());
+  const gone = new AbortController();
+  void add("a", "a1");
+  const waiting = add("b", "b1", gone.signal);
+  void add("c", "c1");
+  gone.abort(new Error("gone"));
+  await expect(waiting).rejects.toThrow("gone");
+  await expect(add("d", "d1", gone.signal)).rejects.toThrow("gone");
+  await end("a1");
+  expect(begun).toEqual(["a1", "c1"]);
+});
+
+test("a job that fails is its own affair", async () => {
+  const queue = new FairQueue();
+  const failed = queue.run("a", () => Promise.reject(new Error("no")));
+  await expect(failed).rejects.toThrow("no");
+  expect(await queue.run("a", async () => "yes")).toBe("yes");
+});

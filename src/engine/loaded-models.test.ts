@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { fakeModels, LLM, STT, TTS } from "./test-models.ts";
+
+test("a model is loaded once, when it is first needed", async () => {
+  const events: string[] = [];
+  const models = fakeModels({ onLoad: (event, { id }) => events.push(`${event} ${id}`) });
+  expect(events).toEqual([]);
+  await Promise.all([models.borrow("llm", "mind"), models.borrow("llm", undefined)]);
+  expect(events).toEqual(["loading mind", "loaded mind"]);
+});
+
+test("what cannot be loaded is tried again by the next who needs it", async () => {
+  let tries = 0;
+  const models = fakeModels({
+    load: {
+      tts: async () => {
+        tries += 1;
+        throw new Error(`try ${tries}`);
+      },
+    },
+  });
+  await expect(models.borrow("tts", TTS.id)).rejects.toThrow("try 1");
+  await expect(models.borrow("tts", TTS.id)).rejects.toThrow("try 2");
+});
+
+test("a model that is replaced stays until its last request is over", async () => {
+  let disposed = 0;
+  const models = fakeModels({
+    load: {
+      llm: async () => ({
+        answer: () => Promise.reject(new Error("nobody asks")),
+        [Symbol.asyncDispose]: async () => {
+          disposed += 1;
+        },
+      }),
+    },
+  });
+  const loan = await models.borrow("llm", LLM.id);
+  models.use([STT]);
+  await expect(models.borrow("llm", LLM.id)).rejects.toThrow("There are: none");
+  expect(disposed).toBe(0);
+  loan[Symbol.dispose]();
+  loan[Symbol.dispose]();
+  await Bun.sleep(0);
+  expect(disposed).toBe(1);
+});
+
+test("a model that is served again as it was stays loaded", async () => {
+  const events: string[] = [];
+  const models = fakeModels({ onLoad: (event) => events.push(event) });
+  await models.borrow("llm", LLM.id);
+  models.use([{ ...LLM }]);
+  await models.borrow("llm", LLM.id);
+  expect(events).toEqual(["loading", "loaded"]);
+});
+
+test("a model that ended a process is not loaded, and says why", async () => {
+  const models = fakeModels({});
+  models.use([LLM], new Map([[LLM.id, "it ended the engine"]]));
+  await expect(models.warmUp()).rejects.toThrow("it ended the engine");
+});

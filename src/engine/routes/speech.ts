@@ -1,0 +1,78 @@
+import { randomUUID } from "node:crypto";
+import { Hono } from "hono";
+import { z } from "zod";
+import { clientOf } from "../client.ts";
+import { jsonBody, parse } from "../openai-error.ts";
+import type { RouteDeps } from "../route-deps.ts";
+import { SPEECH_RATE, type Voice } from "../voice.ts";
+import { pcmBytes, wavHeader } from "../wav.ts";
+
+/** (https://platform.openai.com/docs/api-reference/audio/createSpeech) */
+const speechRequest = z.object({
+  model: z.string(),
+  input: z.string().max(4096).regex(/\S/, "has nothing to speak"),
+  voice: z.union([z.string(), z.object({ id: z.string() }).transform(({ id }) => id)]),
+  response_format: z
+    .enum(["wav", "pcm"], { error: "must be wav or pcm: this engine makes no other format" })
+    .default("wav"),
+  speed: z.number().min(0.25).max(4).default(1),
+  stream_format: z
+    .literal("audio", { error: "must be audio: this engine has no other stream" })
+    .optional(),
+  user: z.string().max(256).nullish(),
+});
+
+type SpeechRequest = z.infer<typeof speechRequest>;
+
+/** `POST /v1/audio/speech`: sound while it is made, sentence by sentence. */
+export function speech({ models, logger }: RouteDeps): Hono {
+  const app = new Hono();
+  app.post("/v1/audio/speech", async (c) => {
+    const body = parse(speechRequest, await jsonBody(c.req));
+    const loan = await models.borrow("tts", body.model);
+    const gone = new AbortController();
+    const signal = AbortSignal.any([c.req.raw.signal, gone.signal]);
+    const client = clientOf(c.req.raw, body.user) ?? randomUUID();
+    const sound = soundOf(loan.model, body, client, signal);
+    // The first piece is waited for, so that a failure still has a status to be told by.
+    const first = await sound.next().catch((error) => {
+      loan[Symbol.dispose]();
+      throw error;
+    });
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        if (!first.done) controller.enqueue(first.value);
+      },
+      async pull(controller) {
+        try {
+          const next = await sound.next();
+          if (!next.done) return controller.enqueue(next.value);
+          loan[Symbol.dispose]();
+          controller.close();
+        } catch (error) {
+          loan[Symbol.dispose]();
+          if (!signal.aborted) logger.error({ err: error }, "speech broke off");
+          controller.error(error);
+        }
+      },
+      cancel() {
+        gone.abort();
+        loan[Symbol.dispose]();
+      },
+    });
+    const type = body.response_format === "wav" ? "audio/wav" : "audio/pcm";
+    return new Response(stream, { headers: { "Content-Type": type } });
+  });
+  return app;
+}
+
+async function* soundOf(voice: Voice, body: SpeechRequest, client: string, signal: AbortSignal) {
+  let head = body.response_format === "wav" ? wavHeader(SPEECH_RATE) : new Uint8Array();
+  for await (const pcm of voice.speak(body.input, { ...body, client, signal })) {
+    if (pcm.length === 0) continue;
+    yield Buffer.concat([head, pcmBytes(pcm)]);
+    head = new Uint8Array();
+  }
+  // A text without a letter is silence.
+  if (head.length > 0) yield head;
+}

@@ -1,0 +1,190 @@
+import { expect, test } from "bun:test";
+import OpenAI from "openai";
+import { Failure } from "../errors.ts";
+import type { EngineServer } from "./server.ts";
+import { type FakeModels, LLM, serveFakes, TTS } from "./test-models.ts";
+
+const MESSAGES: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "The weather?" }];
+const TOOL: OpenAI.ChatCompletionTool = {
+  type: "function",
+  function: { name: "weather", description: "Tells it", parameters: { type: "object" } },
+};
+
+function clientOf(server: EngineServer): OpenAI {
+  const baseURL = new URL("/v1", server.url).href;
+  return new OpenAI({ baseURL, apiKey: "sesame", maxRetries: 0 });
+}
+
+function post(server: EngineServer, path: string, body: unknown, method = "POST") {
+  return fetch(new URL(path, server.url), {
+    method,
+    headers: { Authorization: "Bearer sesame" },
+    body: JSON.stringify(body),
+  });
+}
+
+const calling: FakeModels = {
+  answer: async ({ onText }) => {
+    onText("I will look.");
+    return { finish: "tool_calls", calls: [{ name: "weather", params: { city: "Rome" } }] };
+  },
+};
+
+test("a call of a tool is given whole", async () => {
+  await using server = serveFakes(calling);
+  const { choices, usage } = await clientOf(server).chat.completions.create({
+    model: LLM.id,
+    messages: MESSAGES,
+    tools: [TOOL],
+  });
+  expect(choices[0]?.finish_reason).toBe("tool_calls");
+  expect(choices[0]?.message).toMatchObject({
+    content: "I will look.",
+    tool_calls: [{ type: "function", function: { name: "weather", arguments: '{"city":"Rome"}' } }],
+  });
+  expect(usage).toMatchObject({ prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 });
+});
+
+test("a call of a tool is given in a stream, with the tokens that were used", async () => {
+  await using server = serveFakes(calling);
+  const stream = clientOf(server).chat.completions.stream({
+    model: LLM.id,
+    messages: MESSAGES,
+    tools: [TOOL],
+    stream_options: { include_usage: true },
+  });
+  const { choices, usage } = await stream.finalChatCompletion();
+  expect(choices[0]?.message.content).toBe("I will look.");
+  expect(choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "weather" } });
+  expect(usage?.prompt_tokens_details?.cached_tokens).toBe(3);
+});
+
+test("the model sees the tools that the choice leaves it", async () => {
+  const seen: unknown[] = [];
+  await using server = serveFakes({
+    answer: async ({ functions }) => {
+      seen.push(functions === undefined ? undefined : Object.keys(functions));
+      return {};
+    },
+  });
+  const other = { ...TOOL, function: { ...TOOL.function, name: "time" } } as typeof TOOL;
+  const named = { type: "function", function: { name: "time" } } as const;
+  for (const tool_choice of ["auto", "none", named] as const) {
+    await clientOf(server).chat.completions.create({
+      model: LLM.id,
+      messages: MESSAGES,
+      tools: [TOOL, other],
+      tool_choice,
+    });
+  }
+  expect(seen).toEqual([["weather", "time"], undefined, ["time"]]);
+});
+
+test("what the request says reaches the model", async () => {
+  const requests: unknown[] = [];
+  await using server = serveFakes({
+    answer: async ({ onText: _onText, signal: _signal, history: _history, ...rest }) => {
+      requests.push(rest);
+      return {};
+    },
+  });
+  await clientOf(server).chat.completions.create(
+    {
+      model: LLM.id,
+      messages: MESSAGES,
+      max_completion_tokens: 9,
+      temperature: 0.2,
+      top_p: 0.5,
+      seed: 4,
+      stop: "END",
+      response_format: { type: "json_object" },
+    },
+    { headers: { "X-Client-Id": "ada" } },
+  );
+  expect(requests[0]).toMatchObject({
+    maxTokens: 9,
+    temperature: 0.2,
+    topP: 0.5,
+    seed: 4,
+    stop: ["END"],
+    schema: "json",
+    client: "ada",
+  });
+});
+
+test("a failure in the middle of a stream is an event, and of a defect nothing is told", async () => {
+  const failures = [new Failure("unavailable", "no more memory"), new Error("a secret")];
+  for (const failure of failures) {
+    await using server = serveFakes({
+      answer: async ({ onText }) => {
+        onText("Well");
+        throw failure;
+      },
+    });
+    const body = { model: LLM.id, messages: MESSAGES, stream: true };
+    const text = await (await post(server, "/v1/chat/completions", body)).text();
+    expect(text).toContain('"content":"Well"');
+    expect(text).toContain('"type":"server_error"');
+    expect(text.includes(failure.message)).toBe(failure instanceof Failure);
+    const whole = await post(server, "/v1/chat/completions", { ...body, stream: false });
+    expect(whole.status).toBe(failure instanceof Failure ? 503 : 500);
+  }
+});
+
+for (const stream of [true, false]) {
+  test(`a client that goes away ends its ${stream ? "streamed" : "whole"} answer`, async () => {
+    const ended = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    await using server = serveFakes({
+      answer: ({ signal }) => {
+        begun.resolve();
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => {
+            ended.resolve();
+            reject(signal.reason);
+          });
+        });
+      },
+    });
+    const gone = new AbortController();
+    const request = { model: LLM.id, messages: MESSAGES, stream };
+    const asked = clientOf(server).chat.completions.create(request, { signal: gone.signal });
+    asked.catch(() => {});
+    await begun.promise;
+    gone.abort();
+    await ended.promise;
+  });
+}
+
+test("a voice that fails at once is told by the status", async () => {
+  await using server = serveFakes({
+    load: {
+      tts: async () => ({
+        // biome-ignore lint/correctness/useYield: it fails before it has something to give
+        async *speak() {
+          throw new Failure("unavailable", "no voice");
+        },
+      }),
+    },
+  });
+  const body = { model: TTS.id, input: "Hello.", voice: "alloy" };
+  const response = await post(server, "/v1/audio/speech", body);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({ error: { message: "no voice" } });
+});
+
+test("only the program that started the engine says what it serves", async () => {
+  const models = { models: [LLM], broken: { mind: "it is out of its mind" } };
+  await using alone = serveFakes({});
+  expect((await post(alone, "/models", models, "PUT")).status).toBe(404);
+  await using server = serveFakes({ supervised: true });
+  const stranger = await fetch(new URL("/models", server.url), { method: "PUT" });
+  expect(stranger.status).toBe(401);
+  expect((await post(server, "/models", { models: [{ kind: "gguf" }] }, "PUT")).status).toBe(400);
+  expect((await post(server, "/models", models, "PUT")).status).toBe(204);
+  const list = await clientOf(server).models.list();
+  expect(list.data.map(({ id }) => id)).toEqual(["mind"]);
+  const warm = await post(server, "/warm-up", {});
+  expect(warm.status).toBe(503);
+  expect(await warm.text()).toContain("out of its mind");
+});

@@ -1,0 +1,109 @@
+// What the engine uses of sherpa-onnx-node, which comes without types.
+declare module "sherpa-onnx-node" {
+  interface Audio {
+    samples: Float32Array;
+    sampleRate: number;
+  }
+
+  interface RuntimeConfig {
+    numThreads: number;
+    provider: "cpu";
+    debug: 0 | 1;
+  }
+
+  interface TransducerFiles {
+    encoder: string;
+    decoder: string;
+    joiner: string;
+  }
+
+  interface FeatureConfig {
+    sampleRate: number;
+    featureDim: number;
+  }
+
+  interface OfflineModelConfig extends RuntimeConfig {
+    tokens: string;
+    modelType?: string;
+    moonshine?: { encoder: string; mergedDecoder: string };
+    whisper?: { encoder: string; decoder: string; language: string; task: "transcribe" };
+    transducer?: TransducerFiles;
+  }
+
+  interface OfflineStream {
+    acceptWaveform(audio: Audio): void;
+  }
+
+  export class OfflineRecognizer {
+    static createAsync(config: {
+      featConfig: FeatureConfig;
+      modelConfig: OfflineModelConfig;
+    }): Promise<OfflineRecognizer>;
+    createStream(): OfflineStream;
+    decodeAsync(stream: OfflineStream): Promise<{ text: string }>;
+  }
+
+  interface OnlineStream extends OfflineStream {
+    inputFinished(): void;
+  }
+
+  export class OnlineRecognizer {
+    constructor(config: {
+      featConfig: FeatureConfig;
+      modelConfig: RuntimeConfig & { tokens: string; transducer: TransducerFiles };
+    });
+    createStream(): OnlineStream;
+    isReady(stream: OnlineStream): boolean;
+    decode(stream: OnlineStream): void;
+    getResult(stream: OnlineStream): { text: string };
+  }
+
+  interface OfflineTtsModelConfig extends RuntimeConfig {
+    vits?: { model: string; tokens: string; dataDir: string };
+    kokoro?: { model: string; tokens: string; voices: string; dataDir: string };
+  }
+
+  export class OfflineTts {
+    static createAsync(config: {
+      model: OfflineTtsModelConfig;
+      maxNumSentences: number;
+    }): Promise<OfflineTts>;
+    readonly numSpeakers: number;
+    readonly sampleRate: number;
+    /** `onProgress` ends the synthesis by returning 0. */
+    generateAsync(request: {
+      text: string;
+      sid: number;
+      speed: number;
+      enableExternalBuffer: boolean;
+      onProgress?: (part: { samples: Float32Array; progress: number }) => 0 | 1;
+    }): Promise<Audio>;
+  }
+
+  export class LinearResampler {
+    constructor(inputRate: number, outputRate: number);
+    resample(samples: Float32Array): Float32Array;
+    flush(samples: Float32Array): Float32Array;
+  }
+
+  export class Vad {
+    constructor(
+      config: RuntimeConfig & {
+        sampleRate: number;
+        sileroVad: {
+          model: string;
+          threshold: number;
+          minSilenceDuration: number;
+          minSpeechDuration: number;
+          maxSpeechDuration: number;
+          windowSize: number;
+        };
+      },
+      bufferSeconds: number,
+    );
+    acceptWaveform(samples: Float32Array): void;
+    isDetected(): boolean;
+    isEmpty(): boolean;
+    pop(): void;
+  }
+}

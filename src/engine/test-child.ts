@@ -1,0 +1,50 @@
+// Plays an engine process for tests of its supervision: `bun test-child.ts MODE …`.
+import { parseArgs } from "node:util";
+import { z } from "zod";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    supervised: { type: "boolean" },
+    host: { type: "string" },
+    port: { type: "string" },
+  },
+});
+const [mode] = positionals;
+if (mode === "mute") {
+  console.error("there is no engine in me");
+  process.exit(3);
+}
+const told = z.object({
+  models: z.array(z.object({ id: z.string() })),
+  broken: z.record(z.string(), z.string()),
+});
+let models: string[] = [];
+let broken: Record<string, string> = {};
+const server = Bun.serve({
+  hostname: values.host ?? "127.0.0.1",
+  port: Number(values.port),
+  routes: {
+    "/health": () => Response.json({ status: "ok" }),
+    "/v1/models": () => Response.json({ pid: process.pid, models, environment: Bun.env }),
+    "/crash": () => process.exit(4),
+    "/models": async (request) => {
+      const body = told.parse(await request.json());
+      models = body.models.map(({ id }) => id);
+      broken = body.broken;
+      return new Response(null, { status: 204 });
+    },
+    "/warm-up": () => {
+      const [why] = Object.values(broken);
+      if (why !== undefined) return Response.json({ error: { message: why } }, { status: 503 });
+      if (mode === "fatal" && models.includes("fatal")) {
+        console.log(JSON.stringify({ level: "info", msg: "…", event: "loading", model: "fatal" }));
+        console.error("std::bad_alloc");
+        process.exit(5);
+      }
+      return new Response(null, { status: 204 });
+    },
+  },
+});
+for await (const _ of Bun.stdin.stream());
+await server.stop(true);

@@ -1,0 +1,489 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import OpenAI, { toFile } from "openai";
+import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
+import { testModels } from "../../scripts/test-models.ts";
+import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
+import { pcmBytes, pcmOf, readWav } from "../../src/engine/wav.ts";
+import { realEngine } from "../engine.ts";
+import { plainWords, wordErrors } from "../word-errors.ts";
+
+const { stt, llm, tts } = await testModels();
+const RATE = 24_000;
+const SENTENCE = "The captain followed the song through the fog until she heard the surf.";
+
+let engine: SupervisedEngine;
+let openai: OpenAI;
+
+beforeAll(async () => {
+  engine = await realEngine();
+  await engine.ready();
+  openai = client(engine.apiKey);
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+function client(apiKey: string): OpenAI {
+  return new OpenAI({ baseURL: engine.baseURL, apiKey, maxRetries: 0 });
+}
+
+function speak(input: string, format: "wav" | "pcm" = "wav", signal?: AbortSignal) {
+  const request = { model: tts.id, voice: "alloy", input, response_format: format } as const;
+  return openai.audio.speech.create(request, { signal });
+}
+
+async function spoken(input: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await speak(input)).arrayBuffer());
+}
+
+async function heard(audio: Uint8Array): Promise<string> {
+  const file = await toFile(audio, "speech.wav");
+  return (await openai.audio.transcriptions.create({ model: stt.id, file })).text;
+}
+
+const story = [
+  { role: "system", content: "You tell long stories." },
+  { role: "user", content: "Tell me a story of a boat." },
+] as const;
+
+describe("OpenAI's own client lists models and gets sound and transcripts", () => {
+  test("the models are listed, and told one by one", async () => {
+    const ids = (await openai.models.list()).data.map(({ id }) => id);
+    expect(ids.sort()).toEqual([stt.id, llm.id, tts.id].sort());
+    expect((await openai.models.retrieve(llm.id)).id).toBe(llm.id);
+  });
+
+  test("what the voice says is understood, in every form of a transcript", async () => {
+    const audio = await spoken("Good morning, my friend.");
+    expect(plainWords(await heard(audio))).toEqual(["good", "morning", "my", "friend"]);
+    const file = await toFile(audio, "speech.wav");
+    const request = { model: stt.id, file };
+    const text: unknown = await openai.audio.transcriptions.create({
+      ...request,
+      response_format: "text",
+    });
+    expect(plainWords(String(text))).toEqual(["good", "morning", "my", "friend"]);
+    const verbose = await openai.audio.transcriptions.create({
+      ...request,
+      response_format: "verbose_json",
+    });
+    const seconds = readWav(audio).pcm.length / RATE;
+    expect(Number(verbose.duration)).toBeCloseTo(seconds, 1);
+    expect(verbose.segments?.[0]).toMatchObject({ start: 0, text: verbose.text });
+  });
+
+  test("pcm is the sound of the wav, and comes in parts before all of it is made", async () => {
+    const text = `${SENTENCE} ${SENTENCE} ${SENTENCE}`;
+    const response = await speak(text, "pcm");
+    const parts: number[] = [];
+    for await (const part of response.body ?? []) parts.push(part.byteLength);
+    expect(parts.length).toBeGreaterThan(2);
+    const bytes = parts.reduce((sum, size) => sum + size, 0);
+    const { pcm, rate } = readWav(await spoken(text));
+    expect(rate).toBe(RATE);
+    // Voices take a little chance with the length of what they say.
+    expect(bytes / 2 / pcm.length).toBeCloseTo(1, 0);
+  });
+});
+
+describe("OpenAI's own client gets answers", () => {
+  test("an answer comes whole, or streamed with the tokens it used", async () => {
+    const messages = [
+      { role: "system", content: "You answer in one short sentence." },
+      { role: "user", content: "What is the capital of France?" },
+    ] as const;
+    const whole = await openai.chat.completions.create({
+      model: llm.id,
+      messages: [...messages],
+      temperature: 0,
+      max_tokens: 40,
+    });
+    const text = whole.choices[0]?.message.content ?? "";
+    expect(text).toContain("France");
+    let streamed = "";
+    let finish: string | null = null;
+    let usage: OpenAI.CompletionUsage | null | undefined;
+    for await (const chunk of await openai.chat.completions.create({
+      model: llm.id,
+      messages: [...messages],
+      temperature: 0,
+      max_tokens: 40,
+      stream: true,
+      stream_options: { include_usage: true },
+    })) {
+      streamed += chunk.choices[0]?.delta.content ?? "";
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+      usage = chunk.usage ?? usage;
+    }
+    expect(streamed).toBe(text);
+    expect(finish).toBe("stop");
+    expect(usage?.prompt_tokens).toBe(whole.usage?.prompt_tokens);
+    expect(usage?.completion_tokens).toBe(whole.usage?.completion_tokens);
+  });
+
+  test("a conversation that goes on reads only what is new", async () => {
+    const messages: OpenAI.ChatCompletionMessageParam[] = [
+      { role: "system", content: "You answer in one short sentence, about rivers." },
+      { role: "user", content: "What is a river?" },
+    ];
+    const ask = () =>
+      openai.chat.completions.create({ model: llm.id, messages, temperature: 0, max_tokens: 40 });
+    const first = await ask();
+    messages.push({ role: "assistant", content: first.choices[0]?.message.content ?? "" });
+    messages.push({ role: "user", content: "And a lake?" });
+    const { usage } = await ask();
+    const before = first.usage?.prompt_tokens ?? 0;
+    expect(usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThanOrEqual(before - 1);
+  });
+
+  test("limits and stops end an answer where they say", async () => {
+    const request = { model: llm.id, messages: [...story], temperature: 0 };
+    const short = await openai.chat.completions.create({ ...request, max_tokens: 5 });
+    expect(short.choices[0]?.finish_reason).toBe("length");
+    expect(short.usage?.completion_tokens).toBe(5);
+    const long = await openai.chat.completions.create({ ...request, max_tokens: 40 });
+    const text = long.choices[0]?.message.content ?? "";
+    const word = text.split(" ")[6] ?? "";
+    const stopped = await openai.chat.completions.create({
+      ...request,
+      max_tokens: 40,
+      stop: word,
+    });
+    expect(stopped.choices[0]?.finish_reason).toBe("stop");
+    expect(stopped.choices[0]?.message.content).toBe(text.slice(0, text.indexOf(word)));
+  });
+});
+
+describe("OpenAI's own client gets answers of a form, and with tools", () => {
+  test("an answer has the form that a schema asks for", async () => {
+    const { choices } = await openai.chat.completions.create({
+      model: llm.id,
+      messages: [{ role: "user", content: "Name a city and how many people live there." }],
+      max_tokens: 100,
+      response_format: {
+        type: "json_schema",
+        json_schema: {
+          name: "city",
+          schema: {
+            type: "object",
+            properties: { name: { type: "string" }, people: { type: "integer" } },
+          },
+        },
+      },
+    });
+    const answer = JSON.parse(choices[0]?.message.content ?? "");
+    expect(answer).toEqual({ name: expect.any(String), people: expect.any(Number) });
+  });
+
+  const weather: OpenAI.ChatCompletionTool = {
+    type: "function",
+    function: {
+      name: "getWeather",
+      description: "Gets the weather for a city",
+      parameters: { type: "object", properties: { city: { type: "string" } } },
+    },
+  };
+
+  /** A question, the call it led to, and what the tool said. */
+  function asked(city: string, result: string): OpenAI.ChatCompletionMessageParam[] {
+    const id = `call_${city}`;
+    const call = { name: "getWeather", arguments: JSON.stringify({ city }) };
+    return [
+      { role: "user", content: `What is the weather in ${city}?` },
+      { role: "assistant", tool_calls: [{ id, type: "function", function: call }] },
+      { role: "tool", tool_call_id: id, content: result },
+    ];
+  }
+
+  const ask = (messages: OpenAI.ChatCompletionMessageParam[]) =>
+    openai.chat.completions.create({
+      model: llm.id,
+      temperature: 0,
+      max_tokens: 40,
+      tools: [weather],
+      messages,
+    });
+
+  test("a tool is called as it was before", async () => {
+    const { choices } = await ask([
+      ...asked("Rome", "sunny"),
+      { role: "assistant", content: "It is sunny in Rome." },
+      ...asked("Oslo", "rainy"),
+      { role: "assistant", content: "It is rainy in Oslo." },
+      { role: "user", content: "And in Paris?" },
+    ]);
+    expect(choices[0]?.finish_reason).toBe("tool_calls");
+    expect(choices[0]?.message.tool_calls?.[0]).toMatchObject({
+      function: { name: "getWeather", arguments: '{"city":"Paris"}' },
+    });
+  });
+
+  test("a tool's result is part of the conversation", async () => {
+    const { usage } = await ask(asked("Paris", "sunny, 20 degrees"));
+    const longer = await ask(asked("Paris", `sunny, 20 degrees ${"and warm ".repeat(20)}`));
+    // The model is too small to be asked what it made of it.
+    const tokens = Number(longer.usage?.prompt_tokens) - Number(usage?.prompt_tokens);
+    expect(tokens).toBeGreaterThanOrEqual(40);
+  });
+});
+
+describe("realtime transcription", () => {
+  /** Sends speech at the pace of speech, and collects what comes until the transcript. */
+  async function realtime(input: { audio: Int16Array; vad: boolean }) {
+    const onURL = (url: URL) => {
+      // The client knows of TLS only.
+      url.protocol = "ws:";
+      url.searchParams.set("intent", "transcription");
+    };
+    const socket = new OpenAIRealtimeWebSocket({ model: stt.id, onURL }, openai);
+    const events: { type: string; delta?: string; transcript?: string }[] = [];
+    const done = Promise.withResolvers<void>();
+    socket.on("error", done.reject);
+    socket.on("event", (event) => {
+      events.push(event as (typeof events)[number]);
+      if (event.type === "conversation.item.input_audio_transcription.completed") done.resolve();
+    });
+    socket.on("session.created", () => {
+      socket.send({
+        type: "session.update",
+        session: {
+          type: "transcription",
+          audio: {
+            input: {
+              format: { type: "audio/pcm", rate: RATE },
+              transcription: { model: stt.id as "whisper-1" },
+              turn_detection: input.vad ? { type: "server_vad", silence_duration_ms: 400 } : null,
+            },
+          },
+        },
+      });
+    });
+    socket.on("session.updated", () => {
+      const part = RATE / 10;
+      let at = 0;
+      const timer = setInterval(() => {
+        const audio = Buffer.from(pcmBytes(input.audio.slice(at, at + part))).toString("base64");
+        socket.send({ type: "input_audio_buffer.append", audio });
+        at += part;
+        if (at < input.audio.length) return;
+        clearInterval(timer);
+        if (!input.vad) socket.send({ type: "input_audio_buffer.commit" });
+      }, 100);
+    });
+    try {
+      await done.promise;
+    } finally {
+      socket.close();
+    }
+    return events;
+  }
+
+  async function speechBetweenSilence(): Promise<Int16Array> {
+    const { pcm } = readWav(await spoken(SENTENCE));
+    const silence = new Int16Array(RATE);
+    return pcmOf(Buffer.concat([silence, pcm, silence].map(pcmBytes)));
+  }
+
+  for (const vad of [false, true]) {
+    test(`words come before the end, committed by the ${vad ? "server" : "client"}`, async () => {
+      const events = await realtime({ audio: await speechBetweenSilence(), vad });
+      const types = events.map(({ type }) => type);
+      const delta = "conversation.item.input_audio_transcription.delta";
+      expect(types.indexOf(delta)).toBeGreaterThan(0);
+      expect(types.indexOf(delta)).toBeLessThan(types.indexOf("input_audio_buffer.committed"));
+      expect(types.includes("input_audio_buffer.speech_started")).toBe(vad);
+      expect(types.includes("input_audio_buffer.speech_stopped")).toBe(vad);
+      const transcript = events.at(-1)?.transcript ?? "";
+      expect(wordErrors(SENTENCE, transcript)).toBeLessThanOrEqual(3);
+      const deltas = events.filter(({ type }) => type === delta).map((event) => event.delta);
+      const shown = plainWords(deltas.join("")).length;
+      expect(Math.abs(shown - plainWords(transcript).length)).toBeLessThanOrEqual(3);
+    });
+  }
+});
+
+describe("what is wrong is told as OpenAI tells it", () => {
+  const post = (path: string, body: string | FormData) =>
+    fetch(`${engine.baseURL}${path}`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${engine.apiKey}` },
+      body,
+    });
+
+  test("a wrong key is 401, for requests and for the WebSocket", async () => {
+    const stranger = client("wrong");
+    const error = await stranger.models.list().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(OpenAI.AuthenticationError);
+    const url = `${engine.baseURL}/realtime?intent=transcription`;
+    expect((await fetch(url)).status).toBe(401);
+    const none = await fetch(`${engine.baseURL}/models`);
+    expect(await none.json()).toMatchObject({ error: { code: "invalid_api_key" } });
+  });
+
+  test("a model that is not there, or is for something else, is 404", async () => {
+    const messages = [{ role: "user", content: "Hello." }] as const;
+    for (const model of ["gpt-4o-mini", tts.id]) {
+      const asked = openai.chat.completions.create({ model, messages: [...messages] });
+      const error = await asked.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(OpenAI.NotFoundError);
+      expect(error).toMatchObject({ code: "model_not_found", param: "model" });
+    }
+    const url = `${engine.baseURL}/realtime?intent=transcription&model=whisper-1`;
+    const headers = { Authorization: `Bearer ${engine.apiKey}` };
+    expect((await fetch(url, { headers })).status).toBe(404);
+  });
+
+  test("malformed bodies are 400 and name the field", async () => {
+    const bodies: [string, string | FormData, string | null][] = [
+      ["/chat/completions", "{", null],
+      ["/chat/completions", JSON.stringify({ model: llm.id }), "messages"],
+      ["/chat/completions", JSON.stringify({ model: llm.id, messages: [], n: 2 }), "messages"],
+      ["/audio/speech", JSON.stringify({ model: tts.id, voice: "a", input: " " }), "input"],
+      [
+        "/audio/speech",
+        JSON.stringify({ model: tts.id, voice: "a", input: "a", response_format: "mp3" }),
+        "response_format",
+      ],
+      ["/audio/transcriptions", form({ model: stt.id }), "file"],
+      ["/audio/transcriptions", form({ model: stt.id, file: new File(["x"], "x.mp3") }), "file"],
+      ["/audio/transcriptions", "{}", null],
+    ];
+    for (const [path, body, param] of bodies) {
+      const response = await post(path, body);
+      expect([path, response.status]).toEqual([path, 400]);
+      expect(await response.json()).toMatchObject({
+        error: { type: "invalid_request_error", param },
+      });
+    }
+    expect((await post("/nothing", "{}")).status).toBe(404);
+  });
+
+  test("a realtime message that makes no sense gets an error, and the connection lives", async () => {
+    const socket = new WebSocket(`${engine.baseURL}/realtime?intent=transcription`, [
+      `openai-insecure-api-key.${engine.apiKey}`,
+      "realtime",
+    ]);
+    const events: string[] = [];
+    const told = Promise.withResolvers<void>();
+    const answers: Record<string, string> = {
+      "session.created": "{",
+      "error 1": '{"type":"input_audio_buffer.commit"}',
+      "error 2": '{"type":"session.update","session":{"type":"realtime"}}',
+      "error 3": '{"type":"session.update","session":{"type":"transcription"}}',
+    };
+    socket.onmessage = ({ data }) => {
+      const { type } = JSON.parse(String(data));
+      events.push(type);
+      const errors = events.filter((one) => one === "error").length;
+      const next = answers[type === "error" ? `error ${errors}` : type];
+      if (next) socket.send(next);
+      else told.resolve();
+    };
+    await told.promise;
+    socket.close();
+    expect(events).toEqual(["session.created", "error", "error", "error", "session.updated"]);
+  });
+
+  function form(fields: Record<string, string | File>): FormData {
+    const data = new FormData();
+    for (const [name, value] of Object.entries(fields)) data.set(name, value);
+    return data;
+  }
+});
+
+test("instructions that are too long are 400, and a long conversation is answered", async () => {
+  const words = "river lake ".repeat(2500);
+  const asked = openai.chat.completions.create({
+    model: llm.id,
+    messages: [
+      { role: "system", content: words },
+      { role: "user", content: "Hello." },
+    ],
+  });
+  const error = await asked.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+  expect(error).toMatchObject({ code: "context_length_exceeded" });
+  const said = Array.from({ length: 40 }, (_, i) => ({
+    role: i % 2 === 0 ? ("user" as const) : ("assistant" as const),
+    content: words.slice(0, 1000),
+  }));
+  const { usage } = await openai.chat.completions.create({
+    model: llm.id,
+    messages: [...said, { role: "user", content: "Hello." }],
+    max_tokens: 3,
+  });
+  expect(usage?.prompt_tokens).toBeLessThan(4096);
+  expect(usage?.completion_tokens).toBe(3);
+});
+
+describe("who goes away frees the place", () => {
+  test("of an answer", async () => {
+    const gone = new AbortController();
+    const request = { model: llm.id, messages: [...story], max_tokens: 2000, temperature: 1 };
+    const cancelled = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        openai.chat.completions
+          .create({ ...request, stream: true }, { signal: gone.signal })
+          .then(async (stream) => {
+            for await (const _ of stream) gone.abort();
+          })
+          .catch(() => "cancelled"),
+      ),
+    );
+    expect(cancelled.length).toBe(8);
+    // Were they still answered, this one would wait for thousands of tokens.
+    const next = await openai.chat.completions.create(
+      { ...request, max_tokens: 3 },
+      { signal: AbortSignal.timeout(15_000) },
+    );
+    expect(next.usage?.completion_tokens).toBe(3);
+  });
+
+  test("of speech", async () => {
+    const gone = new AbortController();
+    const long = `${SENTENCE} `.repeat(45);
+    await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const response = await speak(long, "pcm", gone.signal);
+        const reader = response.body?.getReader();
+        await reader?.read();
+        gone.abort();
+        await reader?.cancel().catch(() => {});
+      }).map((one) => one.catch(() => {})),
+    );
+    const next = await speak("Hello.", "pcm", AbortSignal.timeout(15_000));
+    expect((await next.arrayBuffer()).byteLength).toBeGreaterThan(0);
+  });
+});
+
+test("twenty sentences are spoken and understood again", async () => {
+  const sentences = [
+    "The train to the coast leaves at nine in the morning.",
+    "Please bring me a glass of water and some bread.",
+    "My sister lives in a small house near the river.",
+    "It rained all night, but the sun is shining now.",
+    "How many people are coming to dinner on Friday?",
+    "I would like to know more about the history of this town.",
+    "The doctor said that I should walk every day.",
+    "Can you remind me to call my mother this evening?",
+    "We have been waiting for the bus for twenty minutes.",
+    "The children are playing football in the garden.",
+    "She opened the window because the room was too warm.",
+    "There are three apples and two oranges in the basket.",
+    "What is the best way to learn a new language?",
+    "He forgot his umbrella at the office again.",
+    "The meeting has been moved to Tuesday afternoon.",
+    "Turn left after the bridge and then go straight ahead.",
+    "I have never seen such a beautiful garden before.",
+    "The old clock on the wall does not work any more.",
+    "Would you mind closing the door behind you?",
+    "They are building a new school next to the library.",
+  ];
+  let words = 0;
+  let errors = 0;
+  for (const sentence of sentences) {
+    const understood = await heard(await spoken(sentence));
+    words += plainWords(sentence).length;
+    errors += wordErrors(sentence, understood);
+  }
+  console.log(`word error rate ${(errors / words).toFixed(3)} (${errors} of ${words} words)`);
+  expect(errors / words).toBeLessThan(0.35);
+});

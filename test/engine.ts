@@ -1,0 +1,20 @@
+import { join } from "node:path";
+import pino from "pino";
+import { testModels } from "../scripts/test-models.ts";
+import type { LocalModel } from "../src/domain/model.ts";
+import { type SupervisedEngine, startEngine } from "../src/engine/engine-process.ts";
+
+export const ENGINE_COMMAND = [process.execPath, join(import.meta.dir, "../src/main.ts"), "engine"];
+
+/** An engine child with the small real models, or with those given; not started yet. */
+export async function realEngine(
+  models?: readonly LocalModel[],
+  command: readonly string[] = ENGINE_COMMAND,
+): Promise<SupervisedEngine> {
+  return startEngine({
+    command,
+    variables: Bun.env,
+    models: models ?? Object.values(await testModels()),
+    logger: pino({ level: "silent" }),
+  });
+}
