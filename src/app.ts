@@ -4,14 +4,15 @@ import type { Logger } from "pino";
 import { AgentManager } from "./agent/agent-manager.ts";
 import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
 import { ProviderCheck } from "./agent/provider-check.ts";
-import { providersOf } from "./agent/session-plan.ts";
+import { type AppParts, openChoice, openModels, pageDefaults } from "./app-providers.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open.ts";
 import { SessionStore } from "./db/session-store.ts";
 import { TranscriptStore } from "./db/transcript-store.ts";
+import { MODEL_STAGES } from "./domain/model.ts";
 import { Failure, messageOf } from "./errors.ts";
 import { createAssets } from "./http/assets.ts";
-import { loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
+import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { transcriptSocketHandlers } from "./http/routes/transcript-socket.ts";
 import { createServer, type HttpDeps } from "./http/server.ts";
 import { createRoomService } from "./livekit/rooms.ts";
@@ -58,6 +59,7 @@ export async function startApp(
   logger: Logger,
   resources: Resources,
   environment: Environment,
+  parts: AppParts = {},
 ): Promise<App> {
   await using opening = new AsyncDisposableStack();
   await resources.database();
@@ -80,6 +82,8 @@ export async function startApp(
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
+  const models = opening.use(openModels(config, logger));
+  const choice = opening.use(openChoice(config, providers, parts));
   const metrics = lazyMetrics({
     liveSessions: () => agents.liveCount,
     socketClients: () => hub.connectionCount,
@@ -87,6 +91,7 @@ export async function startApp(
   const agents: AgentManager = opening.use(
     new AgentManager({
       config,
+      stages: () => choice.stages(),
       sessions,
       publish: (sessionId, event) => {
         hub.publish(sessionId, event);
@@ -101,16 +106,14 @@ export async function startApp(
     }),
   );
   const assets = createAssets(resources.assets, config.dev);
-  const auth = config.authPassword
-    ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
-    : openAuth();
+  const auth = openGate(config);
   const rooms = createRoomService(livekit);
   const checks: HttpDeps["routes"]["checks"] = {
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
   };
-  for (const one of providersOf(config)) checks[one.stage] = () => providers.assertReady([one]);
+  for (const stage of MODEL_STAGES) checks[stage] = () => choice.check(stage);
 
   const http = createServer({
     config,
@@ -127,7 +130,7 @@ export async function startApp(
       livekitUrl: livekit.publicUrl,
       userToken: (grant) => userToken({ ...livekit, ...grant }),
       asset: assets.url,
-      defaults: pageDefaults(config),
+      defaults: () => pageDefaults(config, choice),
       authEnabled: auth.enabled,
       now: Date.now,
     },
@@ -141,6 +144,11 @@ export async function startApp(
 
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function openGate(config: Config): Auth {
+  if (config.authPassword === undefined) return openAuth();
+  return passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")));
 }
 
 async function createLayer(
@@ -241,15 +249,6 @@ async function warmUp(
     if (stopping.aborted) return;
     logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
   }
-}
-
-function pageDefaults(config: Config): HttpDeps["routes"]["defaults"] {
-  return {
-    systemPrompt: config.systemPrompt,
-    ...(config.greeting === undefined ? {} : { greeting: config.greeting }),
-    voice: config.tts.voice,
-    llmModel: config.llm.model,
-  };
 }
 
 function listen(

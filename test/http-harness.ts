@@ -111,7 +111,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     livekitUrl,
     userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
     asset: assets.url,
-    defaults: { systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" },
+    defaults: () => ({ systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" }),
     authEnabled: auth.enabled,
     now,
     ...options.routes,

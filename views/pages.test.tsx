@@ -73,7 +73,7 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     transcripts: { segments: () => world.segments ?? [segment()] },
     asset,
     livekitUrl: "ws://127.0.0.1:7880",
-    defaults: { systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" },
+    defaults: () => ({ systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" }),
     authEnabled: true,
     now: () => NOW,
   });

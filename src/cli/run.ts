@@ -9,6 +9,8 @@ Usage: parley [command]
 Commands:
   serve        run the server (the default); configured by environment variables
   doctor       check every part that Parley needs and say how to mend it; --json for programs
+  models       list, download and remove models that run on this machine: models [list],
+               models pull ID, models remove ID
   backup FILE  copy the database to a new file, also while Parley runs
   licenses     print the licences of what Parley is made of
   version      print the version
@@ -53,6 +55,10 @@ async function dispatch(
       variables["NODE_ENV"] ??= "production";
       const { doctor } = await import("./doctor.ts");
       return doctor(program, variables, rest);
+    }
+    case "models": {
+      const { models } = await import("./models.ts");
+      return models(program, variables, rest);
     }
     case "backup": {
       const { backup } = await import("./backup.ts");

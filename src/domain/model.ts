@@ -33,8 +33,7 @@ export interface LocalLlmModel {
 export type LocalTtsModel = {
   stage: "tts";
   id: string;
-} & /** `phonemes`: the folder of espeak-ng's data. */
-(
+} /** `phonemes`: the folder of espeak-ng's data. */ & (
   | { kind: "piper"; model: string; tokens: string; phonemes: string }
   | { kind: "kokoro"; model: string; tokens: string; voices: string; phonemes: string }
 );

@@ -18,7 +18,8 @@ export interface PageDeps {
   asset: (path: string) => string;
   /** Where browsers reach LiveKit; read anew for each page. */
   livekitUrl: string;
-  defaults: SetupDefaults;
+  /** What the setup form begins with; read anew for each page. */
+  defaults(): SetupDefaults;
   authEnabled: boolean;
   now: () => number;
 }
@@ -40,7 +41,7 @@ export function pages(deps: PageDeps): Hono {
         shell={deps}
         livekitUrl={deps.livekitUrl}
         room={newRoom()}
-        defaults={deps.defaults}
+        defaults={deps.defaults()}
         recent={sessions.page({ limit: RECENT }).sessions}
         now={now()}
       />,
