@@ -2,10 +2,11 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { ProviderCheck } from "./agent/provider-check.ts";
 import type { Config } from "./config.ts";
-import type { Engine, LocalModel } from "./domain/model.ts";
+import { type Engine, type LocalModel, MODEL_STAGES } from "./domain/model.ts";
 import { catalogSource } from "./models/catalog.ts";
 import { downloadedModel } from "./models/model-folder.ts";
 import { ModelLibrary } from "./models/model-library.ts";
+import { RecommendedSetup } from "./models/offline-setup.ts";
 import { thisMachine } from "./models/recommend.ts";
 import { resolveModel } from "./models/resolve-model.ts";
 import { localServerSearch } from "./providers/local-servers.ts";
@@ -18,20 +19,29 @@ export interface AppParts {
   createEngine?: (models: readonly LocalModel[]) => Engine;
 }
 
-/** The models of this machine and their downloads. */
-export function openModels(config: Config, logger: Logger): ModelLibrary {
-  return new ModelLibrary({
-    folder: join(config.dataDir, "models"),
-    catalog: catalogSource(config.modelsCatalog),
-    machine: thisMachine(),
-    logger,
-  });
+/** The models of this machine, their downloads, and the way to use the recommended ones. */
+export function openModels(
+  config: Pick<Config, "dataDir" | "modelsCatalog">,
+  providers: ProviderChoice,
+  logger: Pick<Logger, "info" | "warn" | "error">,
+) {
+  const opened = new AsyncDisposableStack();
+  const models = opened.use(
+    new ModelLibrary({
+      folder: join(config.dataDir, "models"),
+      catalog: catalogSource(config.modelsCatalog),
+      machine: thisMachine(),
+      logger,
+    }),
+  );
+  const offline = opened.use(new RecommendedSetup({ models, providers, logger }));
+  return { models, offline, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** Who serves each stage, as the environment and the stored settings say. @throws Failure */
 export function openChoice(
   config: Config,
-  providers: ProviderCheck,
+  providers: Pick<ProviderCheck, "assertReady">,
   parts: AppParts = {},
 ): ProviderChoice {
   const folder = join(config.dataDir, "models");
@@ -44,6 +54,11 @@ export function openChoice(
     assertReady: (servers) => providers.assertReady(servers),
     localServers: localServerSearch(),
   });
+}
+
+/** What `/ready` asks of each stage. */
+export function stageChecks(choice: ProviderChoice): Record<string, () => Promise<void>> {
+  return Object.fromEntries(MODEL_STAGES.map((stage) => [stage, () => choice.check(stage)]));
 }
 
 /** What the setup form of a conversation begins with. */

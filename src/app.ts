@@ -4,12 +4,17 @@ import type { Logger } from "pino";
 import { AgentManager } from "./agent/agent-manager.ts";
 import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
 import { ProviderCheck } from "./agent/provider-check.ts";
-import { type AppParts, openChoice, openModels, pageDefaults } from "./app-providers.ts";
+import {
+  type AppParts,
+  openChoice,
+  openModels,
+  pageDefaults,
+  stageChecks,
+} from "./app-providers.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open.ts";
 import { SessionStore } from "./db/session-store.ts";
 import { TranscriptStore } from "./db/transcript-store.ts";
-import { MODEL_STAGES } from "./domain/model.ts";
 import { Failure, messageOf } from "./errors.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
@@ -69,11 +74,7 @@ export async function startApp(
   transcripts.compact(Date.now());
 
   const layer = opening.use(await createLayer(config, transcripts, logger));
-  const crashed = sessions.endCrashed(Date.now());
-  for (const envelope of crashed) layer.publish(envelope);
-  if (crashed.length > 0) {
-    logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
-  }
+  endCrashed(sessions, layer, logger);
 
   // Closed in the reverse order: sessions end, then clients are told to go, then nobody listens.
   const livekit = opening.use(provideLiveKit(config, logger, resources, environment));
@@ -82,8 +83,8 @@ export async function startApp(
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
-  const models = opening.use(openModels(config, logger));
   const choice = opening.use(openChoice(config, providers, parts));
+  const { models, offline } = opening.use(openModels(config, choice, logger));
   const metrics = lazyMetrics({
     liveSessions: () => agents.liveCount,
     socketClients: () => hub.connectionCount,
@@ -112,9 +113,8 @@ export async function startApp(
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
+    ...stageChecks(choice),
   };
-  for (const stage of MODEL_STAGES) checks[stage] = () => choice.check(stage);
-
   const http = createServer({
     config,
     logger,
@@ -131,6 +131,9 @@ export async function startApp(
       userToken: (grant) => userToken({ ...livekit, ...grant }),
       asset: assets.url,
       defaults: () => pageDefaults(config, choice),
+      models,
+      providers: choice,
+      offline,
       authEnabled: auth.enabled,
       now: Date.now,
     },
@@ -138,9 +141,7 @@ export async function startApp(
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   const url = server.url.origin;
   logger.info({ url }, "listening");
-  const stopping = new AbortController();
-  opening.defer(() => stopping.abort());
-  void warmUp(livekit, stack, logger, stopping.signal);
+  opening.defer(warmUp(livekit, stack, logger));
 
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -149,6 +150,14 @@ export async function startApp(
 function openGate(config: Config): Auth {
   if (config.authPassword === undefined) return openAuth();
   return passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")));
+}
+
+function endCrashed(sessions: SessionStore, layer: ChannelLayer, logger: Logger): void {
+  const crashed = sessions.endCrashed(Date.now());
+  for (const envelope of crashed) layer.publish(envelope);
+  if (crashed.length > 0) {
+    logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
+  }
 }
 
 async function createLayer(
@@ -235,20 +244,17 @@ function lazyMetrics(sources: MetricSources): Metrics {
   };
 }
 
-/** Loads behind the listening server what the first conversation will need. */
-async function warmUp(
-  livekit: LiveKit,
-  stack: LazyStack,
-  logger: Logger,
-  stopping: AbortSignal,
-): Promise<void> {
-  try {
-    await Promise.all([livekit.ready, stack.load()]);
-    logger.info("ready for conversations");
-  } catch (error) {
-    if (stopping.aborted) return;
-    logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
-  }
+/** Loads behind the listening server what the first conversation will need; answers how to stop. */
+function warmUp(livekit: LiveKit, stack: LazyStack, logger: Logger): () => void {
+  const stopping = new AbortController();
+  Promise.all([livekit.ready, stack.load()]).then(
+    () => logger.info("ready for conversations"),
+    (error: unknown) => {
+      if (stopping.signal.aborted) return;
+      logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
+    },
+  );
+  return () => stopping.abort();
 }
 
 function listen(

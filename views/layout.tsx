@@ -13,9 +13,11 @@ export interface Shell {
 interface LayoutProps {
   shell: Shell;
   title: string;
-  current?: "talk" | "history";
+  current?: "talk" | "history" | "models";
   /** A script of this page alone, as a path in `public/`. */
   script?: string;
+  /** Whether HTMX follows an event stream on this page. */
+  live?: boolean;
   /** Pages without navigation: signing in comes first. */
   bare?: boolean;
   children: Child;
@@ -34,7 +36,8 @@ const KEEP_ON_ERROR = {
 };
 
 /** The HTML document around every page. */
-export function Layout({ shell, title, current, script, bare = false, children }: LayoutProps) {
+export function Layout(props: LayoutProps) {
+  const { shell, title, current, script, live = false, bare = false, children } = props;
   return (
     <>
       {raw("<!DOCTYPE html>")}
@@ -50,6 +53,7 @@ export function Layout({ shell, title, current, script, bare = false, children }
           <link rel="icon" href={shell.asset("/favicon.svg")} type="image/svg+xml" />
           <link rel="stylesheet" href={shell.asset("/parley.css")} />
           <script src={shell.asset("/build/htmx.min.js")} defer></script>
+          {live ? <script src={shell.asset("/build/hx-sse.min.js")} defer></script> : null}
           {script === undefined ? null : <script type="module" src={shell.asset(script)}></script>}
         </head>
         <body {...KEEP_ON_ERROR}>
@@ -79,6 +83,9 @@ function Navigation({ current, signOut }: { current?: string | undefined; signOu
       </a>
       <a href="/history" {...mark("history")}>
         History
+      </a>
+      <a href="/models" {...mark("models")}>
+        Models
       </a>
       {signOut ? (
         <form method="post" action="/sign-out">

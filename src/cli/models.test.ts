@@ -70,12 +70,12 @@ test("a model is listed, pulled, listed as here, and removed", async () => {
     { id: "tiny-llm", stage: "llm", bytes: 400_000, state: "absent", recommended: true },
   ]);
   const pulled = await run("pull", "tiny-llm");
-  expect(pulled).toMatchObject({ code: 0, out: "tiny-llm: 0.4 MB, verified\n" });
-  expect(pulled.errors).toMatch(/^tiny-llm: \d+ %, .* of 0\.4 MB, .*\/s\n/);
+  expect(pulled).toMatchObject({ code: 0, out: "tiny-llm: 400 kB, verified\n" });
+  expect(pulled.errors).toMatch(/^tiny-llm: \d+ %, .* of 400 kB, .*\/s\n/);
   expect(existsSync(join(before.folder, "tiny-llm", "a.gguf"))).toBe(true);
   const { out } = await run();
   expect(out).toMatch(
-    /^llm {2}tiny-llm {2}\s*0\.4 MB {2}MIT {2}here {2}recommended\nin .*models\n$/,
+    /^llm {2}tiny-llm {2}\s*400 kB {2}MIT {2}here {2}recommended\nin .*models\n$/,
   );
   expect(await run("remove", "tiny-llm")).toEqual({
     code: 0,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readConfig } from "../config.ts";
-import { bytesOf, type Catalog, type CatalogModel } from "../domain/catalog.ts";
+import { bytesOf, type Catalog, type CatalogModel, sizeInWords } from "../domain/catalog.ts";
 import { MODEL_STAGES } from "../domain/model.ts";
 import { progressReporter } from "../download/progress.ts";
 import { Failure } from "../errors.ts";
@@ -69,7 +69,12 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
   const width = Math.max(0, ...rows.map(({ id }) => id.length));
   for (const row of rows) {
     const marks = [row.state === "present" ? "here" : "", row.recommended ? "recommended" : ""];
-    const facts = [row.stage, row.id.padEnd(width), megabytes(row.bytes).padStart(8), row.licence];
+    const facts = [
+      row.stage,
+      row.id.padEnd(width),
+      sizeInWords(row.bytes).padStart(8),
+      row.licence,
+    ];
     process.stdout.write(`${[...facts, ...marks.filter(Boolean)].join("  ")}\n`);
   }
   process.stdout.write(`in ${folder}\n`);
@@ -92,7 +97,7 @@ async function pull(catalog: Catalog, folder: string, ids: readonly string[]): P
         onProgress: tell.progress,
         onWait: () => process.stderr.write(`waiting for another process that gets ${model.id}\n`),
       }).finally(tell.end);
-      process.stdout.write(`${model.id}: ${megabytes(bytesOf(model))}, verified\n`);
+      process.stdout.write(`${model.id}: ${sizeInWords(bytesOf(model))}, verified\n`);
     }
     return 0;
   } catch (error) {
@@ -129,16 +134,10 @@ function progressLine({ id }: CatalogModel) {
     progress: ({ received, total, bytesPerSecond }: ModelProgress) =>
       report(() => {
         const percent = Math.floor((100 * received) / total);
-        return `${id}: ${percent} %, ${megabytes(received)} of ${megabytes(total)}, ${megabytes(bytesPerSecond)}/s`;
+        return `${id}: ${percent} %, ${sizeInWords(received)} of ${sizeInWords(total)}, ${sizeInWords(bytesPerSecond)}/s`;
       }),
     end: () => {
       if (terminal) process.stderr.write("\r\x1b[K");
     },
   };
-}
-
-function megabytes(bytes: number): string {
-  return bytes < 1e5
-    ? `${Math.ceil(bytes / 1000)} kB`
-    : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

@@ -52,6 +52,13 @@ export function bytesOf(model: CatalogModel): number {
   return model.files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+/** `940 kB`, `44 MB`, `1.1 GB`: decimal units, as disks and downloads are counted. */
+export function sizeInWords(bytes: number): string {
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1000)} kB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 /** How a model of the catalogue is on this machine. */
 export type ModelState =
   | { state: "absent" /** Bytes of a download that was cut short. */; kept: number }
@@ -82,6 +89,17 @@ export interface ModelService {
   subscribe(onChange: () => void): Disposable;
   /** Where the files are. */
   readonly folder: string;
+}
+
+/** The way to a Parley without any account: the models that suit this machine, for every stage. */
+export interface OfflineSetup {
+  /** The models it would use; none for stages that a variable decides. @throws Failure */
+  plan(): Promise<ListedModel[]>;
+  /** Whether they are being downloaded to be used. */
+  readonly underWay: boolean;
+  /** Downloads them; once all are there, their stages use them. @throws Failure */
+  begin(): Promise<void>;
+  cancel(): void;
 }
 
 export const STAGE_NAMES: Readonly<Record<ModelStage, string>> = {

@@ -1,25 +1,33 @@
 import { z } from "zod";
 import { MODEL_STAGES, type ModelStage } from "./model.ts";
 
-const text = (max: number) => z.string().trim().max(max, `is longer than ${max} characters`);
+/** A text of one line, named in what is said of a wrong one. */
+function line(what: string, max: number) {
+  return z
+    .string({ error: `${what} is missing` })
+    .trim()
+    .min(1, `${what} is missing`)
+    .max(max, `${what} is longer than ${max} characters`)
+    .refine((value) => !/\p{Cc}/u.test(value), `${what} has control characters`);
+}
 
 /** Goes into an HTTP header, which has no place for other characters. */
-export const providerKey = text(1024)
-  .min(1, "is missing")
-  .regex(/^[\x21-\x7e]+$/, "may hold printable ASCII without spaces only");
+export const providerKey = line("the key", 1024).refine(
+  (key) => /^[\x21-\x7e]+$/.test(key),
+  "the key may hold printable ASCII without spaces only",
+);
 
 /** As `OPENAI_BASE_URL` takes it; a password in it would be shown, and a query goes nowhere. */
-export const providerUrl = text(2048)
-  .pipe(z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" }))
+export const providerUrl = line("the address", 2048)
+  .pipe(z.url({ protocol: /^https?$/, error: "the address must be an http:// or https:// URL" }))
   .refine((url) => {
     const { username, password, search, hash } = new URL(url);
     return username + password + search + hash === "";
-  }, "may have no user name, password, query or fragment; a key has its own field")
+  }, "the address may have no user name, password, query or fragment")
   .transform((url) => url.replace(/\/+$/, ""));
 
-const modelName = text(256)
-  .min(1, "is missing")
-  .refine((name) => !/\p{Cc}/u.test(name), "has control characters");
+export const providerModel = line("the model", 256);
+export const providerVoice = line("the voice", 64);
 
 /** Who serves a stage, as somebody chose on the page. */
 export const stageChoice = z.discriminatedUnion("use", [
@@ -28,12 +36,12 @@ export const stageChoice = z.discriminatedUnion("use", [
     use: z.literal("endpoint"),
     base_url: providerUrl,
     api_key: providerKey.optional(),
-    model: modelName.optional(),
+    model: providerModel.optional(),
     /** Of speech synthesis. */
-    voice: modelName.optional(),
+    voice: providerVoice.optional(),
   }),
   /** A downloaded model, with its kind, so that its files are found without the catalogue. */
-  z.strictObject({ use: z.literal("local"), model: modelName, kind: modelName }),
+  z.strictObject({ use: z.literal("local"), model: providerModel, kind: z.string() }),
 ]);
 export type StageChoice = z.infer<typeof stageChoice>;
 

@@ -179,7 +179,7 @@ describe("what goes wrong is told, with the way by hand", () => {
   test("a disk without room for it, before anything is asked for", async () => {
     await using world = open();
     const work = world.pull({ freeBytes: async () => 200 * 2 ** 20 });
-    await expect(work).rejects.toThrow(/Tiny needs 1 MB more .* has 210 MB free.*DATA_DIR/);
+    await expect(work).rejects.toThrow(/Tiny needs 100 kB more .* has 210 MB free.*DATA_DIR/);
     expect(world.server.requests).toEqual([]);
     await world.pull({ freeBytes: async () => 201 * 2 ** 20 });
   });

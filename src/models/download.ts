@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { CatalogModel, ModelFile } from "../domain/catalog.ts";
+import { type CatalogModel, type ModelFile, sizeInWords } from "../domain/catalog.ts";
 import { downloadFile } from "../download/download-file.ts";
 import { lock } from "../download/lock.ts";
 import { Failure, messageOf } from "../errors.ts";
@@ -90,11 +90,10 @@ async function assertSpace(
   }
   const free = await freeBytes(target);
   if (needed === 0 || needed + SPARE_BYTES <= free) return;
-  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
   throw new Failure(
     "unavailable",
-    `${model.name} needs ${megabytes(needed)} more and ${megabytes(SPARE_BYTES)} to spare, but the ` +
-      `disk of ${target} has ${megabytes(free)} free. Free some space, or set DATA_DIR to another disk.`,
+    `${model.name} needs ${sizeInWords(needed)} more and ${sizeInWords(SPARE_BYTES)} to spare, but the ` +
+      `disk of ${target} has ${sizeInWords(free)} free. Free some space, or set DATA_DIR to another disk.`,
   );
 }
 

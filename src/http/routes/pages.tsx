@@ -8,10 +8,11 @@ import { HistoryPage } from "../../../views/history.tsx";
 import { TranscriptPage } from "../../../views/transcript.tsx";
 import type { SessionStore } from "../../domain/session.ts";
 import type { TranscriptStore } from "../../domain/transcript.ts";
+import { offerOf, type ProviderDeps } from "./providers.tsx";
 import { findSession } from "./sessions.ts";
 
 /** What the pages need of the rest of Parley. */
-export interface PageDeps {
+export interface PageDeps extends ProviderDeps {
   sessions: SessionStore;
   transcripts: TranscriptStore;
   /** `/parley.css` to `/assets/parley.css?v=HASH`. */
@@ -34,7 +35,7 @@ export function pages(deps: PageDeps): Hono {
   const { sessions, transcripts, now } = deps;
   const app = new Hono();
 
-  app.get("/", (c) =>
+  app.get("/", async (c) =>
     page(
       c,
       <ChatPage
@@ -43,6 +44,7 @@ export function pages(deps: PageDeps): Hono {
         room={newRoom()}
         defaults={deps.defaults()}
         recent={sessions.page({ limit: RECENT }).sessions}
+        offer={await offerOf(deps)}
         now={now()}
       />,
     ),
