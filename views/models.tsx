@@ -31,7 +31,7 @@ export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: Mo
         </div>
         <section class="card stages" aria-labelledby="stages-title">
           <h2 id="stages-title">Who does what</h2>
-          <p class="soft">A change counts from the next conversation on.</p>
+          <p class="quiet">A change counts from the next conversation on.</p>
           <ul>
             {overview.map((stage) => (
               <StageRow
@@ -44,7 +44,7 @@ export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: Mo
           <StoredKeys hasOpenAiKey={hasOpenAiKey} overview={overview} />
         </section>
         <h2 class="page-part">On this machine</h2>
-        <p class="soft wrap">
+        <p class="quiet wrap page-part-note">
           Models run without any account, and nothing that is said leaves this machine. They are
           kept in {folder}.
         </p>

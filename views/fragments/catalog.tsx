@@ -59,7 +59,7 @@ function StageModels(props: {
   return (
     <section class="card models" aria-labelledby={`models-${stage}`}>
       <h3 id={`models-${stage}`}>{STAGE_NAMES[stage]}</h3>
-      {models.length === 0 ? <p class="soft models-none">The catalogue has none.</p> : null}
+      {models.length === 0 ? <p class="quiet models-none">The catalogue has none.</p> : null}
       <ul>
         {models.map((listed) => (
           <ModelRow
@@ -85,7 +85,7 @@ function ModelRow(props: { listed: ListedModel; used: boolean; fixedBy: string |
           {used ? <span class="tag tag-strong">In use</span> : null}
           {state.state === "present" && !used ? <span class="tag">On this machine</span> : null}
         </p>
-        <p class="soft wrap">{model.about}</p>
+        <p class="quiet wrap">{model.about}</p>
         <p class="model-facts">
           <span>{sizeInWords(bytesOf(model))}</span>
           <span>{sizeInWords(model.memory)} of memory</span>

@@ -74,7 +74,7 @@ function Ways({ overview, hasOpenAiKey, plan }: OfferProps) {
       <ul class="ways">
         <li class="way">
           <h2>OpenAI</h2>
-          <p class="soft">
+          <p class="quiet">
             Quick and good. OpenAI hears what is said, and charges for it. The key stays on the
             machine that runs Parley.
           </p>
@@ -86,7 +86,7 @@ function Ways({ overview, hasOpenAiKey, plan }: OfferProps) {
         </li>
         <li class="way">
           <h2>Another server</h2>
-          <p class="soft">Anything with OpenAI’s API: Ollama, vLLM, Speaches, Groq …</p>
+          <p class="quiet">Anything with OpenAI’s API: Ollama, vLLM, Speaches, Groq …</p>
           <FindServers next="/" />
           <details class="settings">
             <summary>Enter its address</summary>
@@ -94,7 +94,7 @@ function Ways({ overview, hasOpenAiKey, plan }: OfferProps) {
           </details>
         </li>
       </ul>
-      <p class="hint">
+      <p class="hint offer-line">
         All of it can be changed later, for each part by itself, under <a href="/models">Models</a>.
       </p>
     </>
@@ -127,14 +127,14 @@ function LocalWay({ plan }: { plan: OfferProps["plan"] }) {
   const bytes = missing.reduce((sum, { model }) => sum + bytesOf(model), 0);
   return (
     <>
-      <p class="soft">No account, and nothing that is said leaves it. It takes these models:</p>
+      <p class="quiet">No account, and nothing that is said leaves it. It takes these models:</p>
       <ul class="plan">
         {plan.map(({ model, state }) => (
           <li>
             <span class="wrap">
               {STAGE_NAMES[model.stage]}: {model.name}
             </span>
-            <span class="soft wrap">
+            <span class="quiet wrap">
               {state.state === "present" ? "here" : sizeInWords(bytesOf(model))}, {model.licence}
             </span>
           </li>
@@ -164,7 +164,7 @@ function Downloads({ models }: { models: readonly ListedModel[] }) {
       <p class="empty-title" role="status">
         {failed ? "A download stopped" : "Getting the models"}
       </p>
-      <p class="soft">
+      <p class="soft offer-line">
         {failed
           ? "What has come is kept."
           : "You can start to talk as soon as they are here. This page may be closed meanwhile."}

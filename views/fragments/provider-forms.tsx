@@ -104,7 +104,7 @@ export function EndpointForm({
         />
       ) : null}
       {several ? <StageBoxes id={place.id} stages={stages} /> : null}
-      <button class="button" type="submit">
+      <button class="button provider-submit" type="submit">
         Use this server
       </button>
       <div id={`${place.id}-problem`}></div>
