@@ -100,6 +100,8 @@ export interface OfflineSetup {
   /** Downloads them; once all are there, their stages use them. @throws Failure */
   begin(): Promise<void>;
   cancel(): void;
+  /** Told when it begins, ends or is cancelled. */
+  subscribe(onChange: () => void): Disposable;
 }
 
 export const STAGE_NAMES: Readonly<Record<ModelStage, string>> = {

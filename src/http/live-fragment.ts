@@ -32,6 +32,14 @@ export function liveFragment(
   });
 }
 
+/**
+ * The answer to a change that the page sees by its events: a fragment in the answer could be older
+ * than what an event has brought meanwhile. Without HTMX the page is shown anew.
+ */
+export function seenByEvents(c: Context, page: string): Response {
+  return c.req.header("HX-Request") ? c.body(null, 204) : c.redirect(page, 303);
+}
+
 /** What cannot be shown now may be in a moment: nothing is swapped then. */
 function refusal(error: unknown): string {
   if (error instanceof Failure) return "";

@@ -60,15 +60,19 @@ test("the stages use the models once all have come, not sooner", async () => {
   const { setup, used, come, listeners } = open();
   expect((await setup.plan()).map(({ model }) => model.id)).toEqual(["ear", "brain", "mouth"]);
   expect(setup.underWay).toBe(false);
+  let told = 0;
+  using _subscription = setup.subscribe(() => {
+    told += 1;
+  });
   await setup.begin();
-  expect(setup.underWay).toBe(true);
+  expect({ underWay: setup.underWay, told }).toEqual({ underWay: true, told: 1 });
   await come("ear");
   await come("brain", { state: "failed", message: "404" });
   await come("mouth");
   expect({ used, underWay: setup.underWay }).toEqual({ used: [], underWay: true });
   await come("brain");
   expect(used).toEqual(["stt ear stt-kind", "llm brain llm-kind", "tts mouth tts-kind"]);
-  expect(setup.underWay).toBe(false);
+  expect({ underWay: setup.underWay, told }).toEqual({ underWay: false, told: 2 });
   await come("ear");
   expect(used).toHaveLength(3);
   setup[Symbol.dispose]();

@@ -12,6 +12,7 @@ export interface OfflineSetupOptions {
 export class RecommendedSetup implements OfflineSetup, Disposable {
   readonly #options: OfflineSetupOptions;
   readonly #subscription: Disposable;
+  readonly #listeners = new Set<() => void>();
   #wanted: readonly ListedModel[] = [];
 
   constructor(options: OfflineSetupOptions) {
@@ -34,6 +35,7 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
 
   async begin(): Promise<void> {
     this.#wanted = await this.plan();
+    this.#tell();
     await this.#options.models.download(this.#wanted.map(({ model }) => model.id));
     await this.#look();
   }
@@ -42,6 +44,16 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
     const wanted = this.#wanted;
     this.#wanted = [];
     for (const { model } of wanted) this.#options.models.cancel(model.id);
+    this.#tell();
+  }
+
+  subscribe(onChange: () => void): Disposable {
+    this.#listeners.add(onChange);
+    return { [Symbol.dispose]: () => this.#listeners.delete(onChange) };
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   async #look(): Promise<void> {
@@ -56,6 +68,7 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
       if (!whole || this.#wanted !== wanted) return;
       this.#wanted = [];
       for (const { model } of wanted) this.#options.providers.useLocal(model.stage, model);
+      this.#tell();
     } catch (error) {
       this.#options.logger.warn({ err: error }, "the downloaded models could not be put to use");
     }

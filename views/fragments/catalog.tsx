@@ -8,10 +8,9 @@ import {
 import { MODEL_STAGES, type ModelStage } from "../../src/domain/model.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 
-/** What a form of the page answers goes where the catalogue is, and its refusals above it. */
-export const INTO_CATALOG = {
-  "hx-target": "#catalog",
-  "hx-swap": "innerMorph",
+/** What a button changes comes by the page's events; a refusal is told above the catalogue. */
+const BY_EVENTS = {
+  "hx-swap": "none",
   "hx-status:4xx": "target:#models-problem swap:innerHTML",
   "hx-status:5xx": "target:#models-problem swap:innerHTML",
 };
@@ -144,7 +143,11 @@ function ModelActions(props: { listed: ListedModel; used: boolean; fixedBy: stri
   const { model, state } = props.listed;
   const { id, name } = model;
   if (state.state === "waiting" || state.state === "downloading") {
-    return <ModelAction id={id} verb="cancel" label="Cancel" of={name} />;
+    return (
+      <div class="model-actions">
+        <ModelAction id={id} verb="cancel" label="Cancel" of={name} />
+      </div>
+    );
   }
   if (state.state !== "present") {
     const label = state.state === "failed" ? "Try again" : "Download";
@@ -170,7 +173,14 @@ function ModelActions(props: { listed: ListedModel; used: boolean; fixedBy: stri
 function ModelAction(props: { id: string; verb: string; label: string; of: string }) {
   const action = `/models/${props.id}/${props.verb}`;
   return (
-    <form method="post" action={action} hx-post={action} {...INTO_CATALOG}>
+    <form
+      // Forms of different verbs are different forms, also where one takes the other's place.
+      id={`form-${props.verb}-${props.id}`}
+      method="post"
+      action={action}
+      hx-post={action}
+      {...BY_EVENTS}
+    >
       <button class="button button-small" id={`${props.verb}-${props.id}`} type="submit">
         {props.label}
         <span class="visually-hidden"> {props.of}</span>

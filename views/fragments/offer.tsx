@@ -141,15 +141,17 @@ function LocalWay({ plan }: { plan: OfferProps["plan"] }) {
         ))}
       </ul>
       <form
+        id="form-offer-begin"
         method="post"
         action="/offer/download"
         hx-post="/offer/download"
-        hx-target="#offer"
-        hx-swap="innerMorph"
+        hx-swap="none"
         {...SAY_REFUSAL}
       >
         <button class="button button-primary" id="offer-download" type="submit">
-          {bytes === 0 ? "Use these models" : `Accept and download ${sizeInWords(bytes)}`}
+          {bytes === 0
+            ? "Use these models"
+            : `Accept and download ${sizeInWords(bytes).replace(" ", "\u00a0")}`}
         </button>
       </form>
       <div id="local-problem"></div>

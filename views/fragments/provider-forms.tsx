@@ -186,7 +186,7 @@ export function FindServers({ next }: { next: FormPlace["next"] }) {
         hx-target="#found"
         hx-swap="innerHTML"
       >
-        Look for Ollama and others on this machine
+        Find servers on this machine
       </button>
     </div>
   );

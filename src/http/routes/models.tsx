@@ -4,7 +4,7 @@ import { ModelsPage } from "../../../views/models.tsx";
 import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
 import { Failure } from "../../errors.ts";
-import { liveFragment } from "../live-fragment.ts";
+import { liveFragment, seenByEvents } from "../live-fragment.ts";
 
 export interface ModelDeps {
   models: ModelService;
@@ -21,12 +21,6 @@ export function models(deps: ModelDeps): Hono {
   const catalog = async () =>
     String(<CatalogList models={await models.list()} overview={providers.overview()} />);
 
-  /** For HTMX the catalogue as it is now; a form without it shows the page again. */
-  const answer = async (c: Context) => {
-    c.header("Cache-Control", "no-store");
-    return c.req.header("HX-Request") ? c.html(await catalog()) : c.redirect("/models", 303);
-  };
-
   app.get("/models", async (c) => {
     c.header("Cache-Control", "no-store");
     return c.html(
@@ -42,12 +36,12 @@ export function models(deps: ModelDeps): Hono {
   app.get("/models/events", (c) => liveFragment(c, (tell) => models.subscribe(tell), catalog));
   app.post("/models/:id/download", async (c) => {
     await models.download([idOf(c)]);
-    return answer(c);
+    return seenByEvents(c, "/models");
   });
   app.post("/models/:id/cancel", async (c) => {
     const { model } = await models.find(idOf(c));
     models.cancel(model.id);
-    return answer(c);
+    return seenByEvents(c, "/models");
   });
   app.post("/models/:id/remove", async (c) => {
     const { model } = await models.find(idOf(c));
@@ -61,7 +55,7 @@ export function models(deps: ModelDeps): Hono {
       );
     }
     await models.remove(model.id);
-    return answer(c);
+    return seenByEvents(c, "/models");
   });
   return app;
 }

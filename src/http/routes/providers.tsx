@@ -12,7 +12,7 @@ import {
   providerVoice,
 } from "../../domain/provider.ts";
 import { Failure } from "../../errors.ts";
-import { liveFragment } from "../live-fragment.ts";
+import { liveFragment, seenByEvents } from "../live-fragment.ts";
 import { parse } from "../validation.ts";
 
 export interface ProviderDeps {
@@ -93,18 +93,22 @@ export function providers(deps: ProviderDeps): Hono {
 
 function offerRoutes(app: Hono, deps: ProviderDeps, offline: OfflineSetup): void {
   const content = async () => String(<OfferContent {...(await offerOf(deps))} />);
-  const answer = async (c: Context) => {
-    c.header("Cache-Control", "no-store");
-    return c.req.header("HX-Request") ? c.html(await content()) : c.redirect("/", 303);
-  };
-  app.get("/offer/events", (c) => liveFragment(c, (tell) => deps.models.subscribe(tell), content));
+  app.get("/offer/events", (c) => {
+    const subscribe = (tell: () => void) => {
+      const both = new DisposableStack();
+      both.use(deps.models.subscribe(tell));
+      both.use(offline.subscribe(tell));
+      return both;
+    };
+    return liveFragment(c, subscribe, content);
+  });
   app.post("/offer/download", async (c) => {
     await offline.begin();
-    return answer(c);
+    return seenByEvents(c, "/");
   });
   app.post("/offer/cancel", async (c) => {
     offline.cancel();
-    return answer(c);
+    return seenByEvents(c, "/");
   });
 }
 
