@@ -21,13 +21,7 @@ interface ChatPageProps {
 /** The page on which one talks. Its script, `src/client/chat.ts`, finds everything by id. */
 export function ChatPage({ shell, livekitUrl, room, defaults, recent, offer, now }: ChatPageProps) {
   return (
-    <Layout
-      shell={shell}
-      title="Talk"
-      current="talk"
-      script="/build/chat.js"
-      live={needsSetup(offer.overview)}
-    >
+    <Layout shell={shell} title="Talk" current="talk" script="/build/chat.js">
       <main id="main" class="talk-main">
         <div id="talk" class="talk" data-state="idle">
           <section class="card stage" aria-labelledby="talk-title">

@@ -16,8 +16,6 @@ interface LayoutProps {
   current?: "talk" | "history" | "models";
   /** A script of this page alone, as a path in `public/`. */
   script?: string;
-  /** Whether HTMX follows an event stream on this page. */
-  live?: boolean;
   /** Pages without navigation: signing in comes first. */
   bare?: boolean;
   children: Child;
@@ -37,7 +35,7 @@ const KEEP_ON_ERROR = {
 
 /** The HTML document around every page. */
 export function Layout(props: LayoutProps) {
-  const { shell, title, current, script, live = false, bare = false, children } = props;
+  const { shell, title, current, script, bare = false, children } = props;
   return (
     <>
       {raw("<!DOCTYPE html>")}
@@ -53,7 +51,6 @@ export function Layout(props: LayoutProps) {
           <link rel="icon" href={shell.asset("/favicon.svg")} type="image/svg+xml" />
           <link rel="stylesheet" href={shell.asset("/parley.css")} />
           <script src={shell.asset("/build/htmx.min.js")} defer></script>
-          {live ? <script src={shell.asset("/build/hx-sse.min.js")} defer></script> : null}
           {script === undefined ? null : <script type="module" src={shell.asset(script)}></script>}
         </head>
         <body {...KEEP_ON_ERROR}>

@@ -24,7 +24,7 @@ interface ModelsPageProps {
 /** Who serves each stage, and the models that run on this machine. */
 export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: ModelsPageProps) {
   return (
-    <Layout shell={shell} title="Models" current="models" live>
+    <Layout shell={shell} title="Models" current="models">
       <main id="main" class="page">
         <div class="page-head">
           <h1>Models</h1>
