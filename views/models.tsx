@@ -48,6 +48,7 @@ export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: Mo
           Models run without any account, and nothing that is said leaves this machine. They are
           kept in {folder}.
         </p>
+        <div id="models-problem"></div>
         {typeof models === "string" ? (
           <p class="notice notice-error wrap">{models}</p>
         ) : (

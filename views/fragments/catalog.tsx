@@ -24,7 +24,6 @@ interface CatalogProps {
 export function CatalogList({ models, overview }: CatalogProps) {
   return (
     <>
-      <p id="models-problem"></p>
       <p class="visually-hidden" role="status" id="models-news">
         {newsOf(models)}
       </p>
