@@ -16,7 +16,7 @@ import { ProviderChoice } from "./providers/provider-choice.ts";
 /** Parts that can be put in place of Parley's own. */
 export interface AppParts {
   /** What serves models on this machine; made when a session first needs it. */
-  createEngine?: (models: readonly LocalModel[]) => Engine;
+  createEngine?: ((models: readonly LocalModel[]) => Engine) | undefined;
 }
 
 /** The models of this machine, their downloads, and the way to use the recommended ones. */

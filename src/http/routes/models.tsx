@@ -61,7 +61,7 @@ export function models(deps: ModelDeps): Hono {
 }
 
 /** The catalogue, or in words why it cannot be read. */
-export async function listOrReason(service: ModelService): Promise<ListedModel[] | string> {
+async function listOrReason(service: ModelService): Promise<ListedModel[] | string> {
   try {
     return await service.list();
   } catch (error) {
