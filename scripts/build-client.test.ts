@@ -15,8 +15,9 @@ test("the client is built once, with livekit-client in a file of its own", async
   const options = { output, htmxExtensions: ["hx-head"] };
   expect(await buildClient(options)).toBe(true);
   const files = readdirSync(output);
-  expect(files).toContain("htmx.min.js");
-  expect(files).toContain("hx-head.min.js");
+  const htmx = await Bun.file(join(output, "htmx.min.js")).text();
+  expect(htmx.indexOf("registerExtension(")).toBeLessThan(htmx.lastIndexOf("registerExtension("));
+  expect(files).not.toContain("hx-head.min.js");
   const library = files.find((name) => /^livekit-client\.[0-9a-f]{12}\.js$/.test(name));
   expect(library).toBeDefined();
   const chat = await Bun.file(join(output, "chat.js")).text();
@@ -29,7 +30,6 @@ test("a development build has source maps and leaves nothing of the other", asyn
   expect(await buildClient({ output, dev: true })).toBe(true);
   const files = readdirSync(output);
   expect(files).toContain("chat.js.map");
-  expect(files).not.toContain("hx-head.min.js");
   expect(files.filter((name) => name.startsWith("livekit-client."))).toHaveLength(2);
 });
 

@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { Glob } from "bun";
 import { ROOT } from "./paths.ts";
 
 /** The browser scripts of the chat page; htmx and its extensions as its package ships them. */
 const ENTRY = join(ROOT, "src", "client", "chat.ts");
-const HTMX = ["htmx.min.js"];
+const HTMX = "htmx.min.js";
 const OUTPUT = join(ROOT, "public", "build");
 const STAMP = ".inputs";
 /** What a change of which makes the build stale. */
@@ -23,7 +23,7 @@ export interface BuildOptions {
 /**
  * Builds what the browser loads into `public/build/`, if any input has changed since.
  *
- * `chat.js` and the htmx files have stable names. livekit-client, which is most of the code and
+ * `chat.js` and `htmx.min.js`, which has the extensions in it, have stable names. livekit-client, which is most of the code and
  * seldom changes, is a file of its own whose name carries its hash, so that browsers keep it.
  *
  * @returns whether anything had to be built
@@ -37,17 +37,18 @@ export async function buildClient(options: BuildOptions = {}): Promise<boolean> 
   const libraryName = `livekit-client.${hash(library.code).slice(0, 12)}.js`;
   addBundle(files, libraryName, library);
   addBundle(files, "chat.js", await bundle(ENTRY, options, libraryName));
-  for (const path of htmxFiles(options)) {
-    const file = Bun.file(join(ROOT, "node_modules", "htmx.org", "dist", path));
-    files.set(basename(path), await file.bytes());
-  }
+  files.set(HTMX, new TextEncoder().encode(await htmxWithExtensions(options)));
   await replaceFiles(output, files);
   await writeAtomically(join(output, STAMP), new TextEncoder().encode(key));
   return true;
 }
 
-function htmxFiles({ htmxExtensions = [] }: BuildOptions): string[] {
-  return [...HTMX, ...htmxExtensions.map((name) => `ext/${name}.min.js`)];
+/** One file: htmx looks at the page soon after it ran, and an extension that comes later is late. */
+async function htmxWithExtensions({ htmxExtensions = [] }: BuildOptions): Promise<string> {
+  const paths = [HTMX, ...htmxExtensions.map((name) => `ext/${name}.min.js`)];
+  const dist = join(ROOT, "node_modules", "htmx.org", "dist");
+  const texts = await Promise.all(paths.map((path) => Bun.file(join(dist, path)).text()));
+  return texts.map((text) => text.replace(/\n?\/\/# sourceMappingURL=.*/, "")).join(";\n");
 }
 
 async function inputsKey(options: BuildOptions): Promise<string> {

@@ -4,7 +4,7 @@ import { provideLiveKitServer } from "./livekit.ts";
 import { say } from "./say.ts";
 
 /** Extensions of htmx that the pages use. */
-export const HTMX_EXTENSIONS: readonly string[] = [];
+export const HTMX_EXTENSIONS: readonly string[] = ["hx-sse"];
 
 export interface PrepareOptions {
   dev: boolean;

@@ -4,14 +4,20 @@ import type { Logger } from "pino";
 import { AgentManager } from "./agent/agent-manager.ts";
 import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
 import { ProviderCheck } from "./agent/provider-check.ts";
-import { providersOf } from "./agent/session-plan.ts";
+import {
+  type AppParts,
+  openChoice,
+  openModels,
+  pageDefaults,
+  stageChecks,
+} from "./app-providers.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open.ts";
 import { SessionStore } from "./db/session-store.ts";
 import { TranscriptStore } from "./db/transcript-store.ts";
 import { Failure, messageOf } from "./errors.ts";
 import { createAssets } from "./http/assets.ts";
-import { loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
+import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { transcriptSocketHandlers } from "./http/routes/transcript-socket.ts";
 import { createServer, type HttpDeps } from "./http/server.ts";
 import { createRoomService } from "./livekit/rooms.ts";
@@ -60,6 +66,7 @@ export async function startApp(
   logger: Logger,
   resources: Resources,
   environment: Environment,
+  parts: AppParts = {},
 ): Promise<App> {
   await using opening = new AsyncDisposableStack();
   await resources.database();
@@ -69,11 +76,7 @@ export async function startApp(
   transcripts.compact(Date.now());
 
   const layer = opening.use(await createLayer(config, transcripts, logger));
-  const crashed = sessions.endCrashed(Date.now());
-  for (const envelope of crashed) layer.publish(envelope);
-  if (crashed.length > 0) {
-    logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
-  }
+  endCrashed(sessions, layer, logger);
 
   // Closed in the reverse order: sessions end, then clients are told to go, then nobody listens.
   const livekit = opening.use(provideLiveKit(config, logger, resources, environment));
@@ -82,6 +85,8 @@ export async function startApp(
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
+  const choice = opening.use(openChoice(config, providers, parts));
+  const { models, offline } = opening.use(openModels(config, choice, logger));
   const metrics = lazyMetrics({
     liveSessions: () => agents.liveCount,
     socketClients: () => hub.connectionCount,
@@ -89,6 +94,7 @@ export async function startApp(
   const agents: AgentManager = opening.use(
     new AgentManager({
       config,
+      stages: () => choice.stages(),
       sessions,
       publish: (sessionId, event) => {
         hub.publish(sessionId, event);
@@ -103,19 +109,16 @@ export async function startApp(
     }),
   );
   const assets = createAssets(resources.assets, config.dev);
-  const auth = config.authPassword
-    ? passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")))
-    : openAuth();
+  const auth = openGate(config);
   const rooms = createRoomService(livekit);
-  const parts = [livekit.ready, resources.speech()];
-  const warmUp = opening.use(startWarmUp({ parts, stack: stack.load, logger }));
+  const ready = [livekit.ready, resources.speech()];
+  const warmUp = opening.use(startWarmUp({ parts: ready, stack: stack.load, logger }));
   const checks: HttpDeps["routes"]["checks"] = {
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
+    ...stageChecks(choice),
   };
-  for (const one of providersOf(config)) checks[one.stage] = () => providers.assertReady([one]);
-
   const http = createServer({
     config,
     logger,
@@ -131,7 +134,10 @@ export async function startApp(
       livekitUrl: livekit.publicUrl,
       userToken: (grant) => userToken({ ...livekit, ...grant }),
       asset: assets.url,
-      defaults: pageDefaults(config),
+      defaults: () => pageDefaults(config, choice),
+      models,
+      providers: choice,
+      offline,
       authEnabled: auth.enabled,
       now: Date.now,
       expectConversation: warmUp.expectConversation,
@@ -142,6 +148,19 @@ export async function startApp(
   logger.info({ url }, "listening");
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function openGate(config: Config): Auth {
+  if (config.authPassword === undefined) return openAuth();
+  return passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")));
+}
+
+function endCrashed(sessions: SessionStore, layer: ChannelLayer, logger: Logger): void {
+  const crashed = sessions.endCrashed(Date.now());
+  for (const envelope of crashed) layer.publish(envelope);
+  if (crashed.length > 0) {
+    logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
+  }
 }
 
 async function createLayer(
@@ -225,15 +244,6 @@ function lazyMetrics(sources: MetricSources): Metrics {
     observe: (event) => void load().then((metrics) => metrics.observe(event)),
     text: async () => (await load()).text(),
     contentType: "text/plain; version=0.0.4; charset=utf-8",
-  };
-}
-
-function pageDefaults(config: Config): HttpDeps["routes"]["defaults"] {
-  return {
-    systemPrompt: config.systemPrompt,
-    ...(config.greeting === undefined ? {} : { greeting: config.greeting }),
-    voice: config.tts.voice,
-    llmModel: config.llm.model,
   };
 }
 

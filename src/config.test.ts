@@ -37,6 +37,9 @@ describe("without any variable", () => {
       stt: { ...provider, model: undefined, realtime: "auto" },
       llm: { ...provider, model: "gpt-4o-mini" },
       tts: { ...provider, model: "gpt-4o-mini-tts", voice: "alloy" },
+      fixedBy: { stt: undefined, llm: undefined, tts: undefined },
+      modelPaths: { stt: undefined, llm: undefined, tts: undefined },
+      modelsCatalog: undefined,
       greeting: undefined,
       corsOrigins: [],
       redisUrl: undefined,
@@ -170,11 +173,41 @@ test.each(REFUSED)(
 
 test("every variable with a rule has a case in which it is refused", () => {
   const secret = ["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY", "AUTH_PASSWORD"];
-  const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN"];
+  const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN", "MODELS_CATALOG"];
   const free = [...files, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"];
   const names = ["STT_MODEL", "LLM_MODEL", "TTS_MODEL", "TTS_VOICE"];
   const tried = new Set([...REFUSED.map(([name]) => name), ...secret, ...free, ...names]);
   expect([...tried].sort()).toEqual(Object.keys(environment.shape).sort());
+});
+
+describe("who decides a stage", () => {
+  test.each([
+    [{}, [undefined, undefined, undefined]],
+    [{ OPENAI_API_KEY: "sk-1" }, ["OPENAI_API_KEY", "OPENAI_API_KEY", "OPENAI_API_KEY"]],
+    [{ LLM_BASE_URL: "http://a" }, [undefined, "LLM_BASE_URL", undefined]],
+    [
+      { TTS_API_KEY: "sk-2", OPENAI_BASE_URL: "http://a" },
+      ["OPENAI_BASE_URL", "OPENAI_BASE_URL", "TTS_API_KEY"],
+    ],
+    [{ STT_MODEL: "whisper-1", LLM_MODEL: "Qwen/Qwen2.5" }, [undefined, undefined, undefined]],
+    [{ STT_MODEL: "/m/stt", LLM_MODEL: "./a.gguf" }, ["STT_MODEL", "LLM_MODEL", undefined]],
+    [
+      { TTS_MODEL: "file:///m/voice", TTS_BASE_URL: "http://a" },
+      [undefined, undefined, "TTS_MODEL"],
+    ],
+  ])("%o", (variables, expected) => {
+    const { fixedBy } = readConfig(variables);
+    expect([fixedBy.stt, fixedBy.llm, fixedBy.tts]).toEqual(expected);
+  });
+
+  test("a model that is a path of this machine is known as one", () => {
+    const { modelPaths } = readConfig({
+      STT_MODEL: "file:///m/stt",
+      LLM_MODEL: "llama3.2",
+      TTS_MODEL: "C:\\voices\\a",
+    });
+    expect(modelPaths).toEqual({ stt: "file:///m/stt", llm: undefined, tts: "C:\\voices\\a" });
+  });
 });
 
 describe("secrets in what the start prints", () => {

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import type { ModelStage } from "./domain/model.ts";
 import { Failure } from "./errors.ts";
 
 /** An OpenAI-compatible server that serves one stage of the pipeline. */
@@ -18,6 +19,9 @@ export interface LiveKitConfig {
   apiSecret: string;
 }
 
+/** Who serves each stage of the pipeline. */
+export type Stages = Pick<Config, "stt" | "llm" | "tts">;
+
 /** Everything Parley reads from its environment, once, at start. Passed in; never global. */
 export interface Config {
   host: string;
@@ -33,6 +37,12 @@ export interface Config {
   stt: Omit<ProviderConfig, "model"> & { model: string | undefined; realtime: "auto" | boolean };
   llm: ProviderConfig;
   tts: ProviderConfig & { voice: string };
+  /** The variable that decides who serves a stage; undefined: the settings of the page may. */
+  fixedBy: Readonly<Record<ModelStage, string | undefined>>;
+  /** Files on this machine that a stage's `…_MODEL` names, as a path or a file:// URL. */
+  modelPaths: Readonly<Record<ModelStage, string | undefined>>;
+  /** A catalogue of one's own, as a path or an http(s) URL. */
+  modelsCatalog: string | undefined;
   systemPrompt: string;
   greeting: string | undefined;
   corsOrigins: string[];
@@ -136,6 +146,7 @@ export const environment = z.object({
   TTS_API_KEY: apiKey,
   TTS_MODEL: text,
   TTS_VOICE: text,
+  MODELS_CATALOG: text,
   STT_REALTIME: z.enum(["auto", "true", "false"], {
     error: 'must be "auto", "true" or "false"',
   }),
@@ -206,6 +217,9 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     livekitPublicUrl: env.LIVEKIT_PUBLIC_URL && socketUrl(env.LIVEKIT_PUBLIC_URL),
     livekitServerBin: env.LIVEKIT_SERVER_BIN,
     ...providers(env),
+    fixedBy: eachStage((stage) => decidingVariable(env, stage)),
+    modelPaths: eachStage((stage) => filesNamed(env[`${stage}_MODEL`])),
+    modelsCatalog: env.MODELS_CATALOG,
     systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_PROMPT,
     greeting: env.GREETING,
     corsOrigins: env.CORS_ORIGINS ?? (dev ? ["http://localhost:*", "http://127.0.0.1:*"] : []),
@@ -242,6 +256,33 @@ function providers(env: Variables): Pick<Config, "stt" | "llm" | "tts"> {
       voice: env.TTS_VOICE ?? "alloy",
     },
   };
+}
+
+const STAGE_PREFIXES = { stt: "STT", llm: "LLM", tts: "TTS" } as const;
+type StagePrefix = (typeof STAGE_PREFIXES)[ModelStage];
+
+function eachStage<T>(of: (prefix: StagePrefix) => T): Record<ModelStage, T> {
+  const { stt, llm, tts } = STAGE_PREFIXES;
+  return { stt: of(stt), llm: of(llm), tts: of(tts) };
+}
+
+function decidingVariable(env: Variables, stage: StagePrefix): string | undefined {
+  const model = `${stage}_MODEL` as const;
+  if (filesNamed(env[model]) !== undefined) return model;
+  const names = [
+    `${stage}_BASE_URL`,
+    `${stage}_API_KEY`,
+    "OPENAI_BASE_URL",
+    "OPENAI_API_KEY",
+  ] as const;
+  return names.find((name) => env[name] !== undefined);
+}
+
+/** The value where it is a path or a file:// URL, which no server's model is named like. */
+function filesNamed(model: string | undefined): string | undefined {
+  return model !== undefined && /^(file:\/\/|\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(model)
+    ? model
+    : undefined;
 }
 
 function liveKit(env: Variables): LiveKitConfig | undefined {

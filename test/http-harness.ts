@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Hono } from "hono";
 import { z } from "zod";
+import type { ProviderCheck } from "../src/agent/provider-check.ts";
+import { openChoice, openModels } from "../src/app-providers.ts";
 import { readConfig } from "../src/config.ts";
 import { SessionStore } from "../src/db/session-store.ts";
 import { sessionOf, temporaryDatabase, temporaryFolder } from "../src/db/test-database.ts";
@@ -11,7 +13,10 @@ import { createAssets } from "../src/http/assets.ts";
 import { openAuth, passwordAuth } from "../src/http/auth.ts";
 import { createServer, type HttpDeps } from "../src/http/server.ts";
 import { userToken } from "../src/livekit/tokens.ts";
+import type { ModelLibrary } from "../src/models/model-library.ts";
+import type { RecommendedSetup } from "../src/models/offline-setup.ts";
 import { createMetrics } from "../src/observability/metrics.ts";
+import type { ProviderChoice } from "../src/providers/provider-choice.ts";
 import { assetFolder } from "../src/resources.ts";
 import { Hub } from "../src/transcript/hub.ts";
 import { LocalChannelLayer } from "../src/transcript/local.ts";
@@ -25,10 +30,14 @@ export interface HttpOptions {
   variables?: Record<string, string>;
   dev?: boolean;
   livekitUrl?: string;
+  /** What servers say that somebody chooses; all are content if unset. */
+  assertReady?: ProviderCheck["assertReady"];
   /** Parts of the wiring that a test replaces. */
   routes?: Partial<HttpDeps["routes"]>;
   now?: () => number;
 }
+
+const agree = async () => {};
 
 /** Agents that join nothing: they note what they were asked for and fail when told to. */
 export class FakeAgents {
@@ -78,6 +87,10 @@ export interface HttpSide extends AsyncDisposable {
   transcripts: TranscriptStore;
   hub: Hub;
   logger: ReturnType<typeof memoryLogger>;
+  providers: ProviderChoice;
+  models: ModelLibrary;
+  offline: RecommendedSetup;
+  dataDir: string;
   guest: Caller;
   /** The same with the password as a bearer. */
   user: Caller;
@@ -95,7 +108,10 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const logger = memoryLogger();
   const layer = open.use(new LocalChannelLayer({ log: transcripts, logger }));
   const hub = open.use(new Hub({ layer, log: transcripts, logger }));
-  const config = readConfig(variables, { dev: options.dev ?? false });
+  const dataDir = open.use(temporaryFolder()).path;
+  const config = { ...readConfig(variables, { dev: options.dev ?? false }), dataDir };
+  const providers = open.use(openChoice(config, { assertReady: options.assertReady ?? agree }));
+  const { models, offline } = open.use(openModels(config, providers, logger));
   const agents = new FakeAgents(sessions);
   const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
   const auth = config.authPassword
@@ -112,9 +128,12 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     expectConversation: () => {},
     userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
     asset: assets.url,
-    defaults: { systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" },
+    defaults: () => ({ systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" }),
     authEnabled: auth.enabled,
     now,
+    models,
+    providers,
+    offline,
     ...options.routes,
   };
   const app = createServer({ config, logger, auth, assets, routes });
@@ -130,6 +149,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   };
   return {
     ...{ app, agents, sessions, transcripts, hub, logger, guest, user, signIn },
+    ...{ providers, models, offline, dataDir },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Session, SessionCounts } from "../src/domain/session.ts";
 import { Dock, Notice, Presence } from "./fragments/chat-stage.tsx";
 import { DownIcon } from "./fragments/icons.tsx";
+import { Hello, needsSetup, Offer, type OfferProps } from "./fragments/offer.tsx";
 import { Recent } from "./fragments/recent.tsx";
 import { Setup, type SetupDefaults } from "./fragments/setup.tsx";
 import { Layout, type Shell } from "./layout.tsx";
@@ -12,11 +13,13 @@ interface ChatPageProps {
   room: string;
   defaults: SetupDefaults;
   recent: (Session & SessionCounts)[];
+  /** Shown while nobody serves a stage. */
+  offer: OfferProps;
   now: number;
 }
 
 /** The page on which one talks. Its script, `src/client/chat.ts`, finds everything by id. */
-export function ChatPage({ shell, livekitUrl, room, defaults, recent, now }: ChatPageProps) {
+export function ChatPage({ shell, livekitUrl, room, defaults, recent, offer, now }: ChatPageProps) {
   return (
     <Layout shell={shell} title="Talk" current="talk" script="/build/chat.js">
       <main id="main" class="talk-main">
@@ -27,7 +30,7 @@ export function ChatPage({ shell, livekitUrl, room, defaults, recent, now }: Cha
             </h1>
             <Presence />
             <Notice />
-            <Conversation />
+            <Conversation offer={offer} />
             <Dock />
           </section>
           <div class="side">
@@ -42,22 +45,13 @@ export function ChatPage({ shell, livekitUrl, room, defaults, recent, now }: Cha
   );
 }
 
-function Conversation() {
+function Conversation({ offer }: { offer: OfferProps }) {
+  const asks = needsSetup(offer.overview);
   return (
     <div class="conversation">
       <section id="transcript-scroll" class="scroll" tabindex={0} aria-label="Transcript">
-        <div id="empty" class="empty">
-          <span class="empty-figure" aria-hidden="true">
-            <i></i>
-            <i></i>
-            <i></i>
-            <i></i>
-            <i></i>
-          </span>
-          <p class="empty-title">Say hello</p>
-          <p class="soft">
-            Press Start and speak. Your words and the agent’s appear here while they are spoken.
-          </p>
+        <div id="empty" class={asks ? "empty empty-wide" : "empty"}>
+          {asks ? <Offer {...offer} /> : <Hello />}
           <noscript>
             <p class="notice notice-error">
               Talking needs JavaScript. The history works without it.

@@ -13,7 +13,7 @@ export interface Shell {
 interface LayoutProps {
   shell: Shell;
   title: string;
-  current?: "talk" | "history";
+  current?: "talk" | "history" | "models";
   /** A script of this page alone, as a path in `public/`. */
   script?: string;
   /** Pages without navigation: signing in comes first. */
@@ -34,7 +34,8 @@ const KEEP_ON_ERROR = {
 };
 
 /** The HTML document around every page. */
-export function Layout({ shell, title, current, script, bare = false, children }: LayoutProps) {
+export function Layout(props: LayoutProps) {
+  const { shell, title, current, script, bare = false, children } = props;
   return (
     <>
       {raw("<!DOCTYPE html>")}
@@ -79,6 +80,9 @@ function Navigation({ current, signOut }: { current?: string | undefined; signOu
       </a>
       <a href="/history" {...mark("history")}>
         History
+      </a>
+      <a href="/models" {...mark("models")}>
+        Models
       </a>
       {signOut ? (
         <form method="post" action="/sign-out">

@@ -73,14 +73,37 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     transcripts: { segments: () => world.segments ?? [segment()] },
     asset,
     livekitUrl: "ws://127.0.0.1:7880",
-    defaults: { systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" },
+    defaults: () => ({ systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" }),
     authEnabled: true,
     expectConversation: () => {},
     now: () => NOW,
+    ...servedBy("OpenAI"),
   });
   app.onError((error) => new Response(error.message, { status: 404 }));
   const response = await app.request(path, { headers });
   return { status: response.status, headers: response.headers, html: await response.text(), asked };
+}
+
+/** Stages that all are set up, with a hostile name where one is given. */
+function servedBy(
+  model: string,
+): Pick<Parameters<typeof pages>[0], "models" | "providers" | "offline"> {
+  const overview = (["stt", "llm", "tts"] as const).map((stage) => ({
+    stage,
+    use: "openai" as const,
+    baseURL: "https://api.openai.com/v1",
+    model,
+    voice: undefined,
+    hasKey: true,
+    fixedBy: undefined,
+    problem: undefined,
+  }));
+  const parts = {
+    models: {},
+    providers: { overview: () => overview, hasOpenAiKey: true },
+    offline: { plan: async () => [], underWay: false },
+  };
+  return parts as unknown as ReturnType<typeof servedBy>;
 }
 
 /** No tag and no attribute of the hostile text may survive as markup. */

@@ -55,6 +55,7 @@ class Bench implements AsyncDisposable {
     this.manager = this.#open.use(
       new AgentManager({
         config: readConfig(variables),
+        stages: () => ({ ...readConfig(variables), ready: async () => {} }),
         sessions: this.sessions,
         publish: (sessionId, event) => {
           if (!this.storing) throw new Error("disk full");

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import type { Config, Stages } from "../config.ts";
 import {
   AGENT_IDENTITY_PREFIX,
   type EndReason,
@@ -23,15 +23,13 @@ import { providersOf, sessionPlan, sttModelFor } from "./session-plan.ts";
 export interface AgentManagerOptions {
   config: Pick<
     Config,
-    | "stt"
-    | "llm"
-    | "tts"
-    | "systemPrompt"
-    | "greeting"
-    | "maxSessions"
-    | "sessionMaxMs"
-    | "sessionIdleMs"
+    "systemPrompt" | "greeting" | "maxSessions" | "sessionMaxMs" | "sessionIdleMs"
   >;
+  /**
+   * Who serves a session that starts now; `ready` waits for what runs on this machine.
+   * @throws Failure when a stage has nobody
+   */
+  stages(): Stages & { ready(): Promise<void> };
   sessions: SessionStore;
   /** Stores an event and sends it to whoever listens. */
   publish(sessionId: string, event: SessionEvent): void;
@@ -54,6 +52,7 @@ const CHECK_MS = 1000;
 
 interface LiveSession {
   session: Session;
+  readonly stages: ReturnType<AgentManagerOptions["stages"]>;
   agent: Agent | undefined;
   transcript: TranscriptState;
   /** Aborted by a stop while the session is still starting. */
@@ -89,7 +88,8 @@ export class AgentManager implements AsyncDisposable {
    */
   async start(request: SessionRequest): Promise<Session> {
     this.#assertRoomFor(request.room);
-    const live = this.#admit(this.#newSession(request));
+    const stages = this.#options.stages();
+    const live = this.#admit(this.#newSession(request, stages), stages);
     const started = this.#launch(live);
     live.started = started.then(
       () => {},
@@ -145,23 +145,18 @@ export class AgentManager implements AsyncDisposable {
       );
     }
     if (this.#live.size >= this.#options.config.maxSessions) {
-      throw new Failure(
-        "limit",
-        "All conversations this server allows are in use. Try again soon.",
-        {
-          retryAfter: RETRY_AFTER_SECONDS,
-        },
-      );
+      const full = "All conversations this server allows are in use. Try again soon.";
+      throw new Failure("limit", full, { retryAfter: RETRY_AFTER_SECONDS });
     }
   }
 
-  #newSession(request: SessionRequest): Session {
+  #newSession(request: SessionRequest, stages: Stages): Session {
     return {
       id: Bun.randomUUIDv7(),
       room: request.room,
       identity: request.identity ?? null,
       name: null,
-      ...sessionPlan(this.#options.config, request),
+      ...sessionPlan({ ...this.#options.config, ...stages }, request),
       state: "starting",
       started_at: Date.now(),
       ended_at: null,
@@ -170,10 +165,11 @@ export class AgentManager implements AsyncDisposable {
     };
   }
 
-  #admit(session: Session): LiveSession {
+  #admit(session: Session, stages: LiveSession["stages"]): LiveSession {
     this.#options.sessions.insert(session);
     const live: LiveSession = {
       session,
+      stages,
       agent: undefined,
       transcript: initialTranscriptState,
       abort: new AbortController(),
@@ -188,15 +184,16 @@ export class AgentManager implements AsyncDisposable {
   }
 
   async #launch(live: LiveSession): Promise<void> {
-    const { livekit, providers, config, stack, token, logger } = this.#options;
-    const { session, abort } = live;
+    const { livekit, providers, stack, token, logger } = this.#options;
+    const { session, stages, abort } = live;
     // A stop need not wait for any of these; each leaves nothing behind when it comes too late.
     const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
-    const ready = Promise.all([livekit.ready, providers.assertReady(providersOf(config))]);
+    await orAborted(stages.ready());
+    const ready = Promise.all([livekit.ready, providers.assertReady(providersOf(stages))]);
     await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
     const loaded = await orAborted(stack().catch(cannotLoad));
-    const realtime = await orAborted(this.#usesRealtime(session));
-    this.#update(live, { stt_model: sttModelFor(config.stt, realtime) });
+    const realtime = await orAborted(this.#usesRealtime(live));
+    this.#update(live, { stt_model: sttModelFor(stages.stt, realtime) });
     const agent = await loaded.start(
       {
         url: livekit.url,
@@ -206,13 +203,13 @@ export class AgentManager implements AsyncDisposable {
         greeting: session.greeting,
         pipeline: {
           stt: {
-            ...config.stt,
+            ...stages.stt,
             model: live.session.stt_model,
             realtime,
             language: session.language,
           },
-          llm: { ...config.llm, model: session.llm_model },
-          tts: { ...config.tts, model: session.tts_model, voice: session.voice },
+          llm: { ...stages.llm, model: session.llm_model },
+          tts: { ...stages.tts, model: session.tts_model, voice: session.voice },
         },
         logger: logger.child({ session_id: session.id }),
         onSignal: (signal) => this.#receive(live, signal),
@@ -229,10 +226,10 @@ export class AgentManager implements AsyncDisposable {
     logger.info({ session_id: session.id, room: session.room }, "session started");
   }
 
-  async #usesRealtime(session: Session): Promise<boolean> {
-    const { config, providers } = this.#options;
-    if (config.stt.realtime !== "auto") return config.stt.realtime;
-    return providers.answersRealtime({ stage: "stt", ...config.stt }, session.stt_model);
+  async #usesRealtime({ session, stages }: LiveSession): Promise<boolean> {
+    const { stt } = stages;
+    if (stt.realtime !== "auto") return stt.realtime;
+    return this.#options.providers.answersRealtime({ stage: "stt", ...stt }, session.stt_model);
   }
 
   #explainStart(error: unknown): Failure {

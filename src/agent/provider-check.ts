@@ -11,6 +11,11 @@ export interface CheckedProvider {
 const BELIEVED_MS = 60_000;
 const ANSWER_MS = 4000;
 const OPENAI_HOST = "api.openai.com";
+const NAMES: Record<CheckedProvider["stage"], string> = {
+  stt: "speech recognition",
+  llm: "the language model",
+  tts: "speech",
+};
 
 /**
  * Asks providers whether they are there and accept the key, before a session starts with them.
@@ -43,13 +48,13 @@ export class ProviderCheck {
     if (apiKey === undefined && host === OPENAI_HOST) {
       throw new Failure(
         "unavailable",
-        "No provider is set up: set OPENAI_API_KEY, or STT_BASE_URL, LLM_BASE_URL and TTS_BASE_URL for servers of your own, and start Parley again.",
+        `No provider is set up for ${NAMES[stage]}: choose one on the Models page, or set OPENAI_API_KEY or ${stage.toUpperCase()}_BASE_URL and start Parley again.`,
       );
     }
     const status = await modelsStatus(provider, this.#answerMs).catch((error) => {
       throw new Failure(
         "upstream_failed",
-        `The provider at ${host} cannot be reached: check ${stage.toUpperCase()}_BASE_URL or OPENAI_BASE_URL, and the network.`,
+        `The provider at ${host} cannot be reached: check its address (${stage.toUpperCase()}_BASE_URL or OPENAI_BASE_URL, or the Models page) and the network.`,
         { cause: error },
       );
     });

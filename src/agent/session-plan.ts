@@ -1,8 +1,6 @@
-import type { Config } from "../config.ts";
+import type { Config, Stages } from "../config.ts";
 import type { SessionRequest, SessionSettings } from "../domain/session.ts";
 import type { CheckedProvider } from "./provider-check.ts";
-
-type StageConfig = Pick<Config, "stt" | "llm" | "tts">;
 
 /** OpenAI's transcription models: the one that streams while somebody speaks, and the other. */
 const REALTIME_STT_MODEL = "gpt-realtime-whisper";
@@ -10,7 +8,7 @@ const UTTERANCE_STT_MODEL = "gpt-4o-mini-transcribe";
 
 /** The settings of a new session: what was asked for, else what is configured. */
 export function sessionPlan(
-  config: StageConfig & Pick<Config, "systemPrompt" | "greeting">,
+  config: Stages & Pick<Config, "systemPrompt" | "greeting">,
   request: SessionRequest,
 ): SessionSettings {
   return {
@@ -29,8 +27,8 @@ export function sttModelFor(stt: Config["stt"], realtime: boolean): string {
   return stt.model ?? (realtime ? REALTIME_STT_MODEL : UTTERANCE_STT_MODEL);
 }
 
-/** The providers a session of this configuration talks to. */
-export function providersOf(config: StageConfig): CheckedProvider[] {
+/** The providers a session with these stages talks to. */
+export function providersOf(config: Stages): CheckedProvider[] {
   return [
     { stage: "stt", baseURL: config.stt.baseURL, apiKey: config.stt.apiKey },
     { stage: "llm", baseURL: config.llm.baseURL, apiKey: config.llm.apiKey },

@@ -1,4 +1,7 @@
+import { ProviderCheck } from "../agent/provider-check.ts";
+import { openChoice } from "../app-providers.ts";
 import { type Config, readConfig } from "../config.ts";
+import type { StageOverview } from "../domain/provider.ts";
 import { Failure } from "../errors.ts";
 import { type Check, type CheckResult, failed, runCheck } from "./doctor/check.ts";
 import { liveKitChecks } from "./doctor/livekit.ts";
@@ -38,12 +41,20 @@ export async function doctor(
 
 async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<Report> {
   let config: Config;
+  let overview: StageOverview[];
   try {
     const { defaultDataDir } = program;
     config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
+    // As conversations have it: what was chosen on the page counts too.
+    const choice = openChoice(config, new ProviderCheck());
+    config = { ...config, ...choice.remoteStages() };
+    overview = choice.overview();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    const finding = failed(error.message, "Set the variable as the line above says.");
+    const finding = failed(
+      error.message,
+      "Set the variable, or mend the file, as the line above says.",
+    );
     return reportOf([await runCheck(check("configuration", async () => finding))]);
   }
   // One by one: loading a library holds up everything, and would be in the others' times.
@@ -56,7 +67,7 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
   const rest = await Promise.all(
     [
       ...livekit.checks,
-      ...providerChecks(config),
+      ...providerChecks(config, overview),
       check("clock", () => checkClock(serversOf(config), config.livekit !== undefined), 8000),
       check("open files", () => checkOpenFiles(config.maxSessions)),
     ].map(runCheck),

@@ -10,6 +10,8 @@ Commands:
   serve        run the server (the default); configured by environment variables
   doctor       check every part that Parley needs and say how to mend it; --json for programs
   engine       serve models of this machine by OpenAI's interface; --help for its arguments
+  models       list, download and remove models that run on this machine: models [list],
+               models pull ID, models remove ID
   backup FILE  copy the database to a new file, also while Parley runs
   licenses     print the licences of what Parley is made of
   version      print the version
@@ -58,6 +60,10 @@ async function dispatch(
     case "engine": {
       const { engine } = await import("./engine.ts");
       return engine(program, variables, rest);
+    }
+    case "models": {
+      const { models } = await import("./models.ts");
+      return models(program, variables, rest);
     }
     case "backup": {
       const { backup } = await import("./backup.ts");

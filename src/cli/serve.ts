@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { startApp } from "../app.ts";
+import type { AppParts } from "../app-providers.ts";
 import { readConfig } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { Resources } from "../resources.ts";
@@ -13,6 +14,8 @@ export interface Program {
   defaultDataDir?: string | undefined;
   /** The text of `parley licenses`. */
   licenses?: (() => Promise<string>) | undefined;
+  /** What serves models on this machine; made when a conversation first needs it. */
+  createEngine?: AppParts["createEngine"];
 }
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
@@ -31,7 +34,7 @@ const ONE_ORDER_MS = 400;
  * @throws Failure when Parley cannot start
  */
 export async function serve(
-  { resources, defaultDataDir }: Program,
+  { resources, defaultDataDir, createEngine }: Program,
   variables: NodeJS.ProcessEnv,
   args: string[],
 ): Promise<number> {
@@ -44,7 +47,7 @@ export async function serve(
   outliveSurprises(logger);
   // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
   const stopped = stopSignal();
-  const app = await startApp(config, logger, resources, variables);
+  const app = await startApp(config, logger, resources, variables, { createEngine });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
   const closed = app[Symbol.asyncDispose]().then(() => "closed");

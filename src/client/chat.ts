@@ -20,11 +20,12 @@ const displayName = byId("name", HTMLInputElement);
 const empty = byId("empty", HTMLElement);
 const mute = byId("mute", HTMLButtonElement);
 
-const scroll = new FollowScroll(
+const scroll: FollowScroll = new FollowScroll(
   byId("transcript-scroll", HTMLElement),
   byId("jump", HTMLButtonElement),
+  () => transcript.size > 0,
 );
-const transcript = new TranscriptView(
+const transcript: TranscriptView = new TranscriptView(
   byId("transcript", HTMLElement),
   byId("announcer", HTMLElement),
   () => {

@@ -8,11 +8,14 @@ const NEAR = 48;
 export class FollowScroll {
   readonly #box: HTMLElement;
   readonly #button: HTMLElement;
+  readonly #hasLines: () => boolean;
   #following = true;
 
-  constructor(box: HTMLElement, button: HTMLElement) {
+  /** @param hasLines until it has, what stands in its place is read from its beginning */
+  constructor(box: HTMLElement, button: HTMLElement, hasLines: () => boolean) {
     this.#box = box;
     this.#button = button;
+    this.#hasLines = hasLines;
     box.addEventListener("scroll", () => this.#read(), { passive: true });
     button.addEventListener("click", () => this.toEnd());
     // A smaller box (an opened keyboard, a notice) must not hide the last line.
@@ -21,6 +24,11 @@ export class FollowScroll {
 
   /** To be called when the list has grown. */
   grew(): void {
+    if (!this.#hasLines()) {
+      this.#following = true;
+      this.#button.hidden = true;
+      return;
+    }
     if (this.#following) this.#box.scrollTop = this.#box.scrollHeight;
     this.#button.hidden = this.#following;
   }
@@ -32,6 +40,7 @@ export class FollowScroll {
   }
 
   #read(): void {
+    if (!this.#hasLines()) return;
     const below = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight;
     this.#following = below < NEAR;
     this.#button.hidden = this.#following;

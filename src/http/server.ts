@@ -14,7 +14,9 @@ import type { Auth } from "./auth.ts";
 import { createErrorHandler } from "./error-handler.tsx";
 import { isAllowedOrigin } from "./origin.ts";
 import { requestLog } from "./request-log.ts";
+import { type ModelDeps, models } from "./routes/models.tsx";
 import { type PageDeps, pages } from "./routes/pages.tsx";
+import { type ProviderDeps, providers } from "./routes/providers.tsx";
 import { type SessionDeps, sessions } from "./routes/sessions.ts";
 import { signIn } from "./routes/sign-in.tsx";
 import { type StatusDeps, status } from "./routes/status.ts";
@@ -27,7 +29,14 @@ export interface HttpDeps {
   logger: Logger;
   auth: Auth;
   assets: Assets;
-  routes: StatusDeps & TokenDeps & SessionDeps & TranscriptDeps & TranscriptSocketDeps & PageDeps;
+  routes: StatusDeps &
+    TokenDeps &
+    SessionDeps &
+    TranscriptDeps &
+    TranscriptSocketDeps &
+    PageDeps &
+    ModelDeps &
+    ProviderDeps;
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
@@ -59,6 +68,8 @@ export function createServer(deps: HttpDeps): Hono {
   app.route("/", sessions(routes));
   app.route("/", transcripts(routes));
   app.route("/", transcriptSocket(routes));
+  app.route("/", models(routes));
+  app.route("/", providers(routes));
   app.route("/", pages(routes));
   return app;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { progressReporter } from "../download/progress.ts";
 import { Failure } from "../errors.ts";
-import { progressReporter } from "./progress.ts";
 import { LIVEKIT_VERSION } from "./release.ts";
 
 const GO_PACKAGE = `github.com/livekit/livekit-server/cmd/server@v${LIVEKIT_VERSION}`;

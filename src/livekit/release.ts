@@ -1,8 +1,9 @@
 import { join } from "node:path";
+import { downloadFile } from "../download/download-file.ts";
+import { progressReporter } from "../download/progress.ts";
+import { downloadText } from "../download/request.ts";
 import { Failure } from "../errors.ts";
 import { readFromArchive } from "./archive.ts";
-import { downloadFile, downloadText } from "./download.ts";
-import { progressReporter } from "./progress.ts";
 
 /** The release that Parley is tested with. */
 export const LIVEKIT_VERSION = "1.13.5";

@@ -1,9 +1,9 @@
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { lock } from "../download/lock.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { goInstall } from "./go-install.ts";
-import { lock } from "./lock.ts";
 import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./release.ts";
 
 export interface FindOptions {

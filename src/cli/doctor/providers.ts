@@ -2,7 +2,8 @@ import { ProviderCheck } from "../../agent/provider-check.ts";
 import { createProviderClient } from "../../agent/provider-client.ts";
 import { describeProviderError } from "../../agent/provider-errors.ts";
 import { providersOf, sttModelFor } from "../../agent/session-plan.ts";
-import type { Config } from "../../config.ts";
+import type { Stages } from "../../config.ts";
+import type { StageOverview } from "../../domain/provider.ts";
 import { wav } from "../../engine/wav.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 import { transcribeRealtime } from "./realtime.ts";
@@ -22,15 +23,26 @@ const REALTIME_ANSWER_MS = 3000;
 const SLOW_MS = 3000;
 const OPENAI_HOST = "api.openai.com";
 
-/** A real, tiny request to each stage, as a conversation would make it. */
-export function providerChecks(config: Config): Check[] {
-  const realtime = findRealtime(config);
+/**
+ * A real, tiny request to each stage, as a conversation would make it. Of stages that this machine
+ * serves the files are looked at: the engine is not started for it.
+ */
+export function providerChecks(
+  config: Stages,
+  overview: readonly Pick<StageOverview, "stage" | "use" | "model" | "problem">[] = [],
+): Check[] {
+  const local = overview.filter(({ use }) => use === "local");
+  const realtime = local.some(({ stage }) => stage === "stt")
+    ? Promise.resolve(true)
+    : findRealtime(config);
   const requests: Record<Stage, () => Promise<number>> = {
     stt: async () => ((await realtime) ? transcribeRealtime(config.stt) : transcribe(config)),
     llm: () => firstToken(config),
     tts: () => sayHello(config),
   };
   const stages = providersOf(config).map(({ stage }): Check => {
+    const here = local.find((one) => one.stage === stage);
+    if (here) return localCheck(here);
     const host = new URL(config[stage].baseURL).host;
     return {
       name: NAMES[stage],
@@ -39,10 +51,27 @@ export function providerChecks(config: Config): Check[] {
       run: () => ask(config, stage, requests[stage]),
     };
   });
-  return [...stages, realtimeCheck(config, realtime)];
+  return local.some(({ stage }) => stage === "stt")
+    ? stages
+    : [...stages, realtimeCheck(config, realtime)];
 }
 
-async function ask(config: Config, stage: Stage, request: () => Promise<number>): Promise<Finding> {
+function localCheck({
+  stage,
+  model,
+  problem,
+}: Pick<StageOverview, "stage" | "model" | "problem">): Check {
+  const mend = "Choose another one on the Models page, or download it again: parley models pull.";
+  return {
+    name: NAMES[stage],
+    deadlineMs: DEADLINE_MS,
+    mendLate: mend,
+    run: async () =>
+      problem === undefined ? ok(`${model} on this machine`) : failed(problem, mend),
+  };
+}
+
+async function ask(config: Stages, stage: Stage, request: () => Promise<number>): Promise<Finding> {
   const { baseURL, apiKey } = config[stage];
   const { host } = new URL(baseURL);
   if (apiKey === undefined && host === OPENAI_HOST) {
@@ -90,7 +119,7 @@ function mendOf(stage: Stage, code: string, host: string): string {
 }
 
 /** Whether sessions would transcribe over the realtime WebSocket. */
-async function findRealtime({ stt }: Config): Promise<boolean> {
+async function findRealtime({ stt }: Stages): Promise<boolean> {
   if (stt.realtime === false) return false;
   if (stt.apiKey === undefined && new URL(stt.baseURL).host === OPENAI_HOST) return false;
   const provider = { stage: "stt", baseURL: stt.baseURL, apiKey: stt.apiKey } as const;
@@ -101,7 +130,7 @@ async function findRealtime({ stt }: Config): Promise<boolean> {
   return stt.realtime === true || found;
 }
 
-function realtimeCheck(config: Config, realtime: Promise<boolean>): Check {
+function realtimeCheck(config: Stages, realtime: Promise<boolean>): Check {
   const { stt } = config;
   const run = async (): Promise<Finding> => {
     if (stt.realtime === false) return ok("no, as STT_REALTIME=false says: a request an utterance");
@@ -123,7 +152,7 @@ function realtimeCheck(config: Config, realtime: Promise<boolean>): Check {
   };
 }
 
-async function transcribe({ stt }: Config): Promise<number> {
+async function transcribe({ stt }: Stages): Promise<number> {
   const client = createProviderClient(stt, PATIENCE);
   const file = new File([wav(vowel(), RATE)], "audio.wav", { type: "audio/wav" });
   const startedAt = performance.now();
@@ -131,7 +160,7 @@ async function transcribe({ stt }: Config): Promise<number> {
   return performance.now() - startedAt;
 }
 
-async function firstToken({ llm }: Config): Promise<number> {
+async function firstToken({ llm }: Stages): Promise<number> {
   const client = createProviderClient(llm, PATIENCE);
   const startedAt = performance.now();
   // Servers differ in how an answer is limited to a token; all stop when nobody listens.
@@ -149,7 +178,7 @@ async function firstToken({ llm }: Config): Promise<number> {
   throw new Error("the answer had no words");
 }
 
-async function sayHello({ tts }: Config): Promise<number> {
+async function sayHello({ tts }: Stages): Promise<number> {
   const client = createProviderClient(tts, PATIENCE);
   const startedAt = performance.now();
   const response = await client.audio.speech.create({

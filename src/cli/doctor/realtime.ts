@@ -1,5 +1,5 @@
 import { sttModelFor } from "../../agent/session-plan.ts";
-import type { Config } from "../../config.ts";
+import type { Stages } from "../../config.ts";
 import { vowel } from "./tone.ts";
 
 const ANSWER_MS = 7000;
@@ -11,7 +11,7 @@ const OPENAI_HOST = "api.openai.com";
  * @returns ms from the end of the audio to the answer
  * @throws Error in words of ours, as a server's may quote the key
  */
-export async function transcribeRealtime(stt: Config["stt"]): Promise<number> {
+export async function transcribeRealtime(stt: Stages["stt"]): Promise<number> {
   const model = sttModelFor(stt, true);
   const url = new URL(`${stt.baseURL.replace(/^http/, "ws")}/realtime`);
   url.searchParams.set("intent", "transcription");

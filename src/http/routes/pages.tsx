@@ -8,17 +8,19 @@ import { HistoryPage } from "../../../views/history.tsx";
 import { TranscriptPage } from "../../../views/transcript.tsx";
 import type { SessionStore } from "../../domain/session.ts";
 import type { TranscriptStore } from "../../domain/transcript.ts";
+import { offerOf, type ProviderDeps } from "./providers.tsx";
 import { findSession } from "./sessions.ts";
 
 /** What the pages need of the rest of Parley. */
-export interface PageDeps {
+export interface PageDeps extends ProviderDeps {
   sessions: SessionStore;
   transcripts: TranscriptStore;
   /** `/parley.css` to `/assets/parley.css?v=HASH`. */
   asset: (path: string) => string;
   /** Where browsers reach LiveKit; read anew for each page. */
   livekitUrl: string;
-  defaults: SetupDefaults;
+  /** What the setup form begins with; read anew for each page. */
+  defaults(): SetupDefaults;
   authEnabled: boolean;
   now: () => number;
   /** Told when somebody comes who may start a conversation. */
@@ -35,7 +37,7 @@ export function pages(deps: PageDeps): Hono {
   const { sessions, transcripts, now } = deps;
   const app = new Hono();
 
-  app.get("/", (c) => {
+  app.get("/", async (c) => {
     deps.expectConversation();
     return page(
       c,
@@ -43,8 +45,9 @@ export function pages(deps: PageDeps): Hono {
         shell={deps}
         livekitUrl={deps.livekitUrl}
         room={newRoom()}
-        defaults={deps.defaults}
+        defaults={deps.defaults()}
         recent={sessions.page({ limit: RECENT }).sessions}
+        offer={await offerOf(deps)}
         now={now()}
       />,
     );

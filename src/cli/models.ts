@@ -1,0 +1,143 @@
+import { join } from "node:path";
+import { readConfig } from "../config.ts";
+import { bytesOf, type Catalog, type CatalogModel, sizeInWords } from "../domain/catalog.ts";
+import { MODEL_STAGES } from "../domain/model.ts";
+import { progressReporter } from "../download/progress.ts";
+import { Failure } from "../errors.ts";
+import { catalogSource } from "../models/catalog.ts";
+import { downloadModel, type ModelProgress } from "../models/download.ts";
+import { removeModel, storedState } from "../models/model-folder.ts";
+import { recommended, thisMachine } from "../models/recommend.ts";
+import type { Program } from "./serve.ts";
+
+const USAGE = `usage: parley models [list [--json]]
+       parley models pull ID...|recommended
+       parley models remove ID...
+`;
+/** What shells say of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
+const TERMINAL_MS = 100;
+
+/**
+ * `parley models`: what can be downloaded and what is here; downloads and removes models, also
+ * while Parley runs.
+ *
+ * @returns the exit code: 0, 2 for wrong arguments, 130 when Ctrl-C stopped a download
+ * @throws Failure that says what went wrong
+ */
+export async function models(
+  { defaultDataDir }: Program,
+  variables: NodeJS.ProcessEnv,
+  args: readonly string[],
+): Promise<number> {
+  const [verb = "list", ...rest] = args;
+  const json = rest.includes("--json");
+  const ids = rest.filter((arg) => arg !== "--json");
+  const wrong = verb === "list" ? ids.length > 0 : json || ids.length === 0;
+  if (wrong || !["list", "pull", "remove"].includes(verb) || ids.some((id) => id.startsWith("-"))) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
+  const folder = join(config.dataDir, "models");
+  const catalog = await catalogSource(config.modelsCatalog)();
+  if (verb === "list") return list(catalog, folder, json);
+  return verb === "pull" ? pull(catalog, folder, ids) : remove(catalog, folder, ids);
+}
+
+function list(catalog: Catalog, folder: string, json: boolean): number {
+  const best = Object.values(recommended(catalog, thisMachine()));
+  const rows = catalog
+    .toSorted((a, b) => MODEL_STAGES.indexOf(a.stage) - MODEL_STAGES.indexOf(b.stage))
+    .map((model) => ({
+      id: model.id,
+      stage: model.stage,
+      kind: model.kind,
+      size: model.size,
+      name: model.name,
+      bytes: bytesOf(model),
+      memory: model.memory,
+      languages: model.languages,
+      licence: model.licence,
+      state: storedState(folder, model).state,
+      recommended: best.includes(model.id),
+    }));
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ folder, models: rows }, null, 2)}\n`);
+    return 0;
+  }
+  const width = Math.max(0, ...rows.map(({ id }) => id.length));
+  for (const row of rows) {
+    const marks = [row.state === "present" ? "here" : "", row.recommended ? "recommended" : ""];
+    const facts = [
+      row.stage,
+      row.id.padEnd(width),
+      sizeInWords(row.bytes).padStart(8),
+      row.licence,
+    ];
+    process.stdout.write(`${[...facts, ...marks.filter(Boolean)].join("  ")}\n`);
+  }
+  process.stdout.write(`in ${folder}\n`);
+  return 0;
+}
+
+async function pull(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
+  const best = Object.values(recommended(catalog, thisMachine()));
+  const wanted = ids.flatMap((id) => (id === "recommended" ? best : [id]));
+  const chosen = wanted.map((id) => named(catalog, id));
+  const cancel = new AbortController();
+  const stop = () => cancel.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    for (const model of chosen) {
+      const tell = progressLine(model);
+      await downloadModel(model, {
+        folder,
+        signal: cancel.signal,
+        onProgress: tell.progress,
+        onWait: () => process.stderr.write(`waiting for another process that gets ${model.id}\n`),
+      }).finally(tell.end);
+      process.stdout.write(`${model.id}: ${sizeInWords(bytesOf(model))}, verified\n`);
+    }
+    return 0;
+  } catch (error) {
+    if (!cancel.signal.aborted) throw error;
+    process.stderr.write("stopped; the next pull goes on where this one was\n");
+    return INTERRUPTED;
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+async function remove(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
+  for (const { id } of ids.map((id) => named(catalog, id))) {
+    await removeModel(folder, id).catch((error: unknown) => {
+      throw new Failure("conflict", `${id} is being downloaded: stop that first`, { cause: error });
+    });
+    process.stdout.write(`${id}: removed\n`);
+  }
+  return 0;
+}
+
+function named(catalog: Catalog, id: string): CatalogModel {
+  const model = catalog.find((one) => one.id === id);
+  if (model) return model;
+  throw new Failure("not_found", `there is no model ${JSON.stringify(id)}: see parley models list`);
+}
+
+/** A line that is written over on a terminal, and one every few seconds elsewhere. */
+function progressLine({ id }: CatalogModel) {
+  const terminal = process.stderr.isTTY === true;
+  const write = (text: string) => process.stderr.write(terminal ? `\r\x1b[K${text}` : `${text}\n`);
+  const report = progressReporter(write, terminal ? TERMINAL_MS : undefined);
+  return {
+    progress: ({ received, total, bytesPerSecond }: ModelProgress) =>
+      report(() => {
+        const percent = Math.floor((100 * received) / total);
+        return `${id}: ${percent} %, ${sizeInWords(received)} of ${sizeInWords(total)}, ${sizeInWords(bytesPerSecond)}/s`;
+      }),
+    end: () => {
+      if (terminal) process.stderr.write("\r\x1b[K");
+    },
+  };
+}

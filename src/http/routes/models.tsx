@@ -1,0 +1,77 @@
+import { type Context, Hono } from "hono";
+import { CatalogList } from "../../../views/fragments/catalog.tsx";
+import { ModelsPage } from "../../../views/models.tsx";
+import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
+import type { ProviderSettingsService } from "../../domain/provider.ts";
+import { Failure } from "../../errors.ts";
+import { liveFragment, seenByEvents } from "../live-fragment.ts";
+
+export interface ModelDeps {
+  models: ModelService;
+  providers: ProviderSettingsService;
+  /** `/parley.css` to `/assets/parley.css?v=HASH`. */
+  asset: (path: string) => string;
+  authEnabled: boolean;
+}
+
+/** The page of models, and what its buttons do. */
+export function models(deps: ModelDeps): Hono {
+  const { models, providers } = deps;
+  const app = new Hono();
+  const catalog = async () =>
+    String(<CatalogList models={await models.list()} overview={providers.overview()} />);
+
+  app.get("/models", async (c) => {
+    c.header("Cache-Control", "no-store");
+    return c.html(
+      <ModelsPage
+        shell={deps}
+        overview={providers.overview()}
+        hasOpenAiKey={providers.hasOpenAiKey}
+        models={await listOrReason(models)}
+        folder={models.folder}
+      />,
+    );
+  });
+  app.get("/models/events", (c) => liveFragment(c, (tell) => models.subscribe(tell), catalog));
+  app.post("/models/:id/download", async (c) => {
+    await models.download([idOf(c)]);
+    return seenByEvents(c, "/models");
+  });
+  app.post("/models/:id/cancel", async (c) => {
+    const { model } = await models.find(idOf(c));
+    models.cancel(model.id);
+    return seenByEvents(c, "/models");
+  });
+  app.post("/models/:id/remove", async (c) => {
+    const { model } = await models.find(idOf(c));
+    const used = providers
+      .overview()
+      .some(({ use, model: id }) => use === "local" && id === model.id);
+    if (used) {
+      throw new Failure(
+        "conflict",
+        `${model.name} is in use. Choose another one for that part first.`,
+      );
+    }
+    await models.remove(model.id);
+    return seenByEvents(c, "/models");
+  });
+  return app;
+}
+
+/** The catalogue, or in words why it cannot be read. */
+async function listOrReason(service: ModelService): Promise<ListedModel[] | string> {
+  try {
+    return await service.list();
+  } catch (error) {
+    if (error instanceof Failure) return error.message;
+    throw error;
+  }
+}
+
+function idOf(c: Context): string {
+  const parsed = modelId.safeParse(c.req.param("id"));
+  if (!parsed.success) throw new Failure("not_found", "There is no such model.");
+  return parsed.data;
+}

@@ -1,0 +1,80 @@
+import { isAbsolute, resolve } from "node:path";
+import { z } from "zod";
+import { type Catalog, catalogModel } from "../domain/catalog.ts";
+import { Failure, messageOf } from "../errors.ts";
+import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
+import { localModel } from "./model-files.ts";
+
+const ANSWER_MS = 10_000;
+const MAX_BYTES = 4 * 2 ** 20;
+
+/** The form of a catalogue of one's own: `{"models": [...]}`. */
+const catalogFile = z.object({ models: z.array(catalogModel).max(500) });
+
+/**
+ * The models that can be downloaded.
+ *
+ * @param source `MODELS_CATALOG`: a path or an http(s) URL; unset, the catalogue that Parley knows
+ * @returns reads it when first asked, and again if that failed
+ */
+export function catalogSource(source: string | undefined): () => Promise<Catalog> {
+  if (source === undefined) return async () => BUILTIN_CATALOG;
+  let read: Promise<Catalog> | undefined;
+  return () => {
+    read ??= readCatalog(source).catch((error: unknown) => {
+      read = undefined;
+      throw error;
+    });
+    return read;
+  };
+}
+
+async function readCatalog(source: string): Promise<Catalog> {
+  const text = await textOf(source).catch((error: unknown) => {
+    throw new Failure(
+      "unavailable",
+      `MODELS_CATALOG=${source} cannot be read: ${messageOf(error)}`,
+    );
+  });
+  const wrong = (why: string) =>
+    new Failure("invalid", `MODELS_CATALOG=${source} is no catalogue of models: ${why}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw wrong("it is not JSON");
+  }
+  const parsed = catalogFile.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw wrong(`${issue?.path.join(".")} ${issue?.message}`);
+  }
+  const { models } = parsed.data;
+  for (const { id, stage, kind, files } of models) {
+    try {
+      localModel(stage, kind, { id, folder: "/", paths: files.map(({ path }) => path) });
+    } catch (error) {
+      throw wrong(messageOf(error));
+    }
+  }
+  const ids = models.map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) throw wrong(`${twice} is in it twice`);
+  return models;
+}
+
+async function textOf(source: string): Promise<string> {
+  if (!/^https?:\/\//.test(source)) {
+    const path = source.startsWith("file://") ? new URL(source) : absolute(source);
+    return Bun.file(path).text();
+  }
+  const response = await fetch(source, { signal: AbortSignal.timeout(ANSWER_MS) });
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  const text = await response.text();
+  if (text.length > MAX_BYTES) throw new Error("it is too large");
+  return text;
+}
+
+function absolute(path: string): string {
+  return isAbsolute(path) ? path : resolve(path);
+}

@@ -1,0 +1,152 @@
+import { mkdir, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type CatalogModel, type ModelFile, sizeInWords } from "../domain/catalog.ts";
+import { downloadFile } from "../download/download-file.ts";
+import { lock } from "../download/lock.ts";
+import { Failure, messageOf } from "../errors.ts";
+import { fileHash } from "./file-hash.ts";
+
+export interface ModelProgress {
+  received: number;
+  total: number;
+  bytesPerSecond: number;
+}
+
+export interface ModelDownloadOptions {
+  /** `$DATA_DIR/models`; the model gets a folder of its name in it. */
+  folder: string;
+  signal?: AbortSignal | undefined;
+  stallMs?: number | undefined;
+  onProgress?: ((progress: ModelProgress) => void) | undefined;
+  /** Told if another process downloads the same model. */
+  onWait?: (() => void) | undefined;
+  /** Bytes that are free on the disk of a folder. */
+  freeBytes?: (folder: string) => Promise<number>;
+}
+
+/** Left free on the disk, for the database and everybody else. */
+const SPARE_BYTES = 200 * 2 ** 20;
+
+/**
+ * Downloads a model and verifies it; files that are there already are verified and kept. Each file
+ * takes its place when it is whole, and what came of a file before a failure or a cancellation is
+ * kept for the next time.
+ *
+ * @throws Failure that says what went wrong and how to do it by hand, or the signal's reason
+ */
+export async function downloadModel(
+  model: CatalogModel,
+  options: ModelDownloadOptions,
+): Promise<void> {
+  const target = join(options.folder, model.id);
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  await using _lock = await lock(join(options.folder, `.${model.id}.lock`), {
+    signal: options.signal,
+    ...(options.onWait === undefined ? {} : { onWait: options.onWait }),
+  });
+  const missing: ModelFile[] = [];
+  for (const file of model.files) {
+    options.signal?.throwIfAborted();
+    if (!(await isWhole(join(target, file.path), file))) missing.push(file);
+  }
+  await assertSpace(model, missing, target, options.freeBytes);
+  const meter = progressMeter(model, missing, options.onProgress);
+  for (const file of missing) {
+    const to = join(target, file.path);
+    await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+    try {
+      await downloadFile({
+        ...file,
+        to,
+        signal: options.signal,
+        stallMs: options.stallMs,
+        onProgress: (received) => meter.fileAt(received),
+      });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      throw byHand(error, file, to);
+    }
+    meter.fileDone(file);
+  }
+}
+
+/** Files of somebody's own copying count when they are the published ones. */
+async function isWhole(path: string, file: ModelFile): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile() || found.size !== file.bytes) return false;
+  return (await fileHash(path)) === file.sha256;
+}
+
+async function assertSpace(
+  model: CatalogModel,
+  missing: readonly ModelFile[],
+  target: string,
+  freeBytes: (folder: string) => Promise<number> = freeOnDisk,
+): Promise<void> {
+  let needed = 0;
+  for (const { path, bytes } of missing) {
+    const kept = (await stat(`${join(target, path)}.part`).catch(() => undefined))?.size ?? 0;
+    needed += Math.max(0, bytes - kept);
+  }
+  const free = await freeBytes(target);
+  if (needed === 0 || needed + SPARE_BYTES <= free) return;
+  throw new Failure(
+    "unavailable",
+    `${model.name} needs ${sizeInWords(needed)} more and ${sizeInWords(SPARE_BYTES)} to spare, but the ` +
+      `disk of ${target} has ${sizeInWords(free)} free. Free some space, or set DATA_DIR to another disk.`,
+  );
+}
+
+async function freeOnDisk(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+function byHand(error: Failure, { url }: ModelFile, to: string): Failure {
+  return new Failure(
+    error.kind,
+    `${messageOf(error)}. Try again: it goes on where it stopped. Or get the file by hand from ${url} and put it at ${to}`,
+    { cause: error },
+  );
+}
+
+/** Over how long the speed is taken, in ms. */
+const SPEED_WINDOW_MS = 5000;
+const SPEED_SAMPLE_MS = 200;
+
+/** Adds up the files, and takes the speed over the last seconds. */
+function progressMeter(
+  model: CatalogModel,
+  missing: readonly ModelFile[],
+  onProgress: ((progress: ModelProgress) => void) | undefined,
+) {
+  const total = model.files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = total - missing.reduce((sum, { bytes }) => sum + bytes, 0);
+  let samples: { at: number; received: number }[] = [];
+  let fresh = true;
+  const report = (received: number) => {
+    const now = performance.now();
+    const last = samples.at(-1);
+    if (last === undefined || now - last.at >= SPEED_SAMPLE_MS) {
+      samples = [...samples.filter(({ at }) => now - at < SPEED_WINDOW_MS), { at: now, received }];
+    }
+    const [first] = samples;
+    const seconds = first ? (now - first.at) / 1000 : 0;
+    const bytesPerSecond =
+      first && seconds > 0 ? Math.max(0, Math.round((received - first.received) / seconds)) : 0;
+    onProgress?.({ received, total, bytesPerSecond });
+  };
+  return {
+    fileAt: (received: number) => {
+      // What was there before the download counts as received, not as speed.
+      if (fresh) samples = [];
+      fresh = false;
+      report(done + received);
+    },
+    fileDone: ({ bytes }: ModelFile) => {
+      done += bytes;
+      fresh = true;
+      report(done);
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import { existsSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { CatalogModel, ModelState } from "../domain/catalog.ts";
+import type { LocalModel, ModelStage } from "../domain/model.ts";
+import { lock } from "../download/lock.ts";
+import { Failure } from "../errors.ts";
+import { localModel } from "./model-files.ts";
+import { filesIn } from "./resolve-model.ts";
+
+/** How a model is in `$DATA_DIR/models`, by the sizes of its files; they are verified as they come. */
+export function storedState(
+  folder: string,
+  model: CatalogModel,
+): Extract<ModelState, { state: "present" | "absent" }> {
+  let present = true;
+  let kept = 0;
+  for (const { path, bytes } of model.files) {
+    const to = join(folder, model.id, path);
+    const size = sizeOf(to);
+    if (size === bytes) kept += size;
+    else {
+      present = false;
+      kept += sizeOf(`${to}.part`);
+    }
+  }
+  return present ? { state: "present" } : { state: "absent", kept };
+}
+
+/**
+ * A downloaded model.
+ * @throws Failure when its files are not there
+ */
+export function downloadedModel(
+  folder: string,
+  stage: ModelStage,
+  { id, kind }: { id: string; kind: string },
+): LocalModel {
+  const own = join(folder, id);
+  const paths = existsSync(own)
+    ? filesIn(own).filter((path) => !/\.part(\.etag)?$/.test(path))
+    : [];
+  try {
+    return localModel(stage, kind, { id, folder: own, paths });
+  } catch (error) {
+    throw new Failure(
+      "unavailable",
+      `The model ${id} is not on this machine: download it on the Models page, or by: parley models pull ${id}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Removes a model and what a download of it left. */
+export async function removeModel(folder: string, id: string): Promise<void> {
+  const own = join(folder, id);
+  if (!existsSync(own)) return;
+  // No download may go on in it.
+  await using _lock = await lock(join(folder, `.${id}.lock`), {
+    signal: AbortSignal.timeout(5000),
+  });
+  await rm(own, { recursive: true, force: true });
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,157 @@
+import type { Logger } from "pino";
+import type {
+  Catalog,
+  CatalogModel,
+  ListedModel,
+  ModelService,
+  ModelState,
+} from "../domain/catalog.ts";
+import { Failure } from "../errors.ts";
+import { downloadModel } from "./download.ts";
+import { removeModel, storedState } from "./model-folder.ts";
+import { type Machine, recommended } from "./recommend.ts";
+
+export interface ModelLibraryOptions {
+  /** `$DATA_DIR/models`. */
+  folder: string;
+  catalog(): Promise<Catalog>;
+  machine: Machine;
+  logger: Pick<Logger, "info" | "warn" | "error">;
+  stallMs?: number | undefined;
+  /** How often listeners hear of progress, in ms. */
+  tellMs?: number | undefined;
+}
+
+interface Job {
+  model: CatalogModel;
+  abort: AbortController;
+  state: Extract<ModelState, { state: "waiting" | "downloading" | "failed" }>;
+}
+
+const TELL_MS = 300;
+
+/** The models of this machine and their downloads, which run one after the other. */
+export class ModelLibrary implements ModelService, AsyncDisposable {
+  readonly folder: string;
+  readonly #options: ModelLibraryOptions;
+  readonly #jobs = new Map<string, Job>();
+  readonly #listeners = new Set<() => void>();
+  #running: Promise<void> = Promise.resolve();
+  #told = 0;
+  #closed = false;
+
+  constructor(options: ModelLibraryOptions) {
+    this.#options = options;
+    this.folder = options.folder;
+  }
+
+  async list(): Promise<ListedModel[]> {
+    const catalog = await this.#options.catalog();
+    const best = recommended(catalog, this.#options.machine);
+    return catalog.map((model) => ({
+      model,
+      state: this.#jobs.get(model.id)?.state ?? storedState(this.folder, model),
+      recommended: best[model.stage] === model.id,
+    }));
+  }
+
+  async find(id: string): Promise<ListedModel> {
+    const found = (await this.list()).find(({ model }) => model.id === id);
+    if (!found) throw new Failure("not_found", "There is no such model in the catalogue.");
+    return found;
+  }
+
+  async download(ids: readonly string[]): Promise<void> {
+    const models = await Promise.all(ids.map((id) => this.find(id)));
+    for (const { model, state } of models) {
+      if (state.state === "present" || state.state === "waiting" || state.state === "downloading") {
+        continue;
+      }
+      const job: Job = { model, abort: new AbortController(), state: { state: "waiting" } };
+      this.#jobs.set(model.id, job);
+      this.#running = this.#running.then(() => this.#run(job));
+    }
+    this.#tell();
+  }
+
+  async #run(job: Job): Promise<void> {
+    const { model, abort } = job;
+    if (abort.signal.aborted || this.#closed) return;
+    const { logger } = this.#options;
+    logger.info({ model: model.id }, "downloading a model");
+    try {
+      await downloadModel(model, {
+        folder: this.folder,
+        signal: abort.signal,
+        stallMs: this.#options.stallMs,
+        onProgress: (progress) => {
+          job.state = { state: "downloading", ...progress };
+          this.#tellSometimes();
+        },
+      });
+      this.#jobs.delete(model.id);
+      logger.info({ model: model.id }, "a model has come");
+    } catch (error) {
+      if (abort.signal.aborted) this.#forget(job);
+      else this.#fail(job, error);
+    }
+    this.#tell();
+  }
+
+  #fail(job: Job, error: unknown): void {
+    const context = { err: error, model: job.model.id };
+    if (error instanceof Failure) {
+      this.#options.logger.warn(context, "a model could not be downloaded");
+      job.state = { state: "failed", message: error.message };
+      return;
+    }
+    this.#options.logger.error(context, "a model could not be downloaded");
+    job.state = { state: "failed", message: "It could not be stored. The log has the details." };
+  }
+
+  cancel(id: string): void {
+    const job = this.#jobs.get(id);
+    if (!job) return;
+    job.abort.abort();
+    this.#forget(job);
+    this.#tell();
+  }
+
+  /** A job that was cancelled may have a successor under its name. */
+  #forget(job: Job): void {
+    if (this.#jobs.get(job.model.id) === job) this.#jobs.delete(job.model.id);
+  }
+
+  async remove(id: string): Promise<void> {
+    const { model } = await this.find(id);
+    this.cancel(id);
+    await removeModel(this.folder, model.id).catch((error: unknown) => {
+      throw new Failure("conflict", `${model.name} could not be removed: is it being downloaded?`, {
+        cause: error,
+      });
+    });
+    this.#tell();
+  }
+
+  subscribe(onChange: () => void): Disposable {
+    this.#listeners.add(onChange);
+    return { [Symbol.dispose]: () => this.#listeners.delete(onChange) };
+  }
+
+  #tellSometimes(): void {
+    const { tellMs = TELL_MS } = this.#options;
+    if (performance.now() - this.#told >= tellMs) this.#tell();
+  }
+
+  #tell(): void {
+    this.#told = performance.now();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Stops downloads; the next start of Parley can go on with them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const { abort } of this.#jobs.values()) abort.abort();
+    await this.#running;
+  }
+}

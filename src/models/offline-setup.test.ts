@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import { tinyModel } from "../../test/model-server.ts";
+import type { ListedModel, ModelService, ModelState } from "../domain/catalog.ts";
+import type { ModelStage } from "../domain/model.ts";
+import type { StageOverview } from "../domain/provider.ts";
+import { memoryLogger } from "../transcript/test-log.ts";
+import { RecommendedSetup } from "./offline-setup.ts";
+
+/** Models whose states a test sets, and stages that note what they shall use. */
+function open(fixed: ModelStage[] = []) {
+  const states = new Map<string, ModelState>();
+  const listeners = new Set<() => void>();
+  const used: string[] = [];
+  const cancelled: string[] = [];
+  const entry = (id: string, stage: ModelStage, recommended = true): ListedModel => ({
+    model: tinyModel("http://a", {}, { id, stage, kind: `${stage}-kind` }),
+    state: states.get(id) ?? { state: "absent", kept: 0 },
+    recommended,
+  });
+  const list = async () => [
+    entry("ear", "stt"),
+    entry("brain", "llm"),
+    entry("mouth", "tts"),
+    entry("other", "llm", false),
+  ];
+  const models: ModelService = {
+    folder: "/m",
+    list,
+    find: async (id) => (await list()).find(({ model }) => model.id === id) as ListedModel,
+    download: async (ids) => {
+      for (const id of ids) states.set(id, { state: "waiting" });
+    },
+    cancel: (id) => void cancelled.push(id),
+    remove: async () => {},
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => listeners.delete(listener) };
+    },
+  };
+  const overview = (["stt", "llm", "tts"] as const).map(
+    (stage) => ({ stage, fixedBy: fixed.includes(stage) ? "X" : undefined }) as StageOverview,
+  );
+  const setup = new RecommendedSetup({
+    models,
+    providers: {
+      overview: () => overview,
+      useLocal: (stage, { id, kind }) => void used.push(`${stage} ${id} ${kind}`),
+    },
+    logger: memoryLogger(),
+  });
+  const come = async (id: string, state: ModelState = { state: "present" }) => {
+    states.set(id, state);
+    for (const listener of listeners) listener();
+    await Bun.sleep(0);
+  };
+  return { setup, used, cancelled, come, listeners };
+}
+
+test("the stages use the models once all have come, not sooner", async () => {
+  const { setup, used, come, listeners } = open();
+  expect((await setup.plan()).map(({ model }) => model.id)).toEqual(["ear", "brain", "mouth"]);
+  expect(setup.underWay).toBe(false);
+  let told = 0;
+  using _subscription = setup.subscribe(() => {
+    told += 1;
+  });
+  await setup.begin();
+  expect({ underWay: setup.underWay, told }).toEqual({ underWay: true, told: 1 });
+  await come("ear");
+  await come("brain", { state: "failed", message: "404" });
+  await come("mouth");
+  expect({ used, underWay: setup.underWay }).toEqual({ used: [], underWay: true });
+  await come("brain");
+  expect(used).toEqual(["stt ear stt-kind", "llm brain llm-kind", "tts mouth tts-kind"]);
+  expect({ underWay: setup.underWay, told }).toEqual({ underWay: false, told: 2 });
+  await come("ear");
+  expect(used).toHaveLength(3);
+  setup[Symbol.dispose]();
+  expect(listeners.size).toBe(0);
+});
+
+test("stages that a variable decides get no model", async () => {
+  const { setup, used, come } = open(["stt", "tts"]);
+  await setup.begin();
+  await come("brain");
+  expect(used).toEqual(["llm brain llm-kind"]);
+});
+
+test("cancelled, the downloads stop, and nothing is used later", async () => {
+  const { setup, used, cancelled, come } = open(["stt", "tts"]);
+  await setup.begin();
+  setup.cancel();
+  expect(cancelled).toEqual(["brain"]);
+  await come("brain");
+  expect({ used, underWay: setup.underWay }).toEqual({ used: [], underWay: false });
+});

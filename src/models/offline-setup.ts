@@ -1,0 +1,80 @@
+import type { Logger } from "pino";
+import type { ListedModel, ModelService, OfflineSetup } from "../domain/catalog.ts";
+import type { ProviderSettingsService } from "../domain/provider.ts";
+
+export interface OfflineSetupOptions {
+  models: ModelService;
+  providers: Pick<ProviderSettingsService, "overview" | "useLocal">;
+  logger: Pick<Logger, "warn">;
+}
+
+/** Downloads the models that suit this machine, and lets the stages use them once all are there. */
+export class RecommendedSetup implements OfflineSetup, Disposable {
+  readonly #options: OfflineSetupOptions;
+  readonly #subscription: Disposable;
+  readonly #listeners = new Set<() => void>();
+  #wanted: readonly ListedModel[] = [];
+
+  constructor(options: OfflineSetupOptions) {
+    this.#options = options;
+    this.#subscription = options.models.subscribe(() => void this.#look());
+  }
+
+  get underWay(): boolean {
+    return this.#wanted.length > 0;
+  }
+
+  async plan(): Promise<ListedModel[]> {
+    const { models, providers } = this.#options;
+    const free = providers.overview().filter(({ fixedBy }) => fixedBy === undefined);
+    const list = await models.list();
+    return list.filter(
+      ({ model, recommended }) => recommended && free.some(({ stage }) => stage === model.stage),
+    );
+  }
+
+  async begin(): Promise<void> {
+    this.#wanted = await this.plan();
+    this.#tell();
+    await this.#options.models.download(this.#wanted.map(({ model }) => model.id));
+    await this.#look();
+  }
+
+  cancel(): void {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    for (const { model } of wanted) this.#options.models.cancel(model.id);
+    this.#tell();
+  }
+
+  subscribe(onChange: () => void): Disposable {
+    this.#listeners.add(onChange);
+    return { [Symbol.dispose]: () => this.#listeners.delete(onChange) };
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #look(): Promise<void> {
+    const wanted = this.#wanted;
+    if (wanted.length === 0) return;
+    try {
+      const found = await Promise.all(
+        wanted.map(({ model }) => this.#options.models.find(model.id)),
+      );
+      const whole = found.every(({ state }) => state.state === "present");
+      // Whoever looked at the same time may have been first.
+      if (!whole || this.#wanted !== wanted) return;
+      this.#wanted = [];
+      for (const { model } of wanted) this.#options.providers.useLocal(model.stage, model);
+      this.#tell();
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, "the downloaded models could not be put to use");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+  }
+}

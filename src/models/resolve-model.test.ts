@@ -1,0 +1,115 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { temporaryFolder } from "../db/test-database.ts";
+import type { ModelStage } from "../domain/model.ts";
+import { resolveModel } from "./resolve-model.ts";
+
+/** A folder with empty files of these names. */
+function folderOf(name: string, paths: readonly string[]) {
+  const folder = temporaryFolder();
+  const path = join(folder.path, name);
+  for (const one of paths) {
+    mkdirSync(dirname(join(path, one)), { recursive: true });
+    writeFileSync(join(path, one), "");
+  }
+  return { path, [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+const PHONEMES = ["espeak-ng-data/phontab", "espeak-ng-data/en_dict"];
+const KNOWN: [stage: ModelStage, folder: string, files: string[], parts: Record<string, string>][] =
+  [
+    [
+      "stt",
+      "moonshine-tiny",
+      ["encoder_model.ort", "decoder_model_merged.ort", "tokens.txt"],
+      {
+        kind: "moonshine",
+        mergedDecoder: "decoder_model_merged.ort",
+        encoder: "encoder_model.ort",
+      },
+    ],
+    [
+      "stt",
+      "sherpa-onnx-whisper-base.en",
+      [
+        "base.en-decoder.onnx",
+        "base.en-decoder.int8.onnx",
+        "base.en-encoder.int8.onnx",
+        "base.en-encoder.onnx",
+        "base.en-tokens.txt",
+      ],
+      {
+        kind: "whisper",
+        encoder: "base.en-encoder.int8.onnx",
+        decoder: "base.en-decoder.int8.onnx",
+        tokens: "base.en-tokens.txt",
+      },
+    ],
+    [
+      "stt",
+      "sherpa-onnx-streaming-zipformer-en",
+      ["encoder-epoch-99.onnx", "decoder-epoch-99.onnx", "joiner-epoch-99.onnx", "tokens.txt"],
+      { kind: "streaming-transducer", joiner: "joiner-epoch-99.onnx" },
+    ],
+    [
+      "stt",
+      "sherpa-onnx-nemo-parakeet-tdt-0.6b-v3-int8",
+      ["encoder.int8.onnx", "decoder.int8.onnx", "joiner.int8.onnx", "tokens.txt"],
+      { kind: "nemo-transducer", encoder: "encoder.int8.onnx" },
+    ],
+    ["llm", "llm", ["README.md", "model-q4.gguf"], { kind: "gguf", model: "model-q4.gguf" }],
+    [
+      "tts",
+      "vits-piper-en_US-amy",
+      ["en_US-amy.onnx", "en_US-amy.onnx.json", "tokens.txt", ...PHONEMES],
+      { kind: "piper", model: "en_US-amy.onnx", phonemes: "espeak-ng-data" },
+    ],
+    [
+      "tts",
+      "kokoro",
+      ["model.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
+      { kind: "kokoro", voices: "voices.bin", phonemes: "espeak-ng-data" },
+    ],
+  ];
+
+describe("the kind is judged by the files", () => {
+  test.each(KNOWN)("%s in %s", (stage, name, files, { kind = "", ...parts }) => {
+    using folder = folderOf(name, files);
+    const expected = Object.fromEntries(
+      Object.entries(parts).map(([part, path]) => [part, join(folder.path, path)]),
+    );
+    expect(resolveModel(stage, folder.path)).toMatchObject({ stage, kind, id: name, ...expected });
+    expect(resolveModel(stage, pathToFileURL(folder.path).href)).toMatchObject({ kind });
+  });
+});
+
+test("a file stands for itself, of several in its folder", () => {
+  using folder = folderOf("models", ["a.gguf", "b.gguf"]);
+  const path = join(folder.path, "b.gguf");
+  expect(resolveModel("llm", path)).toEqual({ stage: "llm", kind: "gguf", id: "b", model: path });
+});
+
+test("a voice stands with what lies beside it", () => {
+  using folder = folderOf("voices", ["amy.onnx", "joe.onnx", "tokens.txt", ...PHONEMES]);
+  const path = join(folder.path, "joe.onnx");
+  expect(resolveModel("tts", path)).toMatchObject({ kind: "piper", id: "joe", model: path });
+});
+
+test.each([
+  ["nothing is there", [], /LLM_MODEL names .*, which is not there/],
+  ["it holds something else", ["notes.txt"], /LLM_MODEL names .*; wanted is a \.gguf file/],
+])("where %s it is said what was looked for", (_, files, message) => {
+  using folder = folderOf("m", files);
+  expect(() => resolveModel("llm", folder.path)).toThrow(message);
+});
+
+test.each([
+  ["a recogniser", "stt", "tokens.txt of a Moonshine"],
+  ["a voice", "tts", "a Piper or Kokoro voice"],
+] as const)("a folder that is not %s is refused", (_, stage, wanted) => {
+  using folder = folderOf("m", ["a.gguf"]);
+  expect(() => resolveModel(stage, folder.path)).toThrow(wanted);
+  expect(() => resolveModel(stage, "file://elsewhere/m")).toThrow(stage.toUpperCase());
+});

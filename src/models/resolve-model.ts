@@ -1,0 +1,116 @@
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { LocalModel, ModelStage } from "../domain/model.ts";
+import { Failure } from "../errors.ts";
+import { kindOf, localModel } from "./model-files.ts";
+
+/** Where systems keep espeak-ng's data, for voices that come without it. */
+const SYSTEM_PHONEMES = [
+  "/usr/share/espeak-ng-data",
+  "/usr/lib/x86_64-linux-gnu/espeak-ng-data",
+  "/usr/lib/aarch64-linux-gnu/espeak-ng-data",
+  "/opt/homebrew/share/espeak-ng-data",
+  "/usr/local/share/espeak-ng-data",
+];
+const MAX_DEPTH = 4;
+
+const WANTED: Readonly<Record<ModelStage, string>> = {
+  stt:
+    "encoder, decoder and tokens.txt of a Moonshine, Whisper, streaming Zipformer or NeMo model " +
+    "for sherpa-onnx",
+  llm: "a .gguf file",
+  tts: "a Piper or Kokoro voice for sherpa-onnx: .onnx, tokens.txt and espeak-ng-data",
+};
+
+/**
+ * The model that a file or a folder of the user's is.
+ *
+ * @param named a path or a file:// URL; of a file of a model, its whole folder is looked at
+ * @throws Failure that says what was looked for
+ */
+export function resolveModel(stage: ModelStage, named: string): LocalModel {
+  const path = pathOf(stage, named);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats)
+    throw new Failure("not_found", `${variable(stage)} names ${path}, which is not there`);
+  const isFile = stats.isFile();
+  if (isFile && stage === "llm") {
+    return localModel(stage, "gguf", {
+      id: idOf(path),
+      folder: dirname(path),
+      paths: [basename(path)],
+    });
+  }
+  const folder = isFile ? dirname(path) : path;
+  const paths = filesIn(folder);
+  // The one that is named, of several in a folder.
+  const candidates = isFile
+    ? [basename(path), ...paths.filter((one) => !sameKind(one, path))]
+    : paths;
+  const kind = kindOf(stage, basename(folder), candidates);
+  if (kind === undefined) {
+    throw new Failure("invalid", `${variable(stage)} names ${path}; wanted is ${WANTED[stage]}`);
+  }
+  const files = { id: idOf(isFile ? path : folder), folder, paths: candidates };
+  return withSystemPhonemes(stage, kind, files);
+}
+
+function withSystemPhonemes(
+  stage: ModelStage,
+  kind: string,
+  files: { id: string; folder: string; paths: string[] },
+): LocalModel {
+  const phonemes = SYSTEM_PHONEMES.find((folder) =>
+    statSync(join(folder, "phontab"), { throwIfNoEntry: false })?.isFile(),
+  );
+  if (
+    stage !== "tts" ||
+    phonemes === undefined ||
+    files.paths.some((one) => /(^|\/)phontab$/.test(one))
+  ) {
+    return localModel(stage, kind, files);
+  }
+  const model = localModel(stage, kind, {
+    ...files,
+    paths: [...files.paths, "espeak-ng-data/phontab"],
+  });
+  return { ...model, phonemes } as LocalModel;
+}
+
+function pathOf(stage: ModelStage, named: string): string {
+  if (!named.startsWith("file://")) return resolve(named);
+  try {
+    return fileURLToPath(named);
+  } catch (error) {
+    throw new Failure("invalid", `${variable(stage)}=${named} is no file:// URL of this machine`, {
+      cause: error,
+    });
+  }
+}
+
+function sameKind(path: string, other: string): boolean {
+  const ending = /\.(onnx|ort|gguf)$/;
+  const end = ending.exec(other)?.[0];
+  return end !== undefined && !/encoder|decoder|joiner/.test(other) && path.endsWith(end);
+}
+
+/** Files of a folder and of those in it, with forward slashes. */
+export function filesIn(folder: string, depth = MAX_DEPTH): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(".")) return [];
+    const isFolder = entry.isDirectory();
+    if (isFolder)
+      return depth === 0 ? [] : filesIn(path, depth - 1).map((one) => `${entry.name}/${one}`);
+    return [relative(folder, path).split(sep).join("/")];
+  });
+}
+
+function idOf(path: string): string {
+  return basename(path).replace(/\.(gguf|onnx|ort)$/, "") || "model";
+}
+
+function variable(stage: ModelStage): string {
+  return `${stage.toUpperCase()}_MODEL`;
+}

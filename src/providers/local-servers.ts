@@ -1,0 +1,60 @@
+import { z } from "zod";
+import type { FoundServer } from "../domain/provider.ts";
+
+/** Where servers with OpenAI's API listen unless somebody told them otherwise. */
+const USUAL: readonly Omit<FoundServer, "models">[] = [
+  { name: "Ollama", baseURL: "http://127.0.0.1:11434/v1" },
+  { name: "llama.cpp", baseURL: "http://127.0.0.1:8080/v1" },
+  { name: "LM Studio", baseURL: "http://127.0.0.1:1234/v1" },
+];
+const ANSWER_MS = 700;
+const BELIEVED_MS = 30_000;
+const MAX_MODELS = 20;
+
+const modelList = z.object({ data: z.array(z.object({ id: z.string().min(1).max(256) })) });
+
+/**
+ * Looks for language model servers on this machine.
+ *
+ * @param places where to look; the usual ports if unset
+ * @returns a search that answers from its last result for half a minute
+ */
+export function localServerSearch(
+  places: readonly Omit<FoundServer, "models">[] = USUAL,
+): () => Promise<FoundServer[]> {
+  let last: { found: Promise<FoundServer[]>; until: number } | undefined;
+  return () => {
+    if (last === undefined || last.until < Date.now()) {
+      last = { found: search(places), until: Date.now() + BELIEVED_MS };
+    }
+    return last.found;
+  };
+}
+
+async function search(places: readonly Omit<FoundServer, "models">[]): Promise<FoundServer[]> {
+  const answers = await Promise.all(
+    places.map(async (place) => {
+      const models = await modelsOf(place.baseURL);
+      return models.length === 0 ? [] : [{ ...place, models }];
+    }),
+  );
+  return answers.flat();
+}
+
+/** Models to talk with; none where nothing answers as OpenAI does. */
+async function modelsOf(baseURL: string): Promise<string[]> {
+  try {
+    const response = await fetch(`${baseURL}/models`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    const { data } = modelList.parse(await response.json());
+    return data
+      .map(({ id }) => id)
+      .filter((id) => !/embed/i.test(id))
+      .slice(0, MAX_MODELS);
+  } catch {
+    // Nobody there, or somebody else.
+    return [];
+  }
+}

@@ -1,0 +1,243 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ProviderCheck } from "../agent/provider-check.ts";
+import { readConfig } from "../config.ts";
+import { temporaryFolder } from "../db/test-database.ts";
+import type { LocalModel } from "../domain/model.ts";
+import { Failure } from "../errors.ts";
+import { ProviderChoice, type ProviderChoiceOptions } from "./provider-choice.ts";
+
+const KEY = "sk-secret-of-the-test";
+const ALL = ["stt", "llm", "tts"] as const;
+
+const voice: LocalModel = {
+  stage: "tts",
+  kind: "piper",
+  id: "amy",
+  model: "/m/amy.onnx",
+  tokens: "/m/tokens.txt",
+  phonemes: "/m/espeak-ng-data",
+};
+const gguf: LocalModel = { stage: "llm", kind: "gguf", id: "qwen", model: "/m/qwen.gguf" };
+
+/** A choice over a folder of its own, with an engine and servers that only note what happens. */
+function open(
+  variables: Record<string, string> = {},
+  change: Partial<ProviderChoiceOptions> = {},
+  folder = temporaryFolder(),
+) {
+  const asked: unknown[] = [];
+  const engine: string[] = [];
+  const settingsPath = join(folder.path, "settings.json");
+  const choice = new ProviderChoice({
+    config: readConfig(variables),
+    settingsPath,
+    downloaded: (stage, { id }) => {
+      const model = [voice, gguf].find((one) => one.id === id && one.stage === stage);
+      if (!model) throw new Failure("unavailable", `${id} is not here: pull it`);
+      return model;
+    },
+    modelAt: (_, path) => ({ ...gguf, id: path }),
+    createEngine: (models) => {
+      engine.push(`created for ${models.map(({ id }) => id)}`);
+      return {
+        baseURL: "http://127.0.0.1:7000/v1",
+        apiKey: "engine-key",
+        ready: async () => void engine.push("ready"),
+        use: (used) => void engine.push(`uses ${used.map(({ id }) => id)}`),
+        [Symbol.asyncDispose]: async () => void engine.push("gone"),
+      };
+    },
+    assertReady: async (servers) => void asked.push(...servers),
+    localServers: async () => [],
+    ...change,
+  });
+  return {
+    choice,
+    asked,
+    engine,
+    folder,
+    stored: () => JSON.parse(readFileSync(settingsPath, "utf8")) as unknown,
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  };
+}
+
+describe("without anything chosen", () => {
+  test("every stage is OpenAI's and says that its key is missing", () => {
+    using world = open();
+    const overview = world.choice.overview();
+    expect(overview.map(({ use, problem }) => [use, problem])).toEqual(
+      ALL.map(() => ["openai", "It has no key yet."]),
+    );
+    expect(world.choice.stages()).toMatchObject({
+      stt: { baseURL: "https://api.openai.com/v1", apiKey: undefined },
+      tts: { voice: "alloy" },
+    });
+  });
+
+  test("the environment alone decides as before", () => {
+    const variables = { OPENAI_API_KEY: KEY, LLM_BASE_URL: "http://ollama/v1", LLM_MODEL: "llama" };
+    using world = open(variables);
+    const { ready: _, ...stages } = world.choice.stages();
+    const { stt, llm, tts } = readConfig(variables);
+    expect(stages).toEqual({ stt, llm, tts });
+    expect(world.choice.overview().map(({ fixedBy }) => fixedBy)).toEqual([
+      "OPENAI_API_KEY",
+      "LLM_BASE_URL",
+      "OPENAI_API_KEY",
+    ]);
+  });
+});
+
+describe("OpenAI's key", () => {
+  test("is tried, stored, used from the next session on, and shown nowhere", async () => {
+    using world = open();
+    const { choice } = world;
+    const before = choice.stages();
+    await choice.useOpenAi(ALL, KEY);
+    expect(before.llm.apiKey).toBeUndefined();
+    expect(choice.stages()).toMatchObject({
+      stt: { apiKey: KEY },
+      llm: { apiKey: KEY },
+      tts: { apiKey: KEY },
+    });
+    expect(world.asked).toEqual([
+      { stage: "llm", baseURL: "https://api.openai.com/v1", apiKey: KEY },
+    ]);
+    expect(choice.hasOpenAiKey).toBe(true);
+    expect(JSON.stringify(choice.overview())).not.toContain(KEY);
+    expect(choice.overview().every(({ problem }) => problem === undefined)).toBe(true);
+    // The next start knows it.
+    using again = open({}, {}, world.folder);
+    expect(again.choice.stages().stt.apiKey).toBe(KEY);
+  });
+
+  test("that is refused is not stored", async () => {
+    const refuse = async () => {
+      throw new Failure("upstream_failed", "refused (401)");
+    };
+    using world = open({}, { assertReady: refuse });
+    await expect(world.choice.useOpenAi(ALL, KEY)).rejects.toThrow("refused (401)");
+    expect(world.choice.hasOpenAiKey).toBe(false);
+    expect(world.stored).toThrow();
+  });
+
+  test("goes to OpenAI only, whatever the environment names", async () => {
+    using world = open();
+    await world.choice.useOpenAi(ALL, KEY);
+    using other = open(
+      { OPENAI_BASE_URL: "http://evil/v1", TTS_BASE_URL: "http://t" },
+      {},
+      world.folder,
+    );
+    expect(JSON.stringify(other.choice.stages())).not.toContain(KEY);
+  });
+
+  test("is needed where none is stored", async () => {
+    using world = open();
+    await expect(world.choice.useOpenAi(ALL, undefined)).rejects.toThrow("Paste your OpenAI key");
+  });
+});
+
+describe("an endpoint", () => {
+  const endpoint = { base_url: "http://127.0.0.1:11434/v1", api_key: KEY, model: "llama3.2" };
+
+  test("serves the stages it was chosen for, and the others stay", async () => {
+    using world = open();
+    await world.choice.useEndpoint(["llm", "tts"], { ...endpoint, voice: "sky" });
+    const stages = world.choice.stages();
+    expect(stages.llm).toEqual({ baseURL: endpoint.base_url, apiKey: KEY, model: "llama3.2" });
+    expect(stages.tts).toMatchObject({ baseURL: endpoint.base_url, voice: "sky" });
+    expect(stages.stt.baseURL).toBe("https://api.openai.com/v1");
+    expect(world.choice.defaults()).toEqual({ voice: "sky", llmModel: "llama3.2" });
+    expect(JSON.stringify(world.choice.overview())).not.toContain(KEY);
+  });
+
+  test("keeps its stored key for the same address, and no other gets it", async () => {
+    using world = open();
+    const { api_key: _, ...keyless } = endpoint;
+    await world.choice.useEndpoint(["llm"], endpoint);
+    await world.choice.useEndpoint(["stt"], keyless);
+    expect(world.choice.stages().stt.apiKey).toBe(KEY);
+    await world.choice.useEndpoint(["stt"], { ...keyless, base_url: "http://127.0.0.1:1234/v1" });
+    expect(world.choice.stages().stt.apiKey).toBeUndefined();
+    expect(world.choice.stages().llm.apiKey).toBe(KEY);
+  });
+
+  test("that a real check cannot reach is not stored", async () => {
+    const check = new ProviderCheck(500);
+    using world = open({}, { assertReady: (servers) => check.assertReady(servers) });
+    const work = world.choice.useEndpoint(["llm"], {
+      ...endpoint,
+      base_url: "http://127.0.0.1:9/v1",
+    });
+    await expect(work).rejects.toThrow("127.0.0.1:9 cannot be reached");
+    expect(world.choice.overview()[1]?.use).toBe("openai");
+  });
+});
+
+describe("models on this machine", () => {
+  test("are served by one engine, made when a session first needs it", async () => {
+    using world = open();
+    const { choice, engine } = world;
+    choice.useLocal("tts", { id: "amy", kind: "piper" });
+    expect(choice.overview()[2]).toMatchObject({ use: "local", model: "amy", problem: undefined });
+    await choice.check("tts");
+    expect(engine).toEqual([]);
+    const stages = choice.stages();
+    expect(stages.tts).toMatchObject({
+      baseURL: "http://127.0.0.1:7000/v1",
+      apiKey: "engine-key",
+      model: "amy",
+    });
+    expect(stages.llm.baseURL).toBe("https://api.openai.com/v1");
+    await stages.ready();
+    choice.useLocal("llm", { id: "qwen", kind: "gguf" });
+    choice.stages();
+    choice.stages();
+    await choice[Symbol.asyncDispose]();
+    expect(engine).toEqual(["created for amy", "ready", "uses qwen,amy", "gone"]);
+  });
+
+  test("speech recognition by the engine is realtime, whatever STT_REALTIME says", () => {
+    const model: LocalModel = { ...voice, stage: "stt" } as unknown as LocalModel;
+    using world = open({ STT_REALTIME: "false", STT_MODEL: "/m/stt" }, { modelAt: () => model });
+    expect(world.choice.stages().stt).toMatchObject({ realtime: true, model: "amy" });
+    expect(world.choice.overview()[0]).toMatchObject({ use: "local", fixedBy: "STT_MODEL" });
+  });
+
+  test("that were removed are said to be missing, by the page and by a start", () => {
+    using world = open();
+    world.choice.useLocal("tts", { id: "amy", kind: "piper" });
+    const missing = () => {
+      throw new Failure("unavailable", "amy is not here: pull it");
+    };
+    using later = open({}, { downloaded: missing }, world.folder);
+    expect(later.choice.overview()[2]?.problem).toBe("amy is not here: pull it");
+    expect(() => later.choice.stages()).toThrow("pull it");
+  });
+
+  test("that are not there cannot be chosen", () => {
+    using world = open();
+    expect(() => world.choice.useLocal("llm", { id: "other", kind: "gguf" })).toThrow("pull it");
+    expect(world.stored).toThrow();
+  });
+});
+
+test("what a variable decides is not changed, and the page is told which", async () => {
+  using world = open({ LLM_BASE_URL: "http://ollama/v1" });
+  const { choice } = world;
+  await expect(choice.useOpenAi(["llm"], KEY)).rejects.toThrow("LLM_BASE_URL in the environment");
+  await choice.useOpenAi(ALL, KEY);
+  expect(choice.stages().llm).toMatchObject({ baseURL: "http://ollama/v1", apiKey: undefined });
+  expect(choice.stages().tts.apiKey).toBe(KEY);
+});
+
+test("forgetting removes every key and choice", async () => {
+  using world = open();
+  await world.choice.useOpenAi(ALL, KEY);
+  world.choice.forget();
+  expect(world.stored()).toEqual({ stages: {} });
+  expect(world.choice.hasOpenAiKey).toBe(false);
+});

@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { temporaryFolder } from "../../src/db/test-database.ts";
+import { startParley } from "../parley.ts";
+import { startStandIn } from "../stand-in/openai.ts";
+import { Guest } from "./guest.ts";
+import { microphone } from "./world.ts";
+
+const HELLO = "Hello there.";
+const ENGINE_KEY = "key-of-the-engine";
+
+/** Files that are named like models; what serves them here looks at none. */
+function modelFiles(folder: string): Record<string, string> {
+  const paths = [
+    "ear/encoder_model.ort",
+    "ear/decoder_model_merged.ort",
+    "ear/tokens.txt",
+    "brain.gguf",
+    "voice/voice.onnx",
+    "voice/tokens.txt",
+    "voice/espeak-ng-data/phontab",
+  ];
+  for (const path of paths) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), "");
+  }
+  return {
+    STT_MODEL: join(folder, "ear"),
+    LLM_MODEL: join(folder, "brain.gguf"),
+    TTS_MODEL: `file://${join(folder, "voice")}`,
+  };
+}
+
+test("without any account, a conversation runs on what serves the models of this machine", async () => {
+  await using ai = await startStandIn({ phrases: [HELLO], apiKey: ENGINE_KEY, realtime: true });
+  using folder = temporaryFolder();
+  const env = { ENGINE_URL: ai.url, ENGINE_KEY, ...modelFiles(folder.path) };
+  const command = [process.execPath, join(import.meta.dir, "..", "with-engine.ts")];
+  await using parley = await startParley({ command, env });
+  const calls = () =>
+    parley.log.filter(({ msg }) => msg === "engine").map((line) => String(line["call"]));
+  using words = await microphone([{ say: HELLO }]);
+  await using guest = await Guest.at(parley.url, { microphone: words.path });
+  expect(await guest.page.locator("#offer").count()).toBe(0);
+  expect(calls()).toEqual([]);
+  const begun = Date.now();
+  await guest.start();
+  await guest.reads("agent", `You said: ${HELLO}`);
+  await guest.hears(begun);
+  await guest.stop();
+  expect(guest.visitor.complaints).toEqual([]);
+  const created = await parley.logged(({ msg, call }) => msg === "engine" && call === "create");
+  expect(created["models"]).toEqual(["stt moonshine ear", "llm gguf brain", "tts piper voice"]);
+  expect(ai.requests.map(({ stage, via }) => `${stage} ${via}`)).toContain("stt realtime");
+  expect(await parley.stop()).toBe(0);
+  expect(calls()).toEqual(["create", "ready", "dispose"]);
+}, 60_000);

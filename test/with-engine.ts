@@ -1,0 +1,24 @@
+// The real program, with another server in the place of the engine for models on this machine:
+// ENGINE_URL and ENGINE_KEY name it. What is asked of the engine is told in the log.
+import { runCommand } from "../src/cli/run.ts";
+import type { Engine, LocalModel } from "../src/domain/model.ts";
+import { sourceResources } from "../src/resources.ts";
+
+const tell = (call: string, models: readonly LocalModel[] = []) => {
+  const names = models.map(({ stage, kind, id }) => `${stage} ${kind} ${id}`);
+  console.log(JSON.stringify({ msg: "engine", call, models: names }));
+};
+
+function createEngine(models: readonly LocalModel[]): Engine {
+  tell("create", models);
+  return {
+    baseURL: Bun.env["ENGINE_URL"] ?? "",
+    apiKey: Bun.env["ENGINE_KEY"] ?? "",
+    ready: async () => tell("ready"),
+    use: (used) => tell("use", used),
+    [Symbol.asyncDispose]: async () => tell("dispose"),
+  };
+}
+
+const program = { resources: sourceResources(), createEngine };
+process.exit(await runCommand(program, ["serve"], Bun.env));
