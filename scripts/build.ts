@@ -11,7 +11,7 @@ import { nativesFor } from "./build/natives.ts";
 import { patches } from "./build/patches.ts";
 import { type Target, targetNamed } from "./build/targets.ts";
 import { buildClient } from "./build-client.ts";
-import { thirdPartyLicenses } from "./licenses.ts";
+import { executableLicenses } from "./licenses.ts";
 import { ROOT } from "./paths.ts";
 import { HTMX_EXTENSIONS, sayError } from "./prepare.ts";
 import { say } from "./say.ts";
@@ -22,7 +22,7 @@ const DIST = join(ROOT, "dist");
 /** Builds one executable and, beside it, the list of its parts (`NAME.parts.json`). */
 async function buildExecutable(target: Target, slim: boolean, suffix: string): Promise<string> {
   const server = slim ? undefined : await strippedLiveKitServer(target);
-  const licenses = await thirdPartyLicenses(server ? await partsOf(server) : []);
+  const licenses = executableLicenses(server ? await partsOf(server) : []);
   const { module, parts } = await embed(await nativesFor(target, server), licenses);
   const outfile = join(DIST, `parley${slim ? "-slim" : ""}${suffix}`);
   const { plugin, assertApplied } = patches();

@@ -10,7 +10,7 @@ interface SystemPart {
   elsewhere: string;
 }
 
-/** What the tests need besides what npm has: to be a browser, a Redis, a voice and an ear. */
+/** What the tests need besides what npm has: to be a browser, a Redis, a voice and an ear, and models. */
 const PARTS = {
   chromium: {
     name: "Chromium",
@@ -43,6 +43,12 @@ const PARTS = {
     commands: ["ffmpeg"],
     packages: ["ffmpeg"],
     elsewhere: "macOS: brew install ffmpeg; else: your distribution's ffmpeg",
+  },
+  pip: {
+    name: "pip",
+    commands: ["pip3", "pip"],
+    packages: ["python3-pip"],
+    elsewhere: "macOS: brew install python; else: your distribution's python3-pip",
   },
 } satisfies Record<string, SystemPart>;
 

