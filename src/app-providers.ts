@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { ProviderCheck } from "./agent/provider-check.ts";
 import type { Config } from "./config.ts";
 import { type Engine, type LocalModel, MODEL_STAGES } from "./domain/model.ts";
+import { Failure } from "./errors.ts";
 import { catalogSource } from "./models/catalog.ts";
 import { downloadedModel } from "./models/model-folder.ts";
 import { ModelLibrary } from "./models/model-library.ts";
@@ -10,7 +11,7 @@ import { RecommendedSetup } from "./models/offline-setup.ts";
 import { thisMachine } from "./models/recommend.ts";
 import { resolveModel } from "./models/resolve-model.ts";
 import { localServerSearch } from "./providers/local-servers.ts";
-import { noEngine } from "./providers/no-engine.ts";
+import { NO_ENGINE, noEngine } from "./providers/no-engine.ts";
 import { ProviderChoice } from "./providers/provider-choice.ts";
 
 /** Parts that can be put in place of Parley's own. */
@@ -19,23 +20,31 @@ export interface AppParts {
   createEngine?: ((models: readonly LocalModel[]) => Engine) | undefined;
 }
 
-/** The models of this machine, their downloads, and the way to use the recommended ones. */
+/**
+ * The models of this machine, their downloads, and the way to use the recommended ones; for a
+ * Parley that cannot run them, none.
+ */
 export function openModels(
   config: Pick<Config, "dataDir" | "modelsCatalog">,
   providers: ProviderChoice,
   logger: Pick<Logger, "info" | "warn" | "error">,
+  hasEngine: boolean,
 ) {
   const opened = new AsyncDisposableStack();
   const models = opened.use(
     new ModelLibrary({
       folder: join(config.dataDir, "models"),
-      catalog: catalogSource(config.modelsCatalog),
+      catalog: hasEngine ? catalogSource(config.modelsCatalog) : noCatalog,
       machine: thisMachine(),
       logger,
     }),
   );
   const offline = opened.use(new RecommendedSetup({ models, providers, logger }));
   return { models, offline, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function noCatalog(): Promise<never> {
+  throw new Failure("unavailable", NO_ENGINE);
 }
 
 /** Who serves each stage, as the environment and the stored settings say. @throws Failure */

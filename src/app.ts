@@ -12,14 +12,14 @@ import {
   stageChecks,
 } from "./app-providers.ts";
 import type { Config } from "./config.ts";
-import { openDatabase } from "./db/open.ts";
+import { type Database, openDatabase } from "./db/open.ts";
 import { SessionStore } from "./db/session-store.ts";
 import { TranscriptStore } from "./db/transcript-store.ts";
 import { Failure, messageOf } from "./errors.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { transcriptSocketHandlers } from "./http/routes/transcript-socket.ts";
-import { createServer, type HttpDeps } from "./http/server.ts";
+import { createServer } from "./http/server.ts";
 import { createRoomService } from "./livekit/rooms.ts";
 import { findLiveKitServer } from "./livekit/server-binary.ts";
 import { startLiveKitServer } from "./livekit/server-process.ts";
@@ -86,7 +86,9 @@ export async function startApp(
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
   const providers = new ProviderCheck();
   const choice = opening.use(openChoice(config, providers, parts));
-  const { models, offline } = opening.use(openModels(config, choice, logger));
+  const { models, offline } = opening.use(
+    openModels(config, choice, logger, parts.createEngine !== undefined),
+  );
   const metrics = lazyMetrics({
     liveSessions: () => agents.liveCount,
     socketClients: () => hub.connectionCount,
@@ -110,22 +112,16 @@ export async function startApp(
   );
   const assets = createAssets(resources.assets, config.dev);
   const auth = openGate(config);
-  const rooms = createRoomService(livekit);
-  const ready = [livekit.ready, resources.speech()];
-  const warmUp = opening.use(startWarmUp({ parts: ready, stack: stack.load, logger }));
-  const checks: HttpDeps["routes"]["checks"] = {
-    database: async () => database.handle.prepare("select 1").get(),
-    livekit: () => rooms.listRooms(),
-    ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
-    ...stageChecks(choice),
-  };
+  const warmUp = opening.use(
+    startWarmUp([livekit.ready, resources.speech()], { stack: stack.load, logger }),
+  );
   const http = createServer({
     config,
     logger,
     auth,
     assets,
     routes: {
-      checks,
+      checks: { ...partChecks(config, database, livekit, layer), ...stageChecks(choice) },
       metrics,
       sessions,
       transcripts,
@@ -148,6 +144,21 @@ export async function startApp(
   logger.info({ url }, "listening");
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** What `/ready` asks of the parts that Parley itself is made of. */
+function partChecks(
+  config: Config,
+  database: Database,
+  livekit: LiveKit,
+  layer: ChannelLayer,
+): Record<string, () => Promise<unknown>> {
+  const rooms = createRoomService(livekit);
+  return {
+    database: async () => database.handle.prepare("select 1").get(),
+    livekit: () => rooms.listRooms(),
+    ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
+  };
 }
 
 function openGate(config: Config): Auth {

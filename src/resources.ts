@@ -23,6 +23,8 @@ export interface Resources {
   database(): Promise<void>;
   /** To be awaited before the agent stack is imported: makes its libraries loadable. */
   speech(): Promise<SpeechFiles>;
+  /** To be awaited before models run in this process; undefined where there is no engine for them. */
+  readonly engine: (() => Promise<void>) | undefined;
   /** The path of the livekit-server that Parley brings; undefined if it brings none. */
   readonly livekitServer: (() => Promise<string>) | undefined;
 }
@@ -44,6 +46,7 @@ export function sourceResources(): Resources {
       const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
       return { vadModel: join(dirname(plugin), "silero_vad.onnx") };
     },
+    engine: async () => {},
     livekitServer: undefined,
   };
 }

@@ -11,24 +11,20 @@ export interface WarmUp extends Disposable {
  * Prepares conversations in two steps: at once what is started or put on disk, so that a fault in
  * it is known early; and when somebody comes the agent stack, which is most of Parley's memory.
  *
- * @param parts what the first step waits for, and the stack to load in the second
+ * @param parts what the first step waits for
+ * @param stack loads the agent stack
  */
-export function startWarmUp({
-  parts,
-  stack,
-  logger,
-}: {
-  parts: Promise<unknown>[];
-  stack: () => Promise<unknown>;
-  logger: Logger;
-}): WarmUp {
+export function startWarmUp(
+  parts: readonly Promise<unknown>[],
+  { stack, logger }: { stack: () => Promise<unknown>; logger: Logger },
+): WarmUp {
   let stopped = false;
   let expected = false;
   const report = (error: unknown) => {
     if (stopped) return;
     logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
   };
-  const prepared = Promise.all(parts).then(
+  const isPrepared = Promise.all(parts).then(
     () => true,
     (error: unknown) => {
       report(error);
@@ -40,7 +36,7 @@ export function startWarmUp({
     await setImmediate();
     try {
       await stack();
-      if (await prepared) logger.info("ready for conversations");
+      if (await isPrepared) logger.info("ready for conversations");
     } catch (error) {
       expected = false;
       report(error);

@@ -6,6 +6,7 @@ import { modelAt } from "../engine/model-at.ts";
 import { serveModels } from "../engine/serve-models.ts";
 import { Failure } from "../errors.ts";
 import { createLogger } from "../observability/logger.ts";
+import { NO_ENGINE } from "../providers/no-engine.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = `Usage: parley engine [--host HOST] [--port PORT] [--stt PATH] [--llm PATH] [--tts PATH]
@@ -39,6 +40,8 @@ export async function engine(
       `--host ${options.host}: others could use the engine; set ENGINE_API_KEY to a key of theirs`,
     );
   }
+  if (resources.engine === undefined) throw new Failure("unavailable", NO_ENGINE);
+  await resources.engine();
   const models = await Promise.all(
     MODEL_STAGES.map(async (stage): Promise<LocalModel[]> => {
       const path = options[stage];

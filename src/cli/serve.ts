@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { startApp } from "../app.ts";
 import type { AppParts } from "../app-providers.ts";
 import { readConfig } from "../config.ts";
+import { startEngine } from "../engine/engine-process.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { Resources } from "../resources.ts";
 
@@ -14,7 +15,7 @@ export interface Program {
   defaultDataDir?: string | undefined;
   /** The text of `parley licenses`. */
   licenses?: (() => Promise<string>) | undefined;
-  /** What serves models on this machine; made when a conversation first needs it. */
+  /** What serves models on this machine; undefined: the program itself, where it can. */
   createEngine?: AppParts["createEngine"];
 }
 
@@ -34,10 +35,11 @@ const ONE_ORDER_MS = 400;
  * @throws Failure when Parley cannot start
  */
 export async function serve(
-  { resources, defaultDataDir, createEngine }: Program,
+  program: Program,
   variables: NodeJS.ProcessEnv,
   args: string[],
 ): Promise<number> {
+  const { resources, defaultDataDir } = program;
   const config = readConfig(variables, {
     dev: args.includes("--dev"),
     terminal: process.stdout.isTTY === true,
@@ -47,6 +49,7 @@ export async function serve(
   outliveSurprises(logger);
   // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
   const stopped = stopSignal();
+  const createEngine = program.createEngine ?? engineOf(program, variables, logger);
   const app = await startApp(config, logger, resources, variables, { createEngine });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
@@ -58,6 +61,16 @@ export async function serve(
   if (outcome === "late") logger.warn("some parts did not stop in time");
   logger.info("stopped");
   return 0;
+}
+
+/** How this program's engine is started, if it has one. */
+function engineOf(
+  { command, resources }: Program,
+  variables: NodeJS.ProcessEnv,
+  logger: Logger,
+): Program["createEngine"] {
+  if (resources.engine === undefined) return undefined;
+  return (models) => startEngine({ command, variables, models, logger });
 }
 
 /**

@@ -36,6 +36,7 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
       offerNative("onnxruntime_binding.node", join(folder, "onnxruntime_binding.node"));
       return { vadModel: join(folder, "silero_vad.onnx") };
     },
+    engine: undefined,
     livekitServer: livekit && (() => unpackedServer(livekit, cache)),
   };
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
@@ -54,7 +53,7 @@ export function startEngine(options: EngineOptions): SupervisedEngine {
 
 class EngineProcess implements SupervisedEngine {
   readonly baseURL: string;
-  readonly apiKey = randomBytes(24).toString("base64url");
+  readonly apiKey = randomKey();
   readonly #options: EngineOptions;
   readonly #port: number;
   readonly #log: EngineLog;
@@ -292,4 +291,8 @@ function asFailure(error: unknown): Failure {
   return new Failure("unavailable", `The engine for this machine's models: ${messageOf(error)}`, {
     cause: error,
   });
+}
+
+function randomKey(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }

@@ -1,16 +1,17 @@
 import type { Engine } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
 
+export const NO_ENGINE =
+  "This Parley runs no models itself: parley-offline does, and so does the source tree. Choose " +
+  "OpenAI or another server.";
+
 /** Stands where a Parley has no engine: models of this machine are refused with a clear word. */
 export function noEngine(): Engine {
   return {
     baseURL: "http://127.0.0.1:9/v1",
     apiKey: "none",
     ready: async () => {
-      throw new Failure(
-        "unavailable",
-        "This Parley has no engine for models on this machine: choose OpenAI or another endpoint on the Models page.",
-      );
+      throw new Failure("unavailable", NO_ENGINE);
     },
     use: () => {},
     [Symbol.asyncDispose]: async () => {},
