@@ -49,6 +49,20 @@ test("alone, it serves until a signal, with the key of the environment", async (
   expect(await child.exited).toBe(0);
 });
 
+test("without a key, it serves this machine and no page of elsewhere", async () => {
+  await using child = engine(["--port", "0"]);
+  const url = new URL("/v1/models", await urlOf(child));
+  const status = async (headers: Record<string, string>) => (await fetch(url, { headers })).status;
+  expect(await status({})).toBe(200);
+  expect(await status({ Origin: "http://localhost:3000" })).toBe(200);
+  expect(await status({ Origin: "https://example.org" })).toBe(403);
+  expect(await status({ Host: "rebound.example.org" })).toBe(403);
+  expect(await status({ Origin: "null" })).toBe(403);
+  const socket = new URL("/v1/realtime?intent=transcription", url);
+  const foreign = await fetch(socket, { headers: { Origin: "https://example.org" } });
+  expect(foreign.status).toBe(403);
+});
+
 test("supervised, it ends with its stdin", async () => {
   await using child = engine(["--port", "0", "--supervised"], { ENGINE_API_KEY: "sesame" });
   await urlOf(child);

@@ -25,6 +25,8 @@ export function spawnEngine(options: {
       ...Object.fromEntries(passedOn),
       // By environment, which other users cannot read as they can an argument.
       ENGINE_API_KEY: key,
+      // Parley's `.env` holds keys.
+      BUN_OPTIONS: "--no-env-file",
       // llama.cpp would start a debugger on itself as it fails.
       GGML_NO_BACKTRACE: "1",
     },

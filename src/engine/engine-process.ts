@@ -101,7 +101,8 @@ class EngineProcess implements SupervisedEngine {
   }
 
   use(models: readonly LocalModel[]): void {
-    if (isDeepStrictEqual(models, this.#models)) return;
+    // Whoever says the same again has perhaps mended the files.
+    if (isDeepStrictEqual(models, this.#models) && this.#fatal.size === 0) return;
     this.#models = models;
     this.#fatal.clear();
     if (this.#child) this.#tell();

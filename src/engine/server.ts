@@ -3,6 +3,7 @@ import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
+import { isLoopback } from "../config.ts";
 import { clientOf } from "./client.ts";
 import { localModel } from "./local-model.ts";
 import { jsonBody, openAiError, parse, refusal } from "./openai-error.ts";
@@ -88,7 +89,7 @@ function engineApp(options: EngineServerOptions): Hono {
   });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.use(async (c, next) => {
-    if (!isAuthorized(c.req.raw, apiKey)) throw wrongKey();
+    admit(c.req.raw, apiKey);
     await next();
   });
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
@@ -136,8 +137,29 @@ function tooLarge(): never {
   throw refusal("too_large", `The body has more than ${MAX_BODY_BYTES / 1024 / 1024} MB.`);
 }
 
+/** @throws Failure for those who may not use the engine */
+function admit(request: Request, apiKey: string | undefined): void {
+  if (apiKey === undefined) {
+    refuseForeignPages(request);
+  } else if (!isAuthorized(request, apiKey)) {
+    throw wrongKey();
+  }
+}
+
 function wrongKey() {
   return refusal("unauthorized", "The API key is missing or wrong.", { code: "invalid_api_key" });
+}
+
+/**
+ * Without a key, whoever is on this machine may use the engine. Pages of elsewhere are not, though
+ * they may reach it through the browser, also by a DNS name of their own.
+ */
+function refuseForeignPages({ headers }: Request): void {
+  const origin = headers.get("origin");
+  const host = URL.parse(`http://${headers.get("host")}`);
+  const from = origin === null ? host : URL.parse(origin);
+  if (host && from && isLoopback(host.hostname) && isLoopback(from.hostname)) return;
+  throw refusal("forbidden", "Without ENGINE_API_KEY the engine serves this machine only.");
 }
 
 function answerError(error: unknown, logger: RouteDeps["logger"]): Response {
@@ -152,7 +174,7 @@ function upgrade(
   server: Server<SocketData>,
 ): Response | undefined {
   try {
-    if (!isAuthorized(request, options.apiKey)) throw wrongKey();
+    admit(request, options.apiKey);
     const { searchParams } = new URL(request.url);
     if (searchParams.get("intent") !== "transcription") {
       throw refusal("invalid", "intent must be transcription: this engine has no other sessions.", {
@@ -176,8 +198,7 @@ function protocolsOf(request: Request): string[] {
   return header.split(",").map((protocol) => protocol.trim());
 }
 
-function isAuthorized(request: Request, apiKey: string | undefined): boolean {
-  if (apiKey === undefined) return true;
+function isAuthorized(request: Request, apiKey: string): boolean {
   const bearer = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
   const protocol = protocolsOf(request).find((one) => one.startsWith(KEY_PROTOCOL));
   const given = bearer ?? protocol?.slice(KEY_PROTOCOL.length) ?? "";

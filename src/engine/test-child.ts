@@ -26,7 +26,8 @@ const server = Bun.serve({
   port: Number(values.port),
   routes: {
     "/health": () => Response.json({ status: "ok" }),
-    "/v1/models": () => Response.json({ pid: process.pid, models, environment: Bun.env }),
+    "/v1/models": () =>
+      Response.json({ pid: process.pid, models, environment: Bun.env, bun: process.execArgv }),
     "/crash": () => process.exit(4),
     "/models": async (request) => {
       const body = told.parse(await request.json());
