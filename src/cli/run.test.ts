@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -76,7 +76,7 @@ test("version and help end with 0, a backup of nothing with 1 and one line", asy
   expect(await parley(["version"])).toEqual({ code: 0, out: `${VERSION}\n`, errors: "" });
   const help = await parley(["--help"]);
   expect(help.code).toBe(0);
-  for (const command of ["serve", "doctor", "backup", "licenses", "version"]) {
+  for (const command of ["serve", "doctor", "models", "backup", "licenses", "version"]) {
     expect(help.out).toContain(`\n  ${command}`);
   }
   const backup = await parley(["backup", join(folder, "copy.db")]);
@@ -102,6 +102,22 @@ test("all is well with a real LiveKit server and a provider", async () => {
   expect(byName.get("WebRTC")?.detail).toContain("over UDP");
   // Nothing was made that would stay.
   expect(readdirSync(folder)).not.toContain("data");
+}, 40_000);
+
+test("what was chosen on the page is checked as conversations use it", async () => {
+  const dataDir = join(folder, "chosen");
+  mkdirSync(dataDir);
+  const choice = { use: "endpoint", base_url: standIn.url, api_key: SECRET };
+  const stages = { stt: choice, llm: choice, tts: { use: "local", model: "gone", kind: "piper" } };
+  writeFileSync(join(dataDir, "settings.json"), JSON.stringify({ stages }));
+  const LIVEKIT_SERVER_BIN = await testBinary();
+  const { byName } = await doctor({ DATA_DIR: dataDir, LIVEKIT_SERVER_BIN });
+  expect(byName.get("speech to text")?.status).toBe("ok");
+  expect(byName.get("language model")?.status).toBe("ok");
+  expect(byName.get("text to speech")).toMatchObject({
+    status: "failed",
+    detail: expect.stringContaining("gone is not on this machine"),
+  });
 }, 40_000);
 
 test("everything dead is said part by part, in time", async () => {

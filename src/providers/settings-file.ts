@@ -12,7 +12,8 @@ export function readSettings(path: string): ProviderSettings {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return { stages: {} };
+    // Where the folder itself is none, whoever writes there says so.
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return { stages: {} };
     throw unreadable(path, String(codeOf(error)));
   }
   const parsed = providerSettings.safeParse(parseJson(text));

@@ -95,3 +95,20 @@ test("without any provider it is said which variables to set", async () => {
     expect(mend).toContain("OPENAI_API_KEY");
   }
 });
+
+test("of a stage that this machine serves the files are looked at, and nothing is asked", async () => {
+  const { length } = standIn.requests;
+  const config = readConfig({ OPENAI_BASE_URL: standIn.url, OPENAI_API_KEY: KEY });
+  const local = { use: "local", model: "tiny", problem: undefined } as const;
+  const results = await Promise.all(
+    providerChecks(config, [
+      { ...local, stage: "stt" },
+      { ...local, stage: "llm", problem: "tiny is not on this machine" },
+      { ...local, stage: "tts" },
+    ]).map(runCheck),
+  );
+  expect(states(new Map(results.map((one) => [one.name, one])))).toEqual(["ok", "failed", "ok"]);
+  expect(results[0]?.detail).toBe("tiny on this machine");
+  expect(results[1]?.mend).toContain("parley models pull");
+  expect(standIn.requests).toHaveLength(length);
+});
