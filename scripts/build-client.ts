@@ -136,5 +136,3 @@ async function readText(path: string): Promise<string | undefined> {
 function hash(text: string): string {
   return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }
-
-if (import.meta.main) await buildClient({ dev: process.argv.includes("--dev") });

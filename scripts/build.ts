@@ -94,6 +94,7 @@ function composition(path: string, parts: Part[]): Part[] {
 /** Builds this machine's `dist/parley`. @returns its path */
 export async function buildParley(): Promise<string> {
   mkdirSync(DIST, { recursive: true });
+  await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
   return buildExecutable(targetNamed(undefined), false, "");
 }
 

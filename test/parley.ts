@@ -7,6 +7,8 @@ import { testBinary } from "../src/livekit/test-binary.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const START_MS = 60_000;
+/** Parley as it lies here, whatever `PARLEY_COMMAND` says: with the engine for models. */
+export const SOURCE = [process.execPath, join(ROOT, "src/main.ts")];
 
 export interface ParleyOptions {
   /** Variables beside the few that a process needs. */
@@ -203,8 +205,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<Parley> 
   const executable = options.command ? undefined : Bun.env["PARLEY_COMMAND"] || undefined;
   const alone = options.alone === true || executable !== undefined;
   if (alone) await mkdir(dataDir, { recursive: true });
-  const source = [process.execPath, join(ROOT, "src/main.ts")];
-  const command = options.command ?? (executable ? [executable] : source);
+  const command = options.command ?? (executable ? [executable] : SOURCE);
   const child = Bun.spawn(command, {
     cwd: alone ? dataDir : ROOT,
     stdin: "ignore",

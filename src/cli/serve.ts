@@ -70,7 +70,7 @@ function engineOf(
   logger: Logger,
 ): Program["createEngine"] {
   if (resources.engine === undefined) return undefined;
-  return (models) => startEngine({ command, variables, models, logger });
+  return (models) => startEngine({ command: [...command, "engine"], variables, models, logger });
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { temporaryFolder } from "../../src/db/test-database.ts";
 import { bytesOf, ModelServer, tinyModel } from "../model-server.ts";
-import { type Parley, startParley } from "../parley.ts";
+import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";
 import { Guest } from "./guest.ts";
 import { microphone } from "./world.ts";
@@ -53,7 +53,7 @@ function under(id: string, files: Record<string, Uint8Array>) {
 async function firstVisit(env: Record<string, string> = {}) {
   const stack = new AsyncDisposableStack();
   const variables = { MODELS_CATALOG: catalog, STT_REALTIME: "false", ...env };
-  const parley: Parley = stack.use(await startParley({ env: variables }));
+  const parley: Parley = stack.use(await startParley({ env: variables, command: SOURCE }));
   const words = stack.use(await microphone([{ say: HELLO }]));
   const guest = stack.use(await Guest.at(parley.url, { microphone: words.path }));
   return { parley, guest, page: guest.page, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -176,7 +176,7 @@ test("one consent downloads what this machine needs, and the page can start when
   const kinds = z.object({ checks: z.record(z.string(), z.string()) });
   const { checks } = await parley.json("/ready", kinds);
   expect([checks["stt"], checks["llm"], checks["tts"]]).toEqual(["ok", "ok", "ok"]);
-  // This Parley has no engine: the start says so, and the page goes on.
+  // They are models in name only: the start says so, and the page goes on.
   await page.click("#start");
   await page.waitForSelector("#notice:not([hidden])");
   expect(await guest.noted("violations")).toEqual([]);

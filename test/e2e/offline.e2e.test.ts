@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Parley, SOURCE, startParley } from "../parley.ts";
+import { realCatalog } from "../real-catalog.ts";
+import { plainWords, wordErrors } from "../word-errors.ts";
+import { Guest } from "./guest.ts";
+import { event, microphone, storedTranscript } from "./world.ts";
+
+// Nobody's key and nobody's server: models that run on this machine hear, answer and speak. They
+// are the smallest that there are, so what they say is not judged, but that they understand is.
+
+const SENTENCES = ["What is the capital of France?", "Tell me about the weather in the mountains."];
+
+const open = new AsyncDisposableStack();
+let parley: Parley;
+let guest: Guest;
+
+beforeAll(async () => {
+  const catalog = open.use(await realCatalog());
+  const env = { MODELS_CATALOG: catalog.path, SYSTEM_PROMPT: "Answer in one short sentence." };
+  parley = open.use(await startParley({ env, command: SOURCE }));
+  const [first = "", second = ""] = SENTENCES;
+  const words = open.use(
+    await microphone([{ say: first }, { pause: 9000 }, { say: second }, { pause: 5000 }]),
+  );
+  guest = open.use(await Guest.at(parley.url, { microphone: words.path }));
+}, 300_000);
+afterAll(() => open.disposeAsync(), 30_000);
+
+test("one consent downloads the models, and they hear, answer and speak", async () => {
+  const { page } = guest;
+  await page.click("#offer-download");
+  await page.waitForSelector("#offer .offer-done", { timeout: 60_000 });
+  const id = await guest.start();
+  await using listener = await parley.listen(id);
+  const begun = Date.now();
+  for (const [turn, sentence] of SENTENCES.entries()) {
+    await event(
+      listener,
+      `the agent's answer ${turn + 1}`,
+      () => listener.finals("agent").length > turn && listener.finals("user").length > turn,
+      60_000,
+    );
+    const heard = listener.finals("user")[turn] ?? "";
+    const errors = wordErrors(sentence, heard);
+    console.log(`said "${sentence}", heard "${heard}": ${errors} wrong words`);
+    expect(errors).toBeLessThanOrEqual(Math.ceil(plainWords(sentence).length / 3));
+  }
+  await guest.hears(begun);
+  const interims = listener.events.filter(
+    ({ type, data }) => type === "transcript" && data.role === "user" && !data.final,
+  );
+  expect(interims.length).toBeGreaterThan(0);
+  await guest.stop();
+  const { segments, end_reason } = await storedTranscript(parley, id);
+  expect(end_reason).toBe("stopped");
+  const roles = segments.map(({ role }) => role);
+  expect(roles.filter((role) => role === "user").length).toBeGreaterThanOrEqual(SENTENCES.length);
+  expect(segments.every(({ text }) => text.trim() !== "")).toBe(true);
+  expect(guest.visitor.complaints).toEqual([]);
+}, 180_000);
