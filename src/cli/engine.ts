@@ -1,10 +1,9 @@
-import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { isLoopback } from "../config.ts";
-import { type LocalModel, MODEL_STAGES } from "../domain/model.ts";
-import { modelAt } from "../engine/model-at.ts";
+import { MODEL_STAGES } from "../domain/model.ts";
 import { serveModels } from "../engine/serve-models.ts";
 import { Failure } from "../errors.ts";
+import { resolveModel } from "../models/resolve-model.ts";
 import { createLogger } from "../observability/logger.ts";
 import { NO_ENGINE } from "../providers/no-engine.ts";
 import type { Program } from "./serve.ts";
@@ -42,12 +41,10 @@ export async function engine(
   }
   if (resources.engine === undefined) throw new Failure("unavailable", NO_ENGINE);
   await resources.engine();
-  const models = await Promise.all(
-    MODEL_STAGES.map(async (stage): Promise<LocalModel[]> => {
-      const path = options[stage];
-      return path === undefined ? [] : [await modelAt(stage, path, basename(path, ".gguf"))];
-    }),
-  );
+  const models = MODEL_STAGES.flatMap((stage) => {
+    const path = options[stage];
+    return path === undefined ? [] : [resolveModel(stage, path, `--${stage}`)];
+  });
   const terminal = process.stdout.isTTY === true && !options.supervised;
   const logger = await createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
   const ended = Promise.race([signals(), ...(options.supervised ? [lostParent()] : [])]);
@@ -55,7 +52,7 @@ export async function engine(
     host: options.host,
     port: options.port,
     apiKey,
-    models: models.flat(),
+    models,
     vadModel: async () => (await resources.speech()).vadModel,
     logger,
     supervised: options.supervised,

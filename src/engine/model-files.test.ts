@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { piperMetadata } from "../../scripts/test-models/convert.ts";
 import type { LocalTtsModel } from "../domain/model.ts";
-import { modelAt } from "./model-at.ts";
 import { checkModelFiles } from "./model-files.ts";
 import { readOnnxFile } from "./onnx-file.ts";
 
@@ -99,40 +98,4 @@ test("Kokoro's voices are as many numbers as its network says", async () => {
   const cut = write("cut.bin", new Uint8Array(100));
   const checked = checkModelFiles({ ...model, voices: cut });
   await expect(checked).rejects.toThrow("has 100 bytes instead of 120");
-});
-
-test("a folder is known by its files", async () => {
-  const made = async (stage: "stt" | "llm" | "tts", files: Record<string, string | Uint8Array>) => {
-    const path = mkdtempSync(join(folder, "model-"));
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content);
-    return modelAt(stage, path, "it");
-  };
-  const tokens = { "tokens.txt": "a 0" };
-  const networks = (...names: string[]) =>
-    Object.fromEntries(names.map((name) => [`${name}.onnx`, NETWORK]));
-  expect(await made("stt", { ...tokens, ...networks("encoder", "decoder_merged") })).toMatchObject({
-    kind: "moonshine",
-  });
-  const whisper = networks(
-    "base-encoder",
-    "base-encoder.int8",
-    "base-decoder",
-    "base-decoder.int8",
-  );
-  expect(await made("stt", { ...tokens, ...whisper })).toMatchObject({
-    kind: "whisper",
-    encoder: expect.stringContaining("int8"),
-  });
-  const transducer = networks("encoder", "decoder", "joiner");
-  expect(await made("stt", { ...tokens, ...transducer })).toMatchObject({
-    kind: "nemo-transducer",
-  });
-  const model_type = Buffer.from("\x72\x18\x0a\x0amodel_type\x12\x0azipformer2", "latin1");
-  const encoder = Buffer.concat([NETWORK, model_type]);
-  expect(await made("stt", { ...tokens, ...transducer, "encoder.onnx": encoder })).toMatchObject({
-    kind: "streaming-transducer",
-  });
-  expect(await made("llm", { "chat.gguf": "GGUF" })).toMatchObject({ kind: "gguf", stage: "llm" });
-  await expect(made("tts", tokens)).rejects.toThrow("espeak-ng-data");
-  await expect(modelAt("llm", join(folder, "nothing"), "it")).rejects.toThrow("there is nothing");
 });

@@ -10,6 +10,13 @@ test("a text is cut at its sentences", () => {
   ]);
 });
 
+test("an abbreviation is no end of a sentence", () => {
+  expect(sentences("Ask Dr. Smith or Mrs. J. Jones. They know.")).toEqual([
+    "Ask Dr. Smith or Mrs. J. Jones.",
+    "They know.",
+  ]);
+});
+
 test("a long first sentence begins with a part of it, cut where a voice may pause", () => {
   const text =
     "When the rain had stopped at last, we walked down to the harbour, where the boats were " +

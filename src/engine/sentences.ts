@@ -3,6 +3,8 @@ const LONGEST_FIRST = 100;
 const LONGEST = 280;
 /** A shorter piece would sound torn off. */
 const SHORTEST = 24;
+/** The end of a text that goes on: titles, initials, and what stands before a name or number. */
+const ABBREVIATION = /(?:^|\s)(?:\p{Lu}|Dr|Mr|Mrs|Ms|St|Prof|Nr|No|vs|e\.g|i\.e|z\.B)\.$/u;
 /** Where a voice may pause inside a sentence. */
 const PAUSE = /[,;:–—](?=\s)/g;
 
@@ -12,9 +14,8 @@ const PAUSE = /[,;:–—](?=\s)/g;
  */
 export function sentences(text: string): string[] {
   const pieces: string[] = [];
-  const segmenter = new Intl.Segmenter(undefined, { granularity: "sentence" });
-  for (const { segment } of segmenter.segment(text)) {
-    for (let rest = segment.trim(); rest !== ""; ) {
+  for (const sentence of wholeSentences(text)) {
+    for (let rest = sentence; rest !== ""; ) {
       const length = pieceLength(rest, pieces.length === 0 ? LONGEST_FIRST : LONGEST);
       pieces.push(rest.slice(0, length).trim());
       rest = rest.slice(length).trim();
@@ -22,6 +23,19 @@ export function sentences(text: string): string[] {
   }
   // Punctuation alone has no sound.
   return pieces.filter((piece) => /[\p{L}\p{N}]/u.test(piece));
+}
+
+/** Sentences; the segmenter takes the full stop of an abbreviation for the end of one. */
+function wholeSentences(text: string): string[] {
+  const segmenter = new Intl.Segmenter(undefined, { granularity: "sentence" });
+  const found: string[] = [];
+  for (const { segment } of segmenter.segment(text)) {
+    const before = found.at(-1) ?? "";
+    const sentence = segment.trim();
+    if (ABBREVIATION.test(before)) found.splice(-1, 1, `${before} ${sentence}`);
+    else found.push(sentence);
+  }
+  return found;
 }
 
 function pieceLength(text: string, longest: number): number {

@@ -60,7 +60,7 @@ declare module "sherpa-onnx-node" {
 
   interface OfflineTtsModelConfig extends RuntimeConfig {
     vits?: { model: string; tokens: string; dataDir: string };
-    kokoro?: { model: string; tokens: string; voices: string; dataDir: string };
+    kokoro?: { model: string; tokens: string; voices: string; dataDir: string; lang: string };
   }
 
   export class OfflineTts {

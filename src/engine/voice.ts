@@ -65,9 +65,10 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
 
 function filesFor(model: LocalTtsModel) {
   const { tokens, phonemes: dataDir } = model;
-  return model.kind === "piper"
-    ? { vits: { model: model.model, tokens, dataDir } }
-    : { kokoro: { model: model.model, tokens, voices: model.voices, dataDir } };
+  if (model.kind === "piper") return { vits: { model: model.model, tokens, dataDir } };
+  // Models of many languages want one named, or exit; the English one takes no notice.
+  const { voices } = model;
+  return { kokoro: { model: model.model, tokens, voices, dataDir, lang: "en-us" } };
 }
 
 /** Kokoro's models list the names of their speakers, in order. */

@@ -27,13 +27,17 @@ const WANTED: Readonly<Record<ModelStage, string>> = {
  * The model that a file or a folder of the user's is.
  *
  * @param named a path or a file:// URL; of a file of a model, its whole folder is looked at
+ * @param namedBy the variable or option that it stands in, for messages
  * @throws Failure that says what was looked for
  */
-export function resolveModel(stage: ModelStage, named: string): LocalModel {
-  const path = pathOf(stage, named);
+export function resolveModel(
+  stage: ModelStage,
+  named: string,
+  namedBy: string = `${stage.toUpperCase()}_MODEL`,
+): LocalModel {
+  const path = pathOf(named, namedBy);
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (!stats)
-    throw new Failure("not_found", `${variable(stage)} names ${path}, which is not there`);
+  if (!stats) throw new Failure("not_found", `${namedBy} names ${path}, which is not there`);
   const isFile = stats.isFile();
   if (isFile && stage === "llm") {
     return localModel(stage, "gguf", {
@@ -50,7 +54,7 @@ export function resolveModel(stage: ModelStage, named: string): LocalModel {
     : paths;
   const kind = kindOf(stage, basename(folder), candidates);
   if (kind === undefined) {
-    throw new Failure("invalid", `${variable(stage)} names ${path}; wanted is ${WANTED[stage]}`);
+    throw new Failure("invalid", `${namedBy} names ${path}; wanted is ${WANTED[stage]}`);
   }
   const files = { id: idOf(isFile ? path : folder), folder, paths: candidates };
   return withSystemPhonemes(stage, kind, files);
@@ -78,12 +82,12 @@ function withSystemPhonemes(
   return { ...model, phonemes } as LocalModel;
 }
 
-function pathOf(stage: ModelStage, named: string): string {
+function pathOf(named: string, namedBy: string): string {
   if (!named.startsWith("file://")) return resolve(named);
   try {
     return fileURLToPath(named);
   } catch (error) {
-    throw new Failure("invalid", `${variable(stage)}=${named} is no file:// URL of this machine`, {
+    throw new Failure("invalid", `${namedBy}=${named} is no file:// URL of this machine`, {
       cause: error,
     });
   }
@@ -109,8 +113,4 @@ export function filesIn(folder: string, depth = MAX_DEPTH): string[] {
 
 function idOf(path: string): string {
   return basename(path).replace(/\.(gguf|onnx|ort)$/, "") || "model";
-}
-
-function variable(stage: ModelStage): string {
-  return `${stage.toUpperCase()}_MODEL`;
 }

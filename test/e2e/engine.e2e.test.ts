@@ -414,6 +414,20 @@ test("instructions that are too long are 400, and a long conversation is answere
   expect(usage?.completion_tokens).toBe(3);
 });
 
+test("a long text does not hold up the short ones of others", async () => {
+  const done: string[] = [];
+  const long = speak(`${SENTENCE} `.repeat(20), "pcm").then(async (response) => {
+    await response.arrayBuffer();
+    done.push("long");
+  });
+  for (const text of ["Hello.", "Good morning."]) {
+    await (await speak(text, "pcm")).arrayBuffer();
+    done.push(text);
+  }
+  await long;
+  expect(done).toEqual(["Hello.", "Good morning.", "long"]);
+});
+
 describe("who goes away frees the place", () => {
   test("of an answer", async () => {
     const gone = new AbortController();
