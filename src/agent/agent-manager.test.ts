@@ -40,6 +40,8 @@ class Bench implements AsyncDisposable {
   closeFails = false;
   sayFails = false;
   storing = true;
+  /** Sessions that have not let go of their stages. */
+  stagesInUse = 0;
   readonly #open = new AsyncDisposableStack();
 
   constructor(
@@ -55,7 +57,16 @@ class Bench implements AsyncDisposable {
     this.manager = this.#open.use(
       new AgentManager({
         config: readConfig(variables),
-        stages: () => ({ ...readConfig(variables), ready: async () => {} }),
+        stages: () => {
+          this.stagesInUse += 1;
+          return {
+            ...readConfig(variables),
+            ready: async () => {},
+            [Symbol.dispose]: () => {
+              this.stagesInUse -= 1;
+            },
+          };
+        },
         sessions: this.sessions,
         publish: (sessionId, event) => {
           if (!this.storing) throw new Error("disk full");
@@ -124,7 +135,10 @@ class Bench implements AsyncDisposable {
 
   /** Nothing is left of sessions, but for what the history tells of those that ended. */
   expectNothingLeft(): void {
-    expect(this.manager.liveCount).toBe(0);
+    expect({ live: this.manager.liveCount, stagesInUse: this.stagesInUse }).toEqual({
+      live: 0,
+      stagesInUse: 0,
+    });
     expect(this.sessions.live()).toEqual([]);
     expect(this.agents.filter(({ closes }) => closes === 0)).toEqual([]);
   }

@@ -26,10 +26,10 @@ export interface AgentManagerOptions {
     "systemPrompt" | "greeting" | "maxSessions" | "sessionMaxMs" | "sessionIdleMs"
   >;
   /**
-   * Who serves a session that starts now; `ready` waits for what runs on this machine.
-   * @throws Failure when a stage has nobody
+   * Who serves a session that starts now, until it disposes of it; `ready` waits for what runs on
+   * this machine. @throws Failure when a stage has nobody
    */
-  stages(): Stages & { ready(): Promise<void> };
+  stages(): Stages & { ready(): Promise<void> } & Disposable;
   sessions: SessionStore;
   /** Stores an event and sends it to whoever listens. */
   publish(sessionId: string, event: SessionEvent): void;
@@ -88,8 +88,10 @@ export class AgentManager implements AsyncDisposable {
    */
   async start(request: SessionRequest): Promise<Session> {
     this.#assertRoomFor(request.room);
-    const stages = this.#options.stages();
+    using unused = new DisposableStack();
+    const stages = unused.use(this.#options.stages());
     const live = this.#admit(this.#newSession(request, stages), stages);
+    unused.move();
     const started = this.#launch(live);
     live.started = started.then(
       () => {},
@@ -117,6 +119,7 @@ export class AgentManager implements AsyncDisposable {
   }
 
   async #closeAgent(live: LiveSession): Promise<void> {
+    using _stages = live.stages;
     try {
       await live.agent?.close();
     } catch (error) {

@@ -79,9 +79,9 @@ describe("without anything chosen", () => {
   test("the environment alone decides as before", () => {
     const variables = { OPENAI_API_KEY: KEY, LLM_BASE_URL: "http://ollama/v1", LLM_MODEL: "llama" };
     using world = open(variables);
-    const { ready: _, ...stages } = world.choice.stages();
+    const stages = world.choice.stages();
     const { stt, llm, tts } = readConfig(variables);
-    expect(stages).toEqual({ stt, llm, tts });
+    expect([stages.stt, stages.llm, stages.tts]).toEqual([stt, llm, tts]);
     expect(world.choice.overview().map(({ fixedBy }) => fixedBy)).toEqual([
       "OPENAI_API_KEY",
       "LLM_BASE_URL",
@@ -196,8 +196,23 @@ describe("models on this machine", () => {
     choice.useLocal("llm", { id: "qwen", kind: "gguf" });
     choice.stages();
     choice.stages();
+    stages[Symbol.dispose]();
     await choice[Symbol.asyncDispose]();
-    expect(engine).toEqual(["created for amy", "ready", "uses qwen,amy", "gone"]);
+    expect(engine).toEqual(["created for amy", "ready", "uses amy,qwen", "gone"]);
+  });
+
+  test("stay with the sessions that use them, while others are chosen", async () => {
+    using world = open();
+    const { choice, engine } = world;
+    choice.useLocal("llm", { id: "qwen", kind: "gguf" });
+    const first = choice.stages();
+    choice.forget();
+    choice.useLocal("tts", { id: "amy", kind: "piper" });
+    const second = choice.stages();
+    first[Symbol.dispose]();
+    second[Symbol.dispose]();
+    choice.stages();
+    expect(engine).toEqual(["created for qwen", "uses qwen,amy", "uses amy"]);
   });
 
   test("speech recognition by the engine is realtime, whatever STT_REALTIME says", () => {

@@ -35,8 +35,8 @@ export interface ProviderChoiceOptions {
   localServers(): Promise<FoundServer[]>;
 }
 
-/** The stages as a session that starts now uses them. */
-export interface SessionStages extends Stages {
+/** The stages as a session that starts now uses them, until it is disposed of. */
+export interface SessionStages extends Stages, Disposable {
   /** Waits for the engine, if it serves a stage. @throws Failure */
   ready(): Promise<void>;
 }
@@ -49,6 +49,8 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   readonly #options: ProviderChoiceOptions;
   #settings: ProviderSettings;
   #engine: Engine | undefined;
+  /** Models of sessions that go on: the engine keeps them while others are chosen. */
+  readonly #inUse = new Set<readonly LocalModel[]>();
   /** What the engine serves, to tell whether it has to change. */
   #served = "";
 
@@ -66,12 +68,19 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
       if (model) Object.assign(local, { [stage]: model });
     }
     const models = Object.values(local);
-    const engine = models.length === 0 ? undefined : this.#engineFor(models);
+    if (models.length > 0) this.#inUse.add(models);
+    const engine = models.length === 0 ? undefined : this.#engineFor(this.#modelsInUse());
     const server = engine ?? { baseURL: "", apiKey: "" };
     return {
       ...resolveStages(this.#options.config, this.#settings, local, server),
       ready: async () => engine?.ready(),
+      [Symbol.dispose]: () => this.#inUse.delete(models),
     };
+  }
+
+  #modelsInUse(): LocalModel[] {
+    const all = [...this.#inUse].flat();
+    return [...new Map(all.map((model) => [`${model.stage} ${model.id}`, model])).values()];
   }
 
   /** The stages as if none ran on this machine: those that other servers serve are as they are. */
