@@ -10,6 +10,8 @@ export interface ProviderConfig {
   /** Undefined for servers that want no key. */
   apiKey: string | undefined;
   model: string;
+  /** It is this machine's engine, which wants to know whose request is whose. */
+  isEngine?: boolean;
 }
 
 export interface LiveKitConfig {

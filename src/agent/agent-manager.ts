@@ -206,13 +206,17 @@ export class AgentManager implements AsyncDisposable {
         greeting: session.greeting,
         pipeline: {
           stt: {
-            ...stages.stt,
+            ...stageOptions(stages.stt, session),
             model: live.session.stt_model,
             realtime,
             language: session.language,
           },
-          llm: { ...stages.llm, model: session.llm_model },
-          tts: { ...stages.tts, model: session.tts_model, voice: session.voice },
+          llm: { ...stageOptions(stages.llm, session), model: session.llm_model },
+          tts: {
+            ...stageOptions(stages.tts, session),
+            model: session.tts_model,
+            voice: session.voice,
+          },
         },
         logger: logger.child({ session_id: session.id }),
         onSignal: (signal) => this.#receive(live, signal),
@@ -397,4 +401,12 @@ function agentIdentity(sessionId: string): string {
 
 function unknownSession(): Failure {
   return new Failure("not_found", "There is no such conversation.");
+}
+
+/** The engine shares itself out by conversations, and keeps what it has read of each. */
+function stageOptions<T extends { isEngine?: boolean }>(
+  { isEngine, ...options }: T,
+  { id }: Session,
+): Omit<T, "isEngine"> & { headers?: Record<string, string> } {
+  return isEngine ? { ...options, headers: { "X-Client-Id": id } } : options;
 }

@@ -12,6 +12,8 @@ export interface StageOptions {
   baseURL: string;
   apiKey: string | undefined;
   model: string;
+  /** Goes with each request. */
+  headers?: Record<string, string> | undefined;
 }
 
 export interface PipelineOptions {

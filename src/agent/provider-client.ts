@@ -25,7 +25,11 @@ const RETRY_MS = 300;
  * or in the middle of their stream, which the client's own time-out does not cover.
  */
 export function createProviderClient(
-  provider: { baseURL: string; apiKey: string | undefined },
+  provider: {
+    baseURL: string;
+    apiKey: string | undefined;
+    headers?: Record<string, string> | undefined;
+  },
   patience: Patience = PATIENCE,
 ): OpenAI {
   return new OpenAI({
@@ -38,6 +42,7 @@ export function createProviderClient(
     organization: null,
     project: null,
     logLevel: "off",
+    defaultHeaders: provider.headers,
     fetch: (input, init) => patientFetch(input, init, patience),
   });
 }

@@ -49,7 +49,7 @@ export function resolveStages(
 ): Stages {
   const server = (stage: ModelStage) => {
     const model = local[stage];
-    if (model) return { baseURL: engine.baseURL, apiKey: engine.apiKey };
+    if (model) return { baseURL: engine.baseURL, apiKey: engine.apiKey, isEngine: true };
     return remoteProvider(config, settings, stage);
   };
   const chosen = (stage: ModelStage) => {
