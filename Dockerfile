@@ -12,7 +12,7 @@ COPY package.json bun.lock bunfig.toml ./
 COPY scripts/empty-package scripts/empty-package
 RUN bun install --frozen-lockfile
 COPY . .
-RUN bun scripts/build.ts --full && install -d -o 1000 -g 1000 /data
+RUN bun scripts/build.ts --variant=full && install -d -o 1000 -g 1000 /data
 
 FROM debian:bookworm-slim
 # For LiveKit and providers with TLS; the base has none.

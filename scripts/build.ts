@@ -1,14 +1,16 @@
-// `npm run build`: Parley as one executable, `dist/parley`, and without livekit-server
-// `dist/parley-slim`. `npm run build -- --target=linux-arm64` builds for another machine, as
-// `dist/parley-linux-arm64`; `--slim` and `--full` build one of the two.
+// `npm run build`: Parley as one executable, `dist/parley`; without livekit-server,
+// `dist/parley-slim`; and with the engine for models of this machine, `dist/parley-offline`.
+// `npm run build -- --target=linux-arm64` builds for another machine, as `dist/parley-linux-arm64`;
+// `--variant=slim` builds one of the three.
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/errors.ts";
 import { embed, type Part } from "./build/embed.ts";
+import { enginePatches, withoutLibraryPackages } from "./build/engine.ts";
 import { strippedLiveKitServer } from "./build/livekit.ts";
 import { nativesFor } from "./build/natives.ts";
-import { patches } from "./build/patches.ts";
+import { patches, withoutEngine } from "./build/patches.ts";
 import { type Target, targetNamed } from "./build/targets.ts";
 import { buildClient } from "./build-client.ts";
 import { executableLicenses } from "./licenses.ts";
@@ -19,13 +21,18 @@ import { type Component, goComponents } from "./third-party.ts";
 
 const DIST = join(ROOT, "dist");
 
+const VARIANTS = ["slim", "full", "offline"] as const;
+type Variant = (typeof VARIANTS)[number];
+
 /** Builds one executable and, beside it, the list of its parts (`NAME.parts.json`). */
-async function buildExecutable(target: Target, slim: boolean, suffix: string): Promise<string> {
-  const server = slim ? undefined : await strippedLiveKitServer(target);
-  const licenses = executableLicenses(server ? await partsOf(server) : []);
-  const { module, parts } = await embed(await nativesFor(target, server), licenses);
-  const outfile = join(DIST, `parley${slim ? "-slim" : ""}${suffix}`);
-  const { plugin, assertApplied } = patches();
+async function buildExecutable(target: Target, variant: Variant, suffix: string): Promise<string> {
+  const engine = variant === "offline";
+  const livekitServer = variant === "slim" ? undefined : await strippedLiveKitServer(target);
+  const licenses = executableLicenses(livekitServer ? await partsOf(livekitServer) : [], engine);
+  const natives = await nativesFor(target, { livekitServer, engine });
+  const { module, parts } = await embed(natives, licenses);
+  const outfile = join(DIST, `parley${variant === "full" ? "" : `-${variant}`}${suffix}`);
+  const { plugin, assertApplied } = patches(engine ? enginePatches() : []);
   await Bun.build({
     entrypoints: [join(ROOT, "src", "embedded", "main.ts")],
     root: ROOT,
@@ -50,7 +57,7 @@ async function buildExecutable(target: Target, slim: boolean, suffix: string): P
       autoloadDotenv: true,
       autoloadBunfig: false,
     },
-    plugins: [plugin, contents(module)],
+    plugins: [plugin, engine ? withoutLibraryPackages : withoutEngine, contents(module)],
   });
   assertApplied();
   const path = target.platform === "win32" ? `${outfile}.exe` : outfile;
@@ -91,28 +98,28 @@ function composition(path: string, parts: Part[]): Part[] {
   return [{ name: "Bun and Parley's code", size: rest, packed: rest }, ...parts];
 }
 
-/** Builds this machine's `dist/parley`. @returns its path */
-export async function buildParley(): Promise<string> {
+/** Builds an executable for this machine. @returns its path */
+export async function buildParley(variant: Variant): Promise<string> {
   mkdirSync(DIST, { recursive: true });
   await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
-  return buildExecutable(targetNamed(undefined), false, "");
+  return buildExecutable(targetNamed(undefined), variant, "");
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       target: { type: "string" },
-      slim: { type: "boolean", default: false },
-      full: { type: "boolean", default: false },
+      variant: { type: "string" },
     },
   });
   const target = targetNamed(values.target);
   const suffix = values.target === undefined ? "" : `-${target.name}`;
   mkdirSync(DIST, { recursive: true });
   await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
-  for (const slim of [true, false]) {
-    if (slim ? values.full && !values.slim : values.slim && !values.full) continue;
-    const path = await buildExecutable(target, slim, suffix);
+  const wanted = VARIANTS.filter((one) => values.variant === undefined || values.variant === one);
+  if (wanted.length === 0) throw new Error(`--variant is one of ${VARIANTS.join(", ")}`);
+  for (const variant of wanted) {
+    const path = await buildExecutable(target, variant, suffix);
     say(`${path}: ${(statSync(path).size / 2 ** 20).toFixed(1)} MiB`);
   }
 }

@@ -21,9 +21,14 @@ export function sourceLicenses(): string {
   return licensesOf([...programs(), ...engineParts(), ...npmComponents()]);
 }
 
-/** The text of `THIRD-PARTY-LICENSES.txt`: for each part its name, version, licence and texts. */
-export function executableLicenses(further: readonly Component[] = []): string {
-  return licensesOf([...programs(), ...npmComponents(ENGINE_PACKAGES), ...further]);
+/**
+ * The text of `THIRD-PARTY-LICENSES.txt`: for each part its name, version, licence and texts.
+ *
+ * @param engine whether the executable carries the engine for local models
+ */
+export function executableLicenses(further: readonly Component[] = [], engine = false): string {
+  const own = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
+  return licensesOf([...programs(), ...own, ...further]);
 }
 
 function licensesOf(parts: readonly Component[]): string {

@@ -1,5 +1,5 @@
-// `npm test`: gets what the tests need, runs the checks and the unit tests, builds the executable and
-// runs the end-to-end tests against it, and ends with the line `N passed, N failed`.
+// `npm test`: gets what the tests need, runs the checks and the unit tests, builds the executables and
+// runs the end-to-end tests against them, and ends with the line `N passed, N failed`.
 // `npm test -- PATH...` runs only those files, and those against the sources.
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
   const everything = process.argv.length <= 2;
   if (everything) await check();
   if (plan.unit.length > 0) await runUnit(plan.unit, plan.flags);
-  if (everything) await useExecutable();
+  if (everything) await useExecutables();
   for (const file of plan.e2e) {
     console.log(`\n── ${file}`);
     add(await runWhole(file, plan.flags));
@@ -68,17 +68,24 @@ function add(tally: Tally): void {
   total.failed += tally.failed;
 }
 
-/** The executable as somebody downloads it: alone in a folder. Whole programs are tested as this. */
-async function useExecutable(): Promise<void> {
-  console.log("\n── building the executable");
-  try {
-    const folder = join(work, "executable");
+/**
+ * Executables as somebody downloads them, each alone in a folder. Whole programs are tested as
+ * these: without a key and anybody's server as the one with the engine, else as the usual one.
+ */
+async function useExecutables(): Promise<void> {
+  console.log("\n── building the executables");
+  const build = async (variant: "full" | "offline", variable: string) => {
+    const folder = join(work, variant);
     mkdirSync(folder);
     const executable = join(folder, "parley");
-    copyFileSync(await buildParley(), executable);
-    process.env["PARLEY_COMMAND"] = executable;
+    copyFileSync(await buildParley(variant), executable);
+    process.env[variable] = executable;
+  };
+  try {
+    await build("full", "PARLEY_COMMAND");
+    await build("offline", "PARLEY_OFFLINE_COMMAND");
   } catch (error) {
-    fail(`the executable cannot be built: ${messageOf(error)}`);
+    fail(`an executable cannot be built: ${messageOf(error)}`);
   }
 }
 

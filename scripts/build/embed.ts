@@ -78,6 +78,7 @@ export async function embed(natives: Natives, licenses: string): Promise<Embedde
     database: code(await packBundle("database")),
     licenses: importFile(text.packed),
     speech: code(await packBundle("speech")),
+    engine: code(await packBundle("engine")),
     livekit: code(await packBundle("livekit")),
   };
   const entries = Object.entries(fields).map(([name, value]) => `  ${name}: ${value},`);

@@ -3,12 +3,13 @@ import { basename, join } from "node:path";
 import { ROOT } from "../paths.ts";
 import { say } from "../say.ts";
 import type { Natives } from "./embed.ts";
+import { engineNatives } from "./engine.ts";
 import { packageFile, type Target } from "./targets.ts";
 
 /** The native files that an executable for a target carries. @throws Error for what is missing */
 export async function nativesFor(
   target: Target,
-  livekitServer: string | undefined,
+  { livekitServer, engine }: { livekitServer: string | undefined; engine: boolean },
 ): Promise<Natives> {
   const { platform, arch } = target;
   const onnxruntime = join("onnxruntime-node", "bin", "napi-v6", platform, arch);
@@ -25,6 +26,7 @@ export async function nativesFor(
       })),
       { name: "silero_vad.onnx", path: packageFile(model) },
     ],
+    engine: engine ? engineNatives(target) : [],
     livekit: livekitServer ? [{ name: basename(livekitServer), path: livekitServer }] : [],
   };
 }

@@ -7,7 +7,7 @@ import { ENGINE_PACKAGES } from "../third-party.ts";
 const HOOK = join(ROOT, "src", "embedded", "natives.ts");
 
 /** A change of a package's file, without which it would not find its library in the executable. */
-interface Patch {
+export interface Patch {
   /** The end of the file's path. */
   file: string;
   /** Has to be in the file, or the package has changed and the patch with it must. */
@@ -15,7 +15,15 @@ interface Patch {
   apply(text: string): string;
 }
 
-const load = (name: NativeName) => `require(${JSON.stringify(HOOK)}).loadNative("${name}")`;
+/** Code that loads a library which was unpacked. */
+export function loadNativeCode(name: NativeName): string {
+  return `require(${JSON.stringify(HOOK)}).loadNative("${name}")`;
+}
+
+/** Code that answers the folder which a library was unpacked to. */
+export function unpackedFolderCode(name: NativeName): string {
+  return `require(${JSON.stringify(HOOK)}).unpackedFolder("${name}")`;
+}
 
 const SQLITE_SEARCH =
   "let filename = path.join(__dirname, '..', 'build', 'Debug', 'better_sqlite3.node');";
@@ -29,18 +37,19 @@ const PATCHES: readonly Patch[] = [
   {
     file: "better-sqlite3/lib/binding.js",
     expects: SQLITE_SEARCH,
-    apply: (text) => text.replace(SQLITE_SEARCH, `return DEFAULT_ADDON = ${load("sqlite.node")};`),
+    apply: (text) =>
+      text.replace(SQLITE_SEARCH, `return DEFAULT_ADDON = ${loadNativeCode("sqlite.node")};`),
   },
   {
     // It tries one package after the other; the bundler would take them all for needed.
     file: "@livekit/rtc-ffi-bindings/native.js",
     expects: "\nmodule.exports = nativeBinding\n",
-    apply: () => `module.exports = ${load("rtc-node.node")};`,
+    apply: () => `module.exports = ${loadNativeCode("rtc-node.node")};`,
   },
   {
     file: "onnxruntime-node/dist/binding.js",
     expects: ONNXRUNTIME_REQUIRE,
-    apply: (text) => text.replace(ONNXRUNTIME_REQUIRE, load("onnxruntime_binding.node")),
+    apply: (text) => text.replace(ONNXRUNTIME_REQUIRE, loadNativeCode("onnxruntime_binding.node")),
   },
   {
     // Looks for ffmpeg when it is imported, whether or not anybody plays a file.
@@ -58,8 +67,8 @@ const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-infer
 const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
 
 /**
- * The engine's libraries, which an executable does not carry: the one contains espeak-ng, under the
- * GPL, and the other has to lie on a disk as it is (docs/decisions/0010-the-offline-engine.md).
+ * The engine's libraries, which only the offline executable carries: sherpa-onnx contains espeak-ng,
+ * under the GPL (docs/decisions/0010-the-offline-engine.md).
  */
 const ENGINE_FILTER = new RegExp(`^(?:${ENGINE_PACKAGES.join("|")})$`);
 
@@ -72,17 +81,18 @@ module.exports = Object.setPrototypeOf(fail, new Proxy({}, {
 }));`;
 
 /** Applies the patches; `assertApplied` is to be called after the build. */
-export function patches(): { plugin: BunPlugin; assertApplied(): void } {
+export function patches(further: readonly Patch[]): { plugin: BunPlugin; assertApplied(): void } {
+  const all = [...PATCHES, ...further];
   const applied = new Set<string>();
   const plugin: BunPlugin = {
     name: "native libraries from inside the executable",
     setup(build) {
-      for (const { file, expects, apply } of PATCHES) {
+      for (const { file, expects, apply } of all) {
         const filter = new RegExp(`/node_modules/${RegExp.escape(file)}$`);
         build.onLoad({ filter }, async ({ path }) => {
           const text = await Bun.file(path).text();
           if (!text.includes(expects)) {
-            throw new Error(`${file} has changed: scripts/build/patches.ts does not fit any more`);
+            throw new Error(`${file} has changed: the build's patch of it does not fit any more`);
           }
           applied.add(file);
           return { contents: apply(text), loader: "js" };
@@ -93,23 +103,27 @@ export function patches(): { plugin: BunPlugin; assertApplied(): void } {
         contents: stub(path),
         loader: "js",
       }));
-      build.onResolve({ filter: ENGINE_FILTER }, ({ path }) => ({
-        path,
-        namespace: "engine-only",
-      }));
-      build.onLoad({ filter: /./, namespace: "engine-only" }, ({ path }) => ({
-        contents: `throw new Error(${JSON.stringify(`${path} is not part of this executable`)});`,
-        loader: "js",
-      }));
     },
   };
   return {
     plugin,
     assertApplied: () => {
-      const unmet = PATCHES.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
+      const unmet = all.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
       if (unmet.length > 0) {
         throw new Error(`the bundle does not have ${unmet.join(", ")}, so nothing was patched`);
       }
     },
   };
 }
+
+/** Leaves the engine out of an executable. */
+export const withoutEngine: BunPlugin = {
+  name: "no engine",
+  setup(build) {
+    build.onResolve({ filter: ENGINE_FILTER }, ({ path }) => ({ path, namespace: "engine-only" }));
+    build.onLoad({ filter: /./, namespace: "engine-only" }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not part of this executable`)});`,
+      loader: "js",
+    }));
+  },
+};

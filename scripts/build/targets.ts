@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ROOT } from "../paths.ts";
 
 /** A kind of machine that an executable is made for. */
@@ -12,6 +12,9 @@ export interface Target {
   bun: "bun-linux-x64" | "bun-linux-arm64" | "bun-darwin-arm64" | "bun-windows-x64";
   /** rtc-node's package of native bindings. */
   rtc: string;
+  /** The packages of sherpa-onnx's and llama.cpp's libraries; see `engine.ts`. */
+  sherpa: string;
+  llama: string;
   /** The libraries that onnxruntime's binding looks for beside itself. */
   onnxruntime: readonly string[];
 }
@@ -25,6 +28,8 @@ const TARGETS: readonly Target[] = [
     arch: "x64",
     bun: "bun-linux-x64",
     rtc: "linux-x64-gnu",
+    sherpa: "sherpa-onnx-linux-x64",
+    llama: "linux-x64",
     onnxruntime: ["libonnxruntime.so.1"],
   },
   {
@@ -33,6 +38,8 @@ const TARGETS: readonly Target[] = [
     arch: "arm64",
     bun: "bun-linux-arm64",
     rtc: "linux-arm64-gnu",
+    sherpa: "sherpa-onnx-linux-arm64",
+    llama: "linux-arm64",
     onnxruntime: ["libonnxruntime.so.1"],
   },
   {
@@ -41,6 +48,8 @@ const TARGETS: readonly Target[] = [
     arch: "arm64",
     bun: "bun-darwin-arm64",
     rtc: "darwin-arm64",
+    sherpa: "sherpa-onnx-darwin-arm64",
+    llama: "mac-arm64-metal",
     onnxruntime: [`libonnxruntime.${ONNXRUNTIME_VERSION}.dylib`],
   },
   {
@@ -49,6 +58,8 @@ const TARGETS: readonly Target[] = [
     arch: "x64",
     bun: "bun-windows-x64",
     rtc: "win32-x64-msvc",
+    sherpa: "sherpa-onnx-win-x64",
+    llama: "win-x64",
     onnxruntime: ["onnxruntime.dll", "DirectML.dll"],
   },
 ];
@@ -68,6 +79,11 @@ export function targetNamed(name: string = hostName()): Target {
 
 function hostName(): string {
   return `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+}
+
+/** @returns the folder of an installed package @throws Error if it is missing */
+export function packageFolder(name: string): string {
+  return dirname(packageFile(join(name, "package.json")));
 }
 
 /** @returns the file in `node_modules` @throws Error if it is missing */

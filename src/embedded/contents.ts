@@ -18,7 +18,7 @@ export interface PackedBundle {
   files: readonly PackedFile[];
 }
 
-export const BUNDLE_NAMES = ["database", "speech", "livekit"] as const;
+export const BUNDLE_NAMES = ["database", "speech", "engine", "livekit"] as const;
 export type BundleName = (typeof BUNDLE_NAMES)[number];
 
 /** All that the build puts beside the code; the module `parley:contents` is made by it. */
@@ -30,6 +30,8 @@ export interface Contents {
   speech: PackedBundle;
   /** Where the text of `parley licenses` is read, compressed with zstd. */
   licenses: string;
+  /** What runs models on this machine; in the offline executable alone. */
+  engine: PackedBundle | undefined;
   /** Undefined in the slim executable. */
   livekit: PackedBundle | undefined;
 }

@@ -1,5 +1,12 @@
+import { dirname } from "node:path";
+
 /** Names under which the patched packages ask for their native libraries. */
-export type NativeName = "sqlite.node" | "rtc-node.node" | "onnxruntime_binding.node";
+export type NativeName =
+  | "sqlite.node"
+  | "rtc-node.node"
+  | "onnxruntime_binding.node"
+  | "sherpa-onnx.node"
+  | "llama-addon.node";
 
 /**
  * Where the native libraries have been unpacked to. This is the one place where Parley keeps
@@ -20,9 +27,23 @@ export function offerNative(name: NativeName, path: string): void {
  * @returns what it exports
  */
 export function loadNative(name: NativeName): unknown {
-  const path = unpacked.get(name);
-  if (path === undefined) throw new Error(`${name} was asked for before it was unpacked`);
+  const path = pathOf(name);
   const module = { exports: {} };
   process.dlopen(module, path);
   return module.exports;
+}
+
+/**
+ * The folder of a library that was offered, for a package that looks for more beside it.
+ *
+ * @public called by the packages, as patched
+ */
+export function unpackedFolder(name: NativeName): string {
+  return dirname(pathOf(name));
+}
+
+function pathOf(name: NativeName): string {
+  const path = unpacked.get(name);
+  if (path === undefined) throw new Error(`${name} was asked for before it was unpacked`);
+  return path;
 }

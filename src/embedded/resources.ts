@@ -13,7 +13,7 @@ import { unpack } from "./unpack.ts";
  * @param cache the folder to unpack to
  */
 export function embeddedResources(contents: Contents, cache: string): Resources {
-  const { assets, database, speech, livekit } = contents;
+  const { assets, database, speech, engine, livekit } = contents;
   const names = new Set(Object.keys(assets));
   const speechFolder = sharedWhileGood(() => unpack(speech, cache));
   return {
@@ -36,7 +36,7 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
       offerNative("onnxruntime_binding.node", join(folder, "onnxruntime_binding.node"));
       return { vadModel: join(folder, "silero_vad.onnx") };
     },
-    engine: undefined,
+    engine: engine && (() => offerEngine(engine, cache)),
     livekitServer: livekit && (() => unpackedServer(livekit, cache)),
   };
 }
@@ -51,6 +51,12 @@ function sharedWhileGood<T>(work: () => Promise<T>): () => Promise<T> {
     });
     return running;
   };
+}
+
+async function offerEngine(bundle: PackedBundle, cache: string): Promise<void> {
+  const folder = await unpack(bundle, cache);
+  offerNative("sherpa-onnx.node", join(folder, "sherpa-onnx.node"));
+  offerNative("llama-addon.node", join(folder, "llama-addon.node"));
 }
 
 async function unpackedServer(bundle: PackedBundle, cache: string): Promise<string> {

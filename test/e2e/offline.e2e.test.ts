@@ -17,7 +17,9 @@ let guest: Guest;
 beforeAll(async () => {
   const catalog = open.use(await realCatalog());
   const env = { MODELS_CATALOG: catalog.path, SYSTEM_PROMPT: "Answer in one short sentence." };
-  parley = open.use(await startParley({ env, command: SOURCE }));
+  const executable = Bun.env["PARLEY_OFFLINE_COMMAND"];
+  const program = executable ? { command: [executable], alone: true } : { command: SOURCE };
+  parley = open.use(await startParley({ env, ...program }));
   const [first = "", second = ""] = SENTENCES;
   const words = open.use(
     await microphone([{ say: first }, { pause: 9000 }, { say: second }, { pause: 5000 }]),

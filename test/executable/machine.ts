@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dir, "../..");
 export async function executable(): Promise<string> {
   const given = Bun.env["PARLEY_COMMAND"];
   if (given) return given;
-  const build = Bun.spawn([process.execPath, join(ROOT, "scripts/build.ts"), "--full"], {
+  const build = Bun.spawn([process.execPath, join(ROOT, "scripts/build.ts"), "--variant=full"], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const errors = await new Response(build.stderr).text();
