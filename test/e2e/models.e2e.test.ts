@@ -197,6 +197,11 @@ test.each([390, 1280])(
     await using visit = await firstVisit();
     const { page, guest, parley } = visit;
     await page.setViewportSize({ width, height: 900 });
+    await page.reload();
+    // The offer is read from its beginning, unlike a transcript.
+    expect(await page.evaluate(() => document.getElementById("transcript-scroll")?.scrollTop)).toBe(
+      0,
+    );
     await page.click("text=Enter its address");
     expect(await guest.overflow()).toBe(0);
     await page.goto(`${parley.url}/models`);
