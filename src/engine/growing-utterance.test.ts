@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { FairQueue } from "./fair-queue.ts";
 import { GrowingUtterance } from "./growing-utterance.ts";
-import { HEARING_RATE, LONGEST_S, quietestCut } from "./split-audio.ts";
+import { HEARING_RATE, quietestCut } from "./split-audio.ts";
 
+const LONGEST_S = 24;
 const never = new AbortController().signal;
 
 /** A recogniser whose text is the number of seconds that it was given. */
@@ -17,7 +18,7 @@ function noise(lengthS: number): Float32Array {
 test("audio that is too long is cut where it is quietest", () => {
   const audio = noise(LONGEST_S + 10);
   audio.fill(0, 20 * HEARING_RATE, 20.2 * HEARING_RATE);
-  expect(quietestCut(audio) / HEARING_RATE).toBeCloseTo(20.1, 1);
+  expect(quietestCut(audio, LONGEST_S) / HEARING_RATE).toBeCloseTo(20.1, 1);
 });
 
 test("each part of a long utterance is decoded once, and they come in order", async () => {
@@ -26,7 +27,7 @@ test("each part of a long utterance is decoded once, and they come in order", as
     decoded.push(samples.length);
     return seconds(samples);
   };
-  const utterance = new GrowingUtterance(decode, new FairQueue(), "a");
+  const utterance = new GrowingUtterance(decode, LONGEST_S, new FairQueue(), "a");
   for (let i = 0; i < 60; i++) utterance.push(noise(1));
   const heard = await utterance.finish(never);
   expect(decoded.length).toBe(heard.length);
@@ -40,7 +41,7 @@ test("each part of a long utterance is decoded once, and they come in order", as
 
 test("interims hold all that was said, and stand back where others wait", async () => {
   const queue = new FairQueue();
-  const utterance = new GrowingUtterance(seconds, queue, "a");
+  const utterance = new GrowingUtterance(seconds, LONGEST_S, queue, "a");
   utterance.push(noise(2));
   expect(await utterance.interim(never)).toBe("2");
   utterance.push(noise(1));
@@ -55,7 +56,7 @@ test("who goes away is not waited for", async () => {
   const queue = new FairQueue();
   const other = Promise.withResolvers<void>();
   void queue.run("b", () => other.promise);
-  const utterance = new GrowingUtterance(seconds, queue, "a");
+  const utterance = new GrowingUtterance(seconds, LONGEST_S, queue, "a");
   utterance.push(noise(1));
   const gone = new AbortController();
   const heard = utterance.finish(gone.signal);

@@ -1,6 +1,6 @@
 import type { FairQueue } from "./fair-queue.ts";
 import type { Heard, Utterance } from "./recogniser.ts";
-import { HEARING_RATE, LONGEST_S, quietestCut } from "./split-audio.ts";
+import { HEARING_RATE, quietestCut } from "./split-audio.ts";
 
 type Decode = (samples: Float32Array) => Promise<string>;
 
@@ -11,6 +11,7 @@ type Decode = (samples: Float32Array) => Promise<string>;
 export class GrowingUtterance implements Utterance {
   readonly wavers = true;
   readonly #decode: Decode;
+  readonly #longestS: number;
   readonly #queue: FairQueue;
   readonly #client: string;
   /** Parts that have their end. */
@@ -20,15 +21,19 @@ export class GrowingUtterance implements Utterance {
   #before = 0;
   readonly #abandoned = new AbortController();
 
-  constructor(decode: Decode, queue: FairQueue, client: string) {
+  /** @param longestS the most seconds that `decode` takes */
+  constructor(decode: Decode, longestS: number, queue: FairQueue, client: string) {
     this.#decode = decode;
+    this.#longestS = longestS;
     this.#queue = queue;
     this.#client = client;
   }
 
   push(samples: Float32Array): void {
     this.#tail = joined(this.#tail, samples);
-    while (this.#tail.length > LONGEST_S * HEARING_RATE) this.#endPart(quietestCut(this.#tail));
+    while (this.#tail.length > this.#longestS * HEARING_RATE) {
+      this.#endPart(quietestCut(this.#tail, this.#longestS));
+    }
   }
 
   async interim(signal: AbortSignal): Promise<string | undefined> {

@@ -2,7 +2,7 @@ import type { LocalSttModel } from "../domain/model.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { GrowingUtterance } from "./growing-utterance.ts";
 import { runtimeConfig, type Sherpa } from "./sherpa.ts";
-import { HEARING_RATE } from "./split-audio.ts";
+import { HEARING_RATE, LONGEST_S } from "./split-audio.ts";
 import { StreamedUtterance } from "./streamed-utterance.ts";
 
 /** A part of an utterance; its bounds are in seconds from the utterance's start. */
@@ -52,7 +52,8 @@ export async function loadRecogniser(sherpa: Sherpa, model: LocalSttModel): Prom
     stream.acceptWaveform({ samples, sampleRate: HEARING_RATE });
     return (await offline.decodeAsync(stream)).text.trim();
   };
-  return { listen: (client) => new GrowingUtterance(decode, queue, client) };
+  const longestS = model.kind === "moonshine" ? LONGEST_S.moonshine : LONGEST_S.usual;
+  return { listen: (client) => new GrowingUtterance(decode, longestS, queue, client) };
 }
 
 function filesFor(model: Exclude<LocalSttModel, { kind: "streaming-transducer" }>) {

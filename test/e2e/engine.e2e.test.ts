@@ -44,6 +44,15 @@ const story = [
   { role: "user", content: "Tell me a story of a boat." },
 ] as const;
 
+test("speech of more than ten seconds is understood to its end", async () => {
+  const calm = "He was as calm as ever, and then he saw the light of the harbour.";
+  const text = [SENTENCE, calm, SENTENCE, calm].join(" ");
+  const audio = await spoken(text);
+  expect(readWav(audio).pcm.length / RATE).toBeGreaterThan(10);
+  const errors = wordErrors(text, await heard(audio));
+  expect(errors / plainWords(text).length).toBeLessThan(0.35);
+}, 30_000);
+
 describe("OpenAI's own client lists models and gets sound and transcripts", () => {
   test("the models are listed, and told one by one", async () => {
     const ids = (await openai.models.list()).data.map(({ id }) => id);
