@@ -14,6 +14,10 @@ import {
 const HEAD = `Parley is made of the following parts. Each is under its own licence, given below.
 Parley itself is under the Apache License 2.0.
 `;
+const OFFLINE_HEAD = `An executable with the engine for models of this machine (parley-offline) is conveyed as a whole under
+the GNU General Public License, version 3, which stands first below: one of its libraries contains
+eSpeak NG. Parley's own source, and how to build it, is at https://github.com/parley/parley.
+`;
 const RULE = "=".repeat(80);
 
 /** The licences of what a source tree runs with, the engine for local models included. */
@@ -27,8 +31,12 @@ export function sourceLicenses(): string {
  * @param engine whether the executable carries the engine for local models
  */
 export function executableLicenses(further: readonly Component[] = [], engine = false): string {
-  const own = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
-  return licensesOf([...programs(), ...own, ...further]);
+  if (!engine) {
+    return licensesOf([...programs(), ...npmComponents(ENGINE_PACKAGES), ...further]);
+  }
+  const gpl = readFileSync(join(import.meta.dir, "gpl-3.0.txt"), "utf8");
+  const parts = licensesOf([...programs(), ...engineParts(), ...npmComponents(), ...further]);
+  return [OFFLINE_HEAD, gpl, parts].join(`\n${RULE}\n\n`);
 }
 
 function licensesOf(parts: readonly Component[]): string {

@@ -24,8 +24,9 @@ const RELEASED = /^(parley(-[a-z0-9-]+)?(\.exe)?|THIRD-PARTY-LICENSES\.txt|parle
  */
 export async function release(folder: string, further: readonly Component[]): Promise<string[]> {
   mkdirSync(folder, { recursive: true });
-  await write(folder, "THIRD-PARTY-LICENSES.txt", executableLicenses(further));
-  await write(folder, "parley.cdx.json", sbom(further));
+  const engine = readdirSync(folder).some((name) => name.startsWith("parley-offline"));
+  await write(folder, "THIRD-PARTY-LICENSES.txt", executableLicenses(further, engine));
+  await write(folder, "parley.cdx.json", sbom(further, engine));
   const names = readdirSync(folder)
     .filter((name) => RELEASED.test(name))
     .sort();

@@ -1,13 +1,22 @@
 // The software bill of materials: CycloneDX 1.6 JSON of everything that Parley is made of.
 import { VERSION } from "../src/version.ts";
-import { type Component, ENGINE_PACKAGES, npmComponents, programs } from "./third-party.ts";
+import {
+  type Component,
+  ENGINE_PACKAGES,
+  engineParts,
+  npmComponents,
+  programs,
+} from "./third-party.ts";
 
 /**
  * The SBOM. It holds no time and no random serial number, so that the same sources make the same
  * bytes; both are optional in the format.
+ *
+ * @param engine whether the engine for local models is part of it
  */
-export function sbom(further: readonly Component[] = []): string {
-  const components = [...programs(), ...npmComponents(ENGINE_PACKAGES), ...further];
+export function sbom(further: readonly Component[] = [], engine = false): string {
+  const own = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
+  const components = [...programs(), ...own, ...further];
   const root = `pkg:npm/parley@${VERSION}`;
   const document = {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",

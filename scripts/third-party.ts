@@ -34,7 +34,7 @@ type Manifest = z.infer<typeof manifest>;
 
 const LICENSE_FILE = /^(licen[cs]e|copying|notice|third[-_]?party)/i;
 
-/** What the engine for models of this machine needs, and no executable carries. */
+/** What the engine for models of this machine needs; only parley-offline carries it. */
 export const ENGINE_PACKAGES: readonly string[] = ["node-llama-cpp", "sherpa-onnx-node"];
 
 /**
@@ -124,7 +124,7 @@ const ESPEAK_NOTICE = `eSpeak NG turns text to phonemes inside the library of sh
 under the GNU General Public License, version 3 or later: https://www.gnu.org/licenses/gpl-3.0.html.
 The source of sherpa-onnx is at https://github.com/k2-fsa/sherpa-onnx; its file
 cmake/espeak-ng-for-piper.cmake names the commit of https://github.com/csukuangfj/espeak-ng that it
-is built with. The executables of Parley contain neither.`;
+is built with. Of the executables of Parley only parley-offline contains it.`;
 
 /** What the native libraries of the engine's packages contain, where those do not tell. */
 export function engineParts(): Component[] {
