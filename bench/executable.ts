@@ -29,9 +29,9 @@ export interface ExecutableFigures {
   loadedMiB: number[];
 }
 
-/** Measures `dist/parley` or `dist/parley-slim`; undefined when it has not been built. */
+/** Measures an executable in `dist/`; undefined when it has not been built. */
 export async function measureExecutable(
-  name: "parley" | "parley-slim",
+  name: "parley" | "parley-slim" | "parley-offline",
   runs: number,
 ): Promise<ExecutableFigures | undefined> {
   const executable = join(DIST, name);

@@ -4,6 +4,7 @@ import { provide } from "../scripts/prepare.ts";
 import { measureConversation, type ProviderDelays } from "./conversation.ts";
 import { measureEngine } from "./engine.ts";
 import { measureExecutable } from "./executable.ts";
+import { measureOffline } from "./offline.ts";
 import { measureStartUp } from "./start-up.ts";
 import { percentile, summary, table } from "./statistics.ts";
 
@@ -85,7 +86,18 @@ for (const { clients, ...measured } of engine.figures) {
   );
 }
 
-for (const name of ["parley", "parley-slim"] as const) {
+console.log("\n## Voice to voice without any other server, with the small models of the tests\n");
+console.log(
+  table(
+    [...HEAD, "Parley's process"],
+    (await measureOffline(4)).map(({ conversations, voiceToVoice, parleyMiB }) => [
+      ...summary(`conversations at once: ${conversations}`, voiceToVoice, "ms"),
+      `${Math.round(parleyMiB)} MiB`,
+    ]),
+  ),
+);
+
+for (const name of ["parley", "parley-slim", "parley-offline"] as const) {
   const figures = await measureExecutable(name, 7);
   console.log(`\n## The executable ${name}\n`);
   if (!figures) {

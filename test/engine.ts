@@ -1,6 +1,6 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import pino from "pino";
-import { testModels } from "../scripts/test-models.ts";
+import { type TestModels, testModels } from "../scripts/test-models.ts";
 import type { LocalModel } from "../src/domain/model.ts";
 import { type SupervisedEngine, startEngine } from "../src/engine/engine-process.ts";
 
@@ -17,4 +17,9 @@ export async function realEngine(
     models: models ?? Object.values(await testModels()),
     logger: pino({ level: "silent" }),
   });
+}
+
+/** Variables with which a Parley runs on these models. */
+export function modelVariables({ stt, llm, tts }: TestModels): Record<string, string> {
+  return { STT_MODEL: dirname(stt.tokens), LLM_MODEL: llm.model, TTS_MODEL: dirname(tts.tokens) };
 }

@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { testModels } from "../../scripts/test-models.ts";
+import { eventually } from "../e2e/deadline.ts";
+import { PhoneCall } from "../e2e/phone.ts";
+import { storedTranscript } from "../e2e/world.ts";
+import { modelVariables } from "../engine.ts";
+import { type Parley, SOURCE, startParley } from "../parley.ts";
+
+const QUESTION = "What is the capital of France?";
+
+/** The process in which Parley's models run. */
+function engineOf(parley: Parley): number | undefined {
+  const { pid } = parley.process;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
+  );
+  return children
+    .map(Number)
+    .find((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("--supervised"));
+}
+
+test("an engine that is killed in mid-turn costs that turn: the conversation goes on", async () => {
+  const env = { ...modelVariables(await testModels()), SYSTEM_PROMPT: "Tell long stories." };
+  await using parley = await startParley({ command: SOURCE, env });
+  await parley.ready();
+  {
+    await using call = await PhoneCall.begin(parley);
+    const first = engineOf(parley);
+    expect(first).toBeDefined();
+    await call.say(QUESTION);
+    await call.agentIs("thinking", 0, 30_000);
+    process.kill(Number(first), "SIGKILL");
+    const told = await call.event("the failure is told", ({ type }) => type === "error", 0, 30_000);
+    expect(told.data).toMatchObject({ recoverable: true });
+    const another = async () => engineOf(parley);
+    await eventually(
+      "another engine",
+      another,
+      (pid) => pid !== undefined && pid !== first,
+      20_000,
+    );
+    await call.agentIs("listening", told.seq, 30_000);
+    const { now } = call;
+    const { to } = await call.say(QUESTION);
+    await call.agentIs("speaking", now, 60_000);
+    await call.caller.hears(to);
+    await call.stop();
+    expect((await storedTranscript(parley, call.id)).end_reason).toBe("stopped");
+  }
+  const last = engineOf(parley);
+  expect(await parley.stop()).toBe(0);
+  expect(existsSync(`/proc/${last}`)).toBe(false);
+}, 180_000);
