@@ -44,7 +44,7 @@ async function faults(): Promise<string[]> {
 async function addresses(): Promise<string[]> {
   await guest.page.goto(`${world.parley.url}/history`);
   const past = await guest.page.getAttribute(".session-link", "href");
-  return ["/", "/history", String(past), "/nowhere"];
+  return ["/", "/history", String(past), "/models", "/nowhere"];
 }
 
 describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
