@@ -1,3 +1,4 @@
+import type { Envelope } from "../src/domain/transcript.ts";
 import { speak } from "../test/audio/speech.ts";
 import { joinRoom } from "../test/caller.ts";
 import { type Parley, providerEnv, startParley } from "../test/parley.ts";
@@ -57,20 +58,24 @@ export async function measureConversation(options: {
   await using listener = await parley.listen(sessionId);
   const voiceToVoice: number[] = [];
   const provided: number[] = [];
+  let { seq } = await listener.waitFor((event) => isState(event, "listening"));
   for (let turn = 0; turn < options.turns; turn += 1) {
-    const before = listener.events.length;
     const askedBefore = provider.requests.length;
     const spoken = await caller.speak(speak(SENTENCES[turn % 4] ?? "", { rate: 48_000 }));
     voiceToVoice.push((await caller.hears(spoken)) - spoken);
     provided.push(firstBytes(provider, askedBefore));
-    await listener.waitFor((event) => event.seq > before && isListening(event));
+    // Who speaks into the answer would measure an interruption.
+    for (const state of ["speaking", "listening"]) {
+      const after = seq;
+      ({ seq } = await listener.waitFor((event) => event.seq > after && isState(event, state)));
+    }
   }
   const talkingMiB = await residentMiB(parley.process.pid);
   return { voiceToVoice, provider: provided, sessionStart, idleMiB, talkingMiB };
 }
 
-function isListening(event: { type: string; data: object }): boolean {
-  return event.type === "agent_state" && "state" in event.data && event.data.state === "listening";
+function isState(event: Envelope, state: string): boolean {
+  return event.type === "agent_state" && event.data.state === state;
 }
 
 async function measureSessionStart(parley: Parley): Promise<number[]> {

@@ -1,5 +1,6 @@
 // `npm run bench`: how fast and how large Parley is, as tables. Nothing here passes or fails: the
 // figures depend on the machine, so compare those of one run.
+import "./quiet.ts";
 import { provide } from "../scripts/prepare.ts";
 import { measureConversation, type ProviderDelays } from "./conversation.ts";
 import { measureEngine } from "./engine.ts";
