@@ -41,8 +41,9 @@ async function buildExecutable(target: Target, variant: Variant, suffix: string)
     // What is not needed to listen stays in files of its own, and bytecode needs no parsing.
     splitting: true,
     bytecode: true,
-    // With names kept: agents-js names agents after their classes.
-    minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
+    // Names stay: agents-js names agents after their classes, and Bun 1.4.5 may give its own helper
+    // for dynamic imports of CommonJS the name of the parameter beside it.
+    minify: { whitespace: true, syntax: true, identifiers: false },
     define: {
       "process.env.NODE_ENV": JSON.stringify("production"),
       // Else the checkout's path goes in, and two checkouts of one commit build different files.

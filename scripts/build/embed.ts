@@ -65,11 +65,16 @@ export async function embed(natives: Natives, licenses: string): Promise<Embedde
     );
     return `{ ...${JSON.stringify({ name: bundle.name, hash: bundle.hash })}, files: [${files}] }`;
   };
-  const assets = assetPaths().map((path) => {
-    const { size } = statSync(join(PUBLIC, path));
-    parts.push({ name: `public${path}`, size, packed: size });
-    return `${JSON.stringify(path)}: ${importFile(join(PUBLIC, path))}`;
-  });
+  const packedAssets = await Promise.all(
+    assetPaths().map(async (path) => {
+      const asset = await packBytes(await Bun.file(join(PUBLIC, path)).bytes());
+      parts.push({ name: `public${path}`, size: asset.size, packed: statSync(asset.packed).size });
+      return [path, asset.packed] as const;
+    }),
+  );
+  const assets = packedAssets.map(
+    ([path, packed]) => `${JSON.stringify(path)}: ${importFile(packed)}`,
+  );
   const text = await packBytes(new TextEncoder().encode(licenses));
   parts.push({ name: "licences", size: text.size, packed: statSync(text.packed).size });
   const fields: Record<keyof Contents, string> = {

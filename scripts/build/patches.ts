@@ -61,9 +61,9 @@ const PATCHES: readonly Patch[] = [
 
 /**
  * Packages that agents-js imports for what Parley does not do: video frames, audio files, LiveKit's
- * own VAD. Together they would double the executable.
+ * own VAD, recordings that go to LiveKit. Together they would double the executable.
  */
-const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-inference"];
+const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-inference", "form-data"];
 const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
 
 /**

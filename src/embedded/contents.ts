@@ -23,7 +23,7 @@ export type BundleName = (typeof BUNDLE_NAMES)[number];
 
 /** All that the build puts beside the code; the module `parley:contents` is made by it. */
 export interface Contents {
-  /** Paths of the browser's files, as `/parley.css`, to paths inside the executable. */
+  /** Paths of the browser's files, as `/parley.css`, to where each is inside, compressed with zstd. */
   assets: Readonly<Record<string, string>>;
   migrations: readonly MigrationMeta[];
   database: PackedBundle;

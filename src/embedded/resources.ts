@@ -22,7 +22,7 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
       read: (path) => {
         const embedded = assets[path];
         if (embedded === undefined) throw new Failure("not_found", `there is no ${path}`);
-        return new Uint8Array(readFileSync(embedded));
+        return new Uint8Array(Bun.zstdDecompressSync(readFileSync(embedded)));
       },
     },
     migrations: () => contents.migrations,

@@ -7,6 +7,7 @@ import {
 } from "../../src/domain/catalog.ts";
 import { MODEL_STAGES, type ModelStage } from "../../src/domain/model.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
+import { madeOnce } from "./made-once.ts";
 
 /** What a button changes comes by the page's events; a refusal is told above the catalogue. */
 const BY_EVENTS = {
@@ -97,12 +98,14 @@ function ModelRow(props: { listed: ListedModel; used: boolean; fixedBy: string |
   );
 }
 
-const LANGUAGES = new Intl.DisplayNames(["en"], { type: "language", languageDisplay: "standard" });
+const languageNames = madeOnce(
+  () => new Intl.DisplayNames(["en"], { type: "language", languageDisplay: "standard" }),
+);
 
 /** `English`, `American and British English` stay short; a long list is counted. */
 function languagesOf(tags: readonly string[]): string {
   if (tags.length > 3) return `${tags.length} languages`;
-  return tags.map((tag) => LANGUAGES.of(tag) ?? tag).join(", ");
+  return tags.map((tag) => languageNames().of(tag) ?? tag).join(", ");
 }
 
 /** How far a download is, how fast, or why it stopped. */

@@ -1,4 +1,5 @@
 import type { EndReason, SessionState } from "../../src/domain/session.ts";
+import { madeOnce } from "./made-once.ts";
 
 const REASONS: Record<EndReason, string> = {
   stopped: "Stopped",
@@ -60,7 +61,7 @@ export function offset(ms: number): string {
 }
 
 // Made when first asked for: the tables behind them take a fifth of the time to start.
-const dateFormat = once(
+const dateFormat = madeOnce(
   () =>
     new Intl.DateTimeFormat("en-GB", {
       day: "numeric",
@@ -71,7 +72,7 @@ const dateFormat = once(
       timeZone: "UTC",
     }),
 );
-const relativeFormat = once(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
+const relativeFormat = madeOnce(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400_000],
   ["hour", 3_600_000],
@@ -90,14 +91,6 @@ export function ago(at: number, now: number): string {
   if (past >= WEEK) return dateAndTime(at);
   const [unit, length] = STEPS.find(([, ms]) => past >= ms) ?? ["second", 0];
   return length === 0 ? "just now" : relativeFormat().format(-Math.floor(past / length), unit);
-}
-
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }
 
 /** A moment, relative to now, with the exact time for machines and on hover. */
