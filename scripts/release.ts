@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/errors.ts";
+import { fileHash } from "../src/models/file-hash.ts";
 import { executableLicenses } from "./licenses.ts";
 import { provideLiveKitServer } from "./livekit.ts";
 import { ROOT } from "./paths.ts";
@@ -31,15 +32,9 @@ export async function release(folder: string, further: readonly Component[]): Pr
     .filter((name) => RELEASED.test(name))
     .sort();
   const lines: string[] = [];
-  for (const name of names) lines.push(`${await sha256(join(folder, name))}  ${name}\n`);
+  for (const name of names) lines.push(`${await fileHash(join(folder, name))}  ${name}\n`);
   await write(folder, SUMS, lines.join(""));
   return names;
-}
-
-async function sha256(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);
-  return hasher.digest("hex");
 }
 
 async function write(folder: string, name: string, text: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
+import { once } from "../once.ts";
 import type { Resources } from "../resources.ts";
 import type { Contents, PackedBundle } from "./contents.ts";
 import { offerNative } from "./natives.ts";
@@ -15,7 +16,7 @@ import { unpack } from "./unpack.ts";
 export function embeddedResources(contents: Contents, cache: string): Resources {
   const { assets, database, speech, engine, livekit } = contents;
   const names = new Set(Object.keys(assets));
-  const speechFolder = sharedWhileGood(() => unpack(speech, cache));
+  const speechFolder = once(() => unpack(speech, cache));
   return {
     assets: {
       names: () => names,
@@ -38,18 +39,6 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
     },
     engine: engine && (() => offerEngine(engine, cache)),
     livekitServer: livekit && (() => unpackedServer(livekit, cache)),
-  };
-}
-
-/** One run for all who ask, until one fails: the next then tries again. */
-function sharedWhileGood<T>(work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | undefined;
-  return () => {
-    running ??= work().catch((error: unknown) => {
-      running = undefined;
-      throw error;
-    });
-    return running;
   };
 }
 

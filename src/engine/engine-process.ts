@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import type { Engine, LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { randomText } from "../random-text.ts";
 import { reservePort } from "../reserve-port.ts";
 import { type EngineChild, spawnEngine, stopEngine } from "./engine-child.ts";
 import { EngineLog } from "./engine-log.ts";
@@ -53,7 +54,7 @@ export function startEngine(options: EngineOptions): SupervisedEngine {
 
 class EngineProcess implements SupervisedEngine {
   readonly baseURL: string;
-  readonly apiKey = randomKey();
+  readonly apiKey = randomText(24, "base64url");
   readonly #options: EngineOptions;
   readonly #port: number;
   readonly #log: EngineLog;
@@ -292,8 +293,4 @@ function asFailure(error: unknown): Failure {
   return new Failure("unavailable", `The engine for this machine's models: ${messageOf(error)}`, {
     cause: error,
   });
-}
-
-function randomKey(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }

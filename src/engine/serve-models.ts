@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
 import type { LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { once } from "../once.ts";
 import { createHearing } from "./hearing.ts";
 import { languageModelLoader } from "./language-model.ts";
 import { loadFailure } from "./load-failure.ts";
 import { LoadedModels } from "./loaded-models.ts";
 import { checkModelFiles } from "./model-files.ts";
-import { once } from "./once.ts";
 import { loadRecogniser } from "./recogniser.ts";
 import { type EngineServer, serveEngine } from "./server.ts";
 import { loadSherpa } from "./sherpa.ts";

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
+import { randomText } from "../random-text.ts";
 import { reservePort } from "../reserve-port.ts";
 import { serverConfig } from "./server-config.ts";
 import { ServerLog } from "./server-log.ts";
@@ -273,8 +274,4 @@ async function freeUdpPort(): Promise<number> {
   } finally {
     socket.close();
   }
-}
-
-function randomText(bytes: number, encoding: "hex" | "base64url"): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString(encoding);
 }

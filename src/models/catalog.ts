@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { type Catalog, catalogModel } from "../domain/catalog.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { once } from "../once.ts";
 import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
 import { localModel } from "./model-files.ts";
 
@@ -19,14 +20,7 @@ const catalogFile = z.object({ models: z.array(catalogModel).max(500) });
  */
 export function catalogSource(source: string | undefined): () => Promise<Catalog> {
   if (source === undefined) return async () => BUILTIN_CATALOG;
-  let read: Promise<Catalog> | undefined;
-  return () => {
-    read ??= readCatalog(source).catch((error: unknown) => {
-      read = undefined;
-      throw error;
-    });
-    return read;
-  };
+  return once(() => readCatalog(source));
 }
 
 async function readCatalog(source: string): Promise<Catalog> {
