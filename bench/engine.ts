@@ -3,7 +3,7 @@ import pino from "pino";
 import { testModels } from "../scripts/test-models.ts";
 import type { LocalModel } from "../src/domain/model.ts";
 import { startEngine } from "../src/engine/engine-process.ts";
-import { readWav } from "../src/engine/wav.ts";
+import { readWav } from "../src/lib/wav.ts";
 import { ENGINE_COMMAND } from "../test/engine.ts";
 import { residentMiB } from "./executable.ts";
 

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/errors.ts";
-import { fileHash } from "../src/models/file-hash.ts";
+import { fileHash } from "../src/lib/file-hash.ts";
 import { executableLicenses } from "./licenses.ts";
 import { provideLiveKitServer } from "./livekit.ts";
 import { ROOT } from "./paths.ts";

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { LocalLlmModel, LocalSttModel, LocalTtsModel } from "../src/domain/model.ts";
-import { lock } from "../src/download/lock.ts";
+import { lock } from "../src/lib/lock.ts";
 import { readFromArchive } from "../src/livekit/archive.ts";
 import { userCache } from "./paths.ts";
 import { say } from "./say.ts";

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { ProviderCheck } from "./agent/provider-check.ts";
 import type { Config } from "./config.ts";
 import { type Engine, type LocalModel, MODEL_STAGES } from "./domain/model.ts";
 import { Failure } from "./errors.ts";
 import { catalogSource } from "./models/catalog.ts";
 import { downloadedModel } from "./models/model-folder.ts";
 import { ModelLibrary } from "./models/model-library.ts";
+import { NO_ENGINE, noEngine } from "./models/no-engine.ts";
 import { RecommendedSetup } from "./models/offline-setup.ts";
 import { thisMachine } from "./models/recommend.ts";
 import { resolveModel } from "./models/resolve-model.ts";
 import { localServerSearch } from "./providers/local-servers.ts";
-import { NO_ENGINE, noEngine } from "./providers/no-engine.ts";
+import type { ProviderCheck } from "./providers/provider-check.ts";
 import { ProviderChoice } from "./providers/provider-choice.ts";
 
 /** Parts that can be put in place of Parley's own. */

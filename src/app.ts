@@ -1,9 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { AgentManager } from "./agent/agent-manager.ts";
 import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
-import { ProviderCheck } from "./agent/provider-check.ts";
 import {
   type AppParts,
   openChoice,
@@ -25,11 +23,13 @@ import { findLiveKitServer } from "./livekit/server-binary.ts";
 import { startLiveKitServer } from "./livekit/server-process.ts";
 import { agentToken, userToken } from "./livekit/tokens.ts";
 import type { MetricSources, Metrics } from "./observability/metrics.ts";
+import { ProviderCheck } from "./providers/provider-check.ts";
 import type { Resources } from "./resources.ts";
+import { AgentManager } from "./session/session-manager.ts";
+import { startWarmUp } from "./session/warm-up.ts";
 import type { ChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 import { LocalChannelLayer } from "./transcript/local.ts";
-import { startWarmUp } from "./warm-up.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { type Envelope, envelope } from "../src/domain/transcript.ts";
-import { testBinary } from "../src/livekit/test-binary.ts";
+import { testBinary } from "./livekit-binary.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const START_MS = 60_000;

@@ -2,8 +2,8 @@ import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
+import { createProviderClient } from "../providers/provider-client.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
-import { createProviderClient } from "./provider-client.ts";
 import { type ConnectionSign, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
 import { UtteranceStt } from "./utterance-stt.ts";

@@ -2,9 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type AudioBuffer, stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
+import { inOwnWords } from "../providers/provider-errors.ts";
 import { silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
-import { inOwnWords } from "./provider-errors.ts";
 import { type SttError, sttError } from "./utterance-stt.ts";
 import { durationOf } from "./utterance-turn.ts";
 

@@ -11,7 +11,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import { messageOf } from "../errors.ts";
-import { untilAborted, withDeadline } from "./deadline.ts";
+import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import { FailedTurns } from "./failed-turns.ts";
 import type { AgentSignal } from "./normalize-events.ts";

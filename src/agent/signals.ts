@@ -1,6 +1,6 @@
 import { type metrics, voice } from "@livekit/agents";
+import { describeProviderError } from "../providers/provider-errors.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
-import { describeProviderError } from "./provider-errors.ts";
 
 type Emit = (signal: AgentSignal) => void;
 

@@ -1,7 +1,7 @@
 import { type APIConnectOptions, AudioByteStream, shortuuid } from "@livekit/agents";
 import { ChunkedStream, TTS } from "@livekit/agents-plugin-openai";
 import type OpenAI from "openai";
-import { inOwnWords } from "./provider-errors.ts";
+import { inOwnWords } from "../providers/provider-errors.ts";
 
 /** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
 const SAMPLE_RATE = 24_000;

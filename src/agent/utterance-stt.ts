@@ -1,7 +1,7 @@
 import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
-import { inOwnWords } from "./provider-errors.ts";
+import { inOwnWords } from "../providers/provider-errors.ts";
 import { durationOf, UtteranceTurns } from "./utterance-turn.ts";
 
 /** Probability of speech from which silence is no longer certain. */

@@ -1,8 +1,8 @@
-import { ProviderCheck } from "../agent/provider-check.ts";
 import { openChoice } from "../app-providers.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { StageOverview } from "../domain/provider.ts";
 import { Failure } from "../errors.ts";
+import { ProviderCheck } from "../providers/provider-check.ts";
 import { type Check, type CheckResult, failed, runCheck } from "./doctor/check.ts";
 import { liveKitChecks } from "./doctor/livekit.ts";
 import { checkClock, checkOpenFiles } from "./doctor/machine.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { linesOf } from "../lines.ts";
+import { linesOf } from "../lib/lines.ts";
 
 const MAIN = join(import.meta.dir, "..", "main.ts");
 

@@ -3,9 +3,9 @@ import { isLoopback } from "../config.ts";
 import { MODEL_STAGES } from "../domain/model.ts";
 import { serveModels } from "../engine/serve-models.ts";
 import { Failure } from "../errors.ts";
+import { NO_ENGINE } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { createLogger } from "../observability/logger.ts";
-import { NO_ENGINE } from "../providers/no-engine.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = `Usage: parley engine [--host HOST] [--port PORT] [--stt PATH] [--llm PATH] [--tts PATH]

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { temporaryFolder } from "../../test/database.ts";
 import { bytesOf, ModelServer, tinyModel } from "../../test/model-server.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 
 const MAIN = join(import.meta.dir, "..", "main.ts");
 const GGUF = bytesOf(400_000, 7);

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { testBinary } from "../../test/livekit-binary.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
-import { testBinary } from "../livekit/test-binary.ts";
 import { VERSION } from "../version.ts";
 
 const MAIN = join(import.meta.dir, "..", "main.ts");

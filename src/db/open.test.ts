@@ -2,17 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
-import { Failure } from "../errors.ts";
-import { readMigrations } from "./migrations.ts";
-import { openDatabase } from "./open.ts";
-import { SessionStore } from "./session-store.ts";
 import {
   MIGRATIONS,
   MIGRATIONS_FOLDER,
   sessionOf,
   temporaryDatabase,
   temporaryFolder,
-} from "./test-database.ts";
+} from "../../test/database.ts";
+import { Failure } from "../errors.ts";
+import { readMigrations } from "./migrations.ts";
+import { openDatabase } from "./open.ts";
+import { SessionStore } from "./session-store.ts";
 
 function failureOf(path: string, migrations = MIGRATIONS): Failure {
   try {

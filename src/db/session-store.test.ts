@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { sessionOf, temporaryDatabase } from "../../test/database.ts";
 import { Failure } from "../errors.ts";
 import { SessionStore } from "./session-store.ts";
-import { sessionOf, temporaryDatabase } from "./test-database.ts";
 import { TranscriptStore } from "./transcript-store.ts";
 
 function open() {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
-import { once } from "../once.ts";
+import { once } from "../lib/once.ts";
 import type { Resources } from "../resources.ts";
 import type { Contents, PackedBundle } from "./contents.ts";
 import { offerNative } from "./natives.ts";

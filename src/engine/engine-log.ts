@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { z } from "zod";
-import { linesOf } from "../lines.ts";
+import { linesOf } from "../lib/lines.ts";
 
 const LAST_WORDS = 5;
 const MAX_TEXT = 500;

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import pino from "pino";
+import { LLM, STT } from "../../test/engine-models.ts";
 import type { LocalModel } from "../domain/model.ts";
 import { type SupervisedEngine, startEngine } from "./engine-process.ts";
-import { LLM, STT } from "./test-models.ts";
 
-const CHILD = join(import.meta.dir, "test-child.ts");
+const CHILD = join(import.meta.dir, "../../test/engine-child.ts");
 const FATAL: LocalModel = { ...LLM, id: "fatal" };
 
 function start(mode: string, models: LocalModel[] = [STT]): SupervisedEngine {

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
-import { once } from "../once.ts";
+import { once } from "../lib/once.ts";
 import type { Turn } from "./chat-history.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { loadFailure } from "./load-failure.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { fakeModels, LLM, STT, TTS } from "./test-models.ts";
+import { fakeModels, LLM, STT, TTS } from "../../test/engine-models.ts";
 
 test("a model is loaded once, when it is first needed", async () => {
   const events: string[] = [];

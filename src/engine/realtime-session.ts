@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { floatsOf, pcmOf } from "../lib/wav.ts";
 import type {
   DetectorOptions,
   Hearing,
@@ -12,7 +13,6 @@ import { realtimeEvent, type SessionUpdate } from "./realtime-events.ts";
 import type { RouteDeps } from "./route-deps.ts";
 import { HEARING_RATE } from "./split-audio.ts";
 import { SpokenItem } from "./spoken-item.ts";
-import { floatsOf, pcmOf } from "./wav.ts";
 
 /** OpenAI refuses to commit less audio than this. */
 const SHORTEST_COMMIT_MS = 100;

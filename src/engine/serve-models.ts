@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
-import { once } from "../once.ts";
+import { once } from "../lib/once.ts";
 import { createHearing } from "./hearing.ts";
 import { languageModelLoader } from "./language-model.ts";
 import { loadFailure } from "./load-failure.ts";

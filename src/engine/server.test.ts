@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import OpenAI from "openai";
+import { type FakeModels, LLM, serveFakes, TTS } from "../../test/engine-models.ts";
 import { Failure } from "../errors.ts";
 import type { EngineServer } from "./server.ts";
-import { type FakeModels, LLM, serveFakes, TTS } from "./test-models.ts";
 
 const MESSAGES: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "The weather?" }];
 const TOOL: OpenAI.ChatCompletionTool = {

@@ -1,9 +1,9 @@
 import type { LocalTtsModel } from "../domain/model.ts";
+import { pcmFrom } from "../lib/wav.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { readOnnxFile } from "./onnx-file.ts";
 import { sentences } from "./sentences.ts";
 import { runtimeConfig, type Sherpa } from "./sherpa.ts";
-import { pcmFrom } from "./wav.ts";
 
 /** The rate of OpenAI's speech in Hz, to which every voice is brought. */
 export const SPEECH_RATE = 24_000;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "../../test/database.ts";
 import { form, json, openHttp, PASSWORD, problemOf } from "../../test/http-harness.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 import { loadCookieKey } from "./auth.ts";
 
 const locked = { variables: { AUTH_PASSWORD: PASSWORD } };

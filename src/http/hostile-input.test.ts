@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { sessionOf } from "../../test/database.ts";
+import { transcriptEvent } from "../../test/event-log.ts";
 import { form, json, openHttp, PASSWORD } from "../../test/http-harness.ts";
-import { sessionOf } from "../db/test-database.ts";
 import { EXPORT_FORMATS } from "../transcript/export.ts";
-import { transcriptEvent } from "../transcript/test-log.ts";
 import { transcriptSocketHandlers } from "./routes/transcript-socket.ts";
 
 const SCRIPT = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { sessionOf } from "../../test/database.ts";
 import { type HttpOptions, json, openHttp, PASSWORD, problemOf } from "../../test/http-harness.ts";
-import { sessionOf } from "../db/test-database.ts";
 import { Failure, type FailureKind } from "../errors.ts";
 import { transcriptSocketHandlers } from "./routes/transcript-socket.ts";
 

@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { lock } from "../download/lock.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { lock } from "../lib/lock.ts";
 import { goInstall } from "./go-install.ts";
 import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./release.ts";
 

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { linesOf } from "../lines.ts";
+import { linesOf } from "../lib/lines.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 

@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { testBinary } from "../../test/livekit-binary.ts";
 import { Failure } from "../errors.ts";
 import { createRoomService } from "./rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "./server-process.ts";
-import { testBinary } from "./test-binary.ts";
 import { agentToken, userToken } from "./tokens.ts";
 
 const logger = pino({ level: "silent" });

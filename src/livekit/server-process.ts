@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
-import { randomText } from "../random-text.ts";
-import { reservePort } from "../reserve-port.ts";
+import { randomText } from "../lib/random-text.ts";
+import { reservePort } from "../lib/reserve-port.ts";
 import { serverConfig } from "./server-config.ts";
 import { ServerLog } from "./server-log.ts";
 

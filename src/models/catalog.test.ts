@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { temporaryFolder } from "../../test/database.ts";
 import { bytesOf, tinyModel } from "../../test/model-server.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 import {
   type CatalogModel,
   catalogModel,

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { temporaryFolder } from "../../test/database.ts";
 import {
   bytesOf,
   ModelServer,
   type ModelServerOptions,
   tinyModel,
 } from "../../test/model-server.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 import { downloadModel, type ModelDownloadOptions, type ModelProgress } from "./download.ts";
 
 const GGUF = bytesOf(100_000, 3);

@@ -2,9 +2,9 @@ import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type CatalogModel, type ModelFile, sizeInWords } from "../domain/catalog.ts";
 import { downloadFile } from "../download/download-file.ts";
-import { lock } from "../download/lock.ts";
 import { Failure, messageOf } from "../errors.ts";
-import { fileHash } from "./file-hash.ts";
+import { fileHash } from "../lib/file-hash.ts";
+import { lock } from "../lib/lock.ts";
 
 export interface ModelProgress {
   received: number;

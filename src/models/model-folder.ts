@@ -3,8 +3,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { CatalogModel, ModelState } from "../domain/catalog.ts";
 import type { LocalModel, ModelStage } from "../domain/model.ts";
-import { lock } from "../download/lock.ts";
 import { Failure } from "../errors.ts";
+import { lock } from "../lib/lock.ts";
 import { localModel } from "./model-files.ts";
 import { filesIn } from "./resolve-model.ts";
 

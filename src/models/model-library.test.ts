@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "../../test/database.ts";
+import { memoryLogger } from "../../test/event-log.ts";
 import { bytesOf, ModelServer, tinyModel } from "../../test/model-server.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 import type { Catalog, ModelState } from "../domain/catalog.ts";
-import { memoryLogger } from "../transcript/test-log.ts";
 import { downloadedModel } from "./model-folder.ts";
 import { ModelLibrary } from "./model-library.ts";
 

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
+import { memoryLogger } from "../../test/event-log.ts";
 import { tinyModel } from "../../test/model-server.ts";
 import type { ListedModel, ModelService, ModelState } from "../domain/catalog.ts";
 import type { ModelStage } from "../domain/model.ts";
 import type { StageOverview } from "../domain/provider.ts";
-import { memoryLogger } from "../transcript/test-log.ts";
 import { RecommendedSetup } from "./offline-setup.ts";
 
 /** Models whose states a test sets, and stages that note what they shall use. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { temporaryFolder } from "../db/test-database.ts";
+import { temporaryFolder } from "../../test/database.ts";
 import type { ModelStage } from "../domain/model.ts";
 import { resolveModel } from "./resolve-model.ts";
 

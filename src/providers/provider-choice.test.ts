@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ProviderCheck } from "../agent/provider-check.ts";
+import { temporaryFolder } from "../../test/database.ts";
 import { readConfig } from "../config.ts";
-import { temporaryFolder } from "../db/test-database.ts";
 import type { LocalModel } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
+import { ProviderCheck } from "./provider-check.ts";
 import { ProviderChoice, type ProviderChoiceOptions } from "./provider-choice.ts";
 
 const KEY = "sk-secret-of-the-test";

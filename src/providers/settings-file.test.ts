@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { temporaryFolder } from "../db/test-database.ts";
+import { temporaryFolder } from "../../test/database.ts";
 import { readSettings, writeSettings } from "./settings-file.ts";
 
 const KEY = "sk-secret-of-the-test";

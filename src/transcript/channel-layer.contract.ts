@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  Collector,
+  ENDED,
+  envelopeOf,
+  type MemoryLog,
+  transcriptEvent,
+  upTo,
+} from "../../test/event-log.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
-import { Collector, ENDED, envelopeOf, type MemoryLog, transcriptEvent, upTo } from "./test-log.ts";
 
 /** A layer with the log it reads from, which a publisher writes first. */
 export interface LayerUnderTest extends AsyncDisposable {

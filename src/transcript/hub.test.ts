@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { ENDED, MemoryLog, memoryLogger, transcriptEvent, upTo } from "../../test/event-log.ts";
 import type { Envelope, SessionEvent } from "../domain/transcript.ts";
 import { Hub, type HubClient } from "./hub.ts";
 import { LocalChannelLayer } from "./local.ts";
-import { ENDED, MemoryLog, memoryLogger, transcriptEvent, upTo } from "./test-log.ts";
 
 /** A client whose network takes everything, unless a test says otherwise. */
 class FakeClient implements HubClient {

@@ -1,6 +1,6 @@
+import { MemoryLog, memoryLogger } from "../../test/event-log.ts";
 import { channelLayerContract } from "./channel-layer.contract.ts";
 import { LocalChannelLayer } from "./local.ts";
-import { MemoryLog, memoryLogger } from "./test-log.ts";
 
 channelLayerContract("LocalChannelLayer", async () => {
   const log = new MemoryLog();

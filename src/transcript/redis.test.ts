@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RedisClient } from "bun";
+import {
+  Collector,
+  ENDED,
+  envelopeOf,
+  MemoryLog,
+  memoryLogger,
+  upTo,
+} from "../../test/event-log.ts";
 import { type RedisServer, startRedis } from "../../test/redis-server.ts";
 import { channelLayerContract } from "./channel-layer.contract.ts";
 import { RedisChannelLayer } from "./redis.ts";
-import { Collector, ENDED, envelopeOf, MemoryLog, memoryLogger, upTo } from "./test-log.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {

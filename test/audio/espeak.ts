@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { pcmBytes, readWav } from "../../src/engine/wav.ts";
+import { pcmBytes, readWav } from "../../src/lib/wav.ts";
 
 /** Sample rate in Hz of everything that espeak-ng speaks. */
 export const ESPEAK_RATE = 22_050;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { pcmBytes, pcmOf } from "../../src/engine/wav.ts";
+import { pcmBytes, pcmOf } from "../../src/lib/wav.ts";
 import { AUDIO_CACHE, keep } from "./espeak.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readWav, wav } from "../../src/engine/wav.ts";
+import { readWav, wav } from "../../src/lib/wav.ts";
 import { audibleSpans, listen } from "./listen.ts";
 import { resample } from "./resample.ts";
 import { conversation, cough, loudness, speak, utter } from "./speech.ts";

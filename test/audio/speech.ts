@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { wav } from "../../src/engine/wav.ts";
+import { wav } from "../../src/lib/wav.ts";
 import {
   AUDIO_CACHE,
   ESPEAK_RATE,

@@ -4,7 +4,7 @@ import { pino } from "pino";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { startLiveKitServer } from "../../src/livekit/server-process.ts";
-import { testBinary } from "../../src/livekit/test-binary.ts";
+import { testBinary } from "../livekit-binary.ts";
 import { soundsIn } from "./audible.ts";
 import { eventually } from "./deadline.ts";
 import { Guest } from "./guest.ts";

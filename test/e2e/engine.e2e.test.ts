@@ -3,7 +3,7 @@ import OpenAI, { toFile } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { testModels } from "../../scripts/test-models.ts";
 import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
-import { pcmBytes, pcmOf, readWav } from "../../src/engine/wav.ts";
+import { pcmBytes, pcmOf, readWav } from "../../src/lib/wav.ts";
 import { realEngine } from "../engine.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 

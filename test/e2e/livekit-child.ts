@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { serverConfig } from "../../src/livekit/server-config.ts";
-import { testBinary } from "../../src/livekit/test-binary.ts";
+import { testBinary } from "../livekit-binary.ts";
 import { eventually } from "./deadline.ts";
 
 const HOST = "127.0.0.1";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { temporaryFolder } from "../../src/db/test-database.ts";
+import { temporaryFolder } from "../database.ts";
 import { bytesOf, ModelServer, tinyModel } from "../model-server.ts";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../../src/db/open.ts";
 import { SessionStore } from "../../src/db/session-store.ts";
-import { MIGRATIONS, sessionOf } from "../../src/db/test-database.ts";
 import { TranscriptStore } from "../../src/db/transcript-store.ts";
 import type { Session } from "../../src/domain/session.ts";
 import type { Role } from "../../src/domain/transcript.ts";
+import { MIGRATIONS, sessionOf } from "../database.ts";
 
 /** A conversation of the past, and what was said in it by turns, the user first. */
 export interface Past extends Partial<Session> {

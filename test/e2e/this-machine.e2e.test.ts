@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { temporaryFolder } from "../../src/db/test-database.ts";
+import { temporaryFolder } from "../database.ts";
 import { startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { Guest } from "./guest.ts";

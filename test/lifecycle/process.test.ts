@@ -3,13 +3,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { testBinary } from "../../src/livekit/test-binary.ts";
 import { VERSION } from "../../src/version.ts";
 import { speak } from "../audio/speech.ts";
 import { Caller } from "../caller.ts";
 import { eventually, within } from "../e2e/deadline.ts";
 import { PhoneCall } from "../e2e/phone.ts";
 import { ended, openWorld, saidIn, storedTranscript } from "../e2e/world.ts";
+import { testBinary } from "../livekit-binary.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { openWatched } from "./watched.ts";

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { z } from "zod";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "../../src/livekit/server-process.ts";
-import { testBinary } from "../../src/livekit/test-binary.ts";
+import { testBinary } from "../livekit-binary.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/openai.ts";
 

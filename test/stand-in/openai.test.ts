@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { pcmOf, readWav, wav } from "../../src/engine/wav.ts";
+import { pcmOf, readWav, wav } from "../../src/lib/wav.ts";
 import { throughOpus } from "../audio/opus.ts";
 import { cough, loudness, speak } from "../audio/speech.ts";
 import { type StandIn, startStandIn } from "./openai.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { pcmBytes } from "../../src/engine/wav.ts";
+import { pcmBytes } from "../../src/lib/wav.ts";
 import { throughOpus } from "../audio/opus.ts";
 import { speak } from "../audio/speech.ts";
 import { type StandIn, startStandIn } from "./openai.ts";

@@ -1,4 +1,4 @@
-import { pcmOf } from "../../src/engine/wav.ts";
+import { pcmOf } from "../../src/lib/wav.ts";
 import { type Desk, wordingOf } from "./answer.ts";
 import { EnergyVad } from "./energy-vad.ts";
 import { type Fault, pause } from "./faults.ts";

@@ -1,4 +1,4 @@
-import { pcmBytes, wav } from "../../src/engine/wav.ts";
+import { pcmBytes, wav } from "../../src/lib/wav.ts";
 import { speak } from "../audio/speech.ts";
 import { answer, type Desk, jsonObject, refuse } from "./answer.ts";
 import type { LoggedRequest } from "./log.ts";

@@ -1,4 +1,4 @@
-import { readWav } from "../../src/engine/wav.ts";
+import { readWav } from "../../src/lib/wav.ts";
 import { answer, type Desk, refuse } from "./answer.ts";
 import type { LoggedRequest } from "./log.ts";
 

@@ -1,5 +1,5 @@
-import { DeadlineExceeded, withDeadline } from "../../agent/deadline.ts";
 import { Failure, messageOf } from "../../errors.ts";
+import { DeadlineExceeded, withDeadline } from "../../lib/deadline.ts";
 
 export type CheckStatus = "ok" | "warning" | "failed";
 

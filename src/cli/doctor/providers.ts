@@ -1,10 +1,10 @@
-import { ProviderCheck } from "../../agent/provider-check.ts";
-import { createProviderClient } from "../../agent/provider-client.ts";
-import { describeProviderError } from "../../agent/provider-errors.ts";
-import { providersOf, sttModelFor } from "../../agent/session-plan.ts";
 import type { Stages } from "../../config.ts";
 import type { StageOverview } from "../../domain/provider.ts";
-import { wav } from "../../engine/wav.ts";
+import { wav } from "../../lib/wav.ts";
+import { ProviderCheck } from "../../providers/provider-check.ts";
+import { createProviderClient } from "../../providers/provider-client.ts";
+import { describeProviderError } from "../../providers/provider-errors.ts";
+import { providersOf, sttModelFor } from "../../session/session-plan.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 import { transcribeRealtime } from "./realtime.ts";
 import { RATE, vowel } from "./tone.ts";

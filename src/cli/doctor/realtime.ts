@@ -1,5 +1,5 @@
-import { sttModelFor } from "../../agent/session-plan.ts";
 import type { Stages } from "../../config.ts";
+import { sttModelFor } from "../../session/session-plan.ts";
 import { vowel } from "./tone.ts";
 
 const ANSWER_MS = 7000;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Room, RoomEvent } from "@livekit/rtc-node";
-import { withDeadline } from "../../agent/deadline.ts";
 import { releaseRoom } from "../../agent/release-room.ts";
+import { withDeadline } from "../../lib/deadline.ts";
 import { createRoomService } from "../../livekit/rooms.ts";
 import { userToken } from "../../livekit/tokens.ts";
 

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import { z } from "zod";
+import { pcmBytes, wavHeader } from "../../lib/wav.ts";
 import { clientOf } from "../client.ts";
 import { jsonBody, parse } from "../openai-error.ts";
 import type { RouteDeps } from "../route-deps.ts";
 import { SPEECH_RATE, type Voice } from "../voice.ts";
-import { pcmBytes, wavHeader } from "../wav.ts";
 
 /** (https://platform.openai.com/docs/api-reference/audio/createSpeech) */
 const speechRequest = z.object({

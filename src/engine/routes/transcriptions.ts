@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import { z } from "zod";
 import { messageOf } from "../../errors.ts";
+import { floatsOf, readWav } from "../../lib/wav.ts";
 import { clientOf } from "../client.ts";
 import { parse, refusal } from "../openai-error.ts";
 import type { Heard } from "../recogniser.ts";
 import type { RouteDeps } from "../route-deps.ts";
 import { HEARING_RATE } from "../split-audio.ts";
-import { floatsOf, readWav } from "../wav.ts";
 
 /** (https://platform.openai.com/docs/api-reference/audio/createTranscription) */
 const transcriptionRequest = z.object({

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "../../../test/database.ts";
 import { form, type HttpSide, openHttp, PASSWORD, problemOf } from "../../../test/http-harness.ts";
 import { bytesOf, ModelServer, tinyModel } from "../../../test/model-server.ts";
-import { temporaryFolder } from "../../db/test-database.ts";
 import { Failure } from "../../errors.ts";
 
 const KEY = "sk-secret-of-the-test";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
+import { sessionOf } from "../../../test/database.ts";
 import { type HttpSide, json, openHttp, problemOf } from "../../../test/http-harness.ts";
-import { sessionOf } from "../../db/test-database.ts";
 import { Failure } from "../../errors.ts";
 
 const started = z.strictObject({ session_id: z.uuidv7() });

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { Hono } from "hono";
+import { sessionOf, temporaryDatabase } from "../../../test/database.ts";
+import { ENDED, memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
 import { startRedis } from "../../../test/redis-server.ts";
 import { SessionStore } from "../../db/session-store.ts";
-import { sessionOf, temporaryDatabase } from "../../db/test-database.ts";
 import { TranscriptStore } from "../../db/transcript-store.ts";
 import { type Envelope, envelope } from "../../domain/transcript.ts";
 import type { ChannelLayer } from "../../transcript/channel-layer.ts";
 import { Hub } from "../../transcript/hub.ts";
 import { LocalChannelLayer } from "../../transcript/local.ts";
 import { RedisChannelLayer } from "../../transcript/redis.ts";
-import { ENDED, memoryLogger, transcriptEvent, upTo } from "../../transcript/test-log.ts";
 import { createErrorHandler } from "../error-handler.tsx";
 import { transcriptSocket, transcriptSocketHandlers } from "./transcript-socket.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { sessionOf } from "../../../test/database.ts";
+import { transcriptEvent } from "../../../test/event-log.ts";
 import { type HttpSide, openHttp, problemOf } from "../../../test/http-harness.ts";
-import { sessionOf } from "../../db/test-database.ts";
 import { EXPORT_FORMATS } from "../../transcript/export.ts";
-import { transcriptEvent } from "../../transcript/test-log.ts";
 
 const WORDS = `<script>alert(1)</script> "quoted", =1+1 \u202e`;
 

@@ -1,9 +1,9 @@
 import pino from "pino";
-import type { LocalModel } from "../domain/model.ts";
-import type { Hearing } from "./hearing.ts";
-import type { ChatAnswer, ChatRequest } from "./language-model.ts";
-import { LoadedModels, type LoadedModelsOptions } from "./loaded-models.ts";
-import { type EngineServer, serveEngine } from "./server.ts";
+import type { LocalModel } from "../src/domain/model.ts";
+import type { Hearing } from "../src/engine/hearing.ts";
+import type { ChatAnswer, ChatRequest } from "../src/engine/language-model.ts";
+import { LoadedModels, type LoadedModelsOptions } from "../src/engine/loaded-models.ts";
+import { type EngineServer, serveEngine } from "../src/engine/server.ts";
 
 export const STT = {
   stage: "stt",

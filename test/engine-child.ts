@@ -1,4 +1,4 @@
-// Plays an engine process for tests of its supervision: `bun test-child.ts MODE …`.
+// Plays an engine process for tests of its supervision: `bun test/engine-child.ts MODE …`.
 import { parseArgs } from "node:util";
 import { z } from "zod";
 

@@ -1,6 +1,6 @@
 import type { Config, Stages } from "../config.ts";
 import type { SessionRequest, SessionSettings } from "../domain/session.ts";
-import type { CheckedProvider } from "./provider-check.ts";
+import type { CheckedProvider } from "../providers/provider-check.ts";
 
 /** OpenAI's transcription models: the one that streams while somebody speaks, and the other. */
 const REALTIME_STT_MODEL = "gpt-realtime-whisper";

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import { messageOf } from "./errors.ts";
+import { messageOf } from "../errors.ts";
 
 export interface WarmUp extends Disposable {
   /** To be called when somebody comes who may start a conversation. */

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { temporaryDatabase } from "../../test/database.ts";
+import { memoryLogger } from "../../test/event-log.ts";
+import type { Agent, AgentStack } from "../agent/agent-stack.ts";
 import { readConfig } from "../config.ts";
 import { SessionStore } from "../db/session-store.ts";
-import { temporaryDatabase } from "../db/test-database.ts";
 import { TranscriptStore } from "../db/transcript-store.ts";
 import type { EndReason } from "../domain/session.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure, type FailureKind } from "../errors.ts";
 import { Hub } from "../transcript/hub.ts";
 import { LocalChannelLayer } from "../transcript/local.ts";
-import { memoryLogger } from "../transcript/test-log.ts";
-import { AgentManager, type AgentManagerOptions } from "./agent-manager.ts";
-import type { Agent, AgentStack } from "./agent-stack.ts";
+import { AgentManager, type AgentManagerOptions } from "./session-manager.ts";
 
 type RunningOptions = Parameters<AgentStack["start"]>[0];
 

@@ -1,8 +1,8 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { LIVEKIT_VERSION } from "./release.ts";
-import { findLiveKitServer } from "./server-binary.ts";
+import { LIVEKIT_VERSION } from "../src/livekit/release.ts";
+import { findLiveKitServer } from "../src/livekit/server-binary.ts";
 
 /** The livekit-server that tests run; `npm test` has put it where this looks. */
 export function testBinary(): Promise<string> {

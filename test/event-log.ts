@@ -1,5 +1,10 @@
 import pino, { type Logger } from "pino";
-import type { Envelope, EventLog, SessionEvent, SessionPosition } from "../domain/transcript.ts";
+import type {
+  Envelope,
+  EventLog,
+  SessionEvent,
+  SessionPosition,
+} from "../src/domain/transcript.ts";
 
 /** An event log in memory, for tests. */
 export class MemoryLog implements EventLog {

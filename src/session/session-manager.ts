@@ -1,4 +1,11 @@
 import type { Logger } from "pino";
+import type { Agent, AgentStack } from "../agent/agent-stack.ts";
+import {
+  type AgentSignal,
+  initialTranscriptState,
+  normalize,
+  type TranscriptState,
+} from "../agent/normalize-events.ts";
 import type { Config, Stages } from "../config.ts";
 import {
   AGENT_IDENTITY_PREFIX,
@@ -9,15 +16,8 @@ import {
 } from "../domain/session.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
-import type { Agent, AgentStack } from "./agent-stack.ts";
-import { untilAborted, withDeadline } from "./deadline.ts";
-import {
-  type AgentSignal,
-  initialTranscriptState,
-  normalize,
-  type TranscriptState,
-} from "./normalize-events.ts";
-import type { ProviderCheck } from "./provider-check.ts";
+import { untilAborted, withDeadline } from "../lib/deadline.ts";
+import type { ProviderCheck } from "../providers/provider-check.ts";
 import { providersOf, sessionPlan, sttModelFor } from "./session-plan.ts";
 
 export interface AgentManagerOptions {

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Session } from "../domain/session.ts";
-import { readMigrations } from "./migrations.ts";
-import { openDatabase } from "./open.ts";
+import { readMigrations } from "../src/db/migrations.ts";
+import { openDatabase } from "../src/db/open.ts";
+import type { Session } from "../src/domain/session.ts";
 
-export const MIGRATIONS_FOLDER = join(import.meta.dir, "../../drizzle");
+export const MIGRATIONS_FOLDER = join(import.meta.dir, "../drizzle");
 export const MIGRATIONS = readMigrations(MIGRATIONS_FOLDER);
 
 /** A folder that is gone at the end of its scope. */
