@@ -1,9 +1,10 @@
 import pino, { type Logger } from "pino";
-import type {
-  Envelope,
-  EventLog,
-  SessionEvent,
-  SessionPosition,
+import {
+  type Envelope,
+  type EventLog,
+  isSessionEnd,
+  type SessionEvent,
+  type SessionPosition,
 } from "../src/domain/transcript.ts";
 
 /** An event log in memory, for tests. */
@@ -22,7 +23,7 @@ export class MemoryLog implements EventLog {
 
   position(sessionId: string): SessionPosition {
     const events = this.#events.get(sessionId) ?? [];
-    const ended = events.some((event) => event.type === "session" && event.data.state === "ended");
+    const ended = events.some(isSessionEnd);
     return { seq: events.at(-1)?.seq ?? 0, ended };
   }
 }

@@ -55,6 +55,17 @@ export type Envelope = SessionEvent & {
   at: string;
 };
 
+/** The last event of a session. */
+export interface SessionEnd {
+  type: "session";
+  data: { state: "ended"; reason?: EndReason };
+}
+
+/** Whether the event is its session's last. */
+export function isSessionEnd(event: SessionEvent): event is SessionEnd {
+  return event.type === "session" && event.data.state === "ended";
+}
+
 const role = z.enum(["user", "agent"]);
 const milliseconds = z.number().nullable();
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { SessionEvent, TurnMetrics } from "../domain/transcript.ts";
+import { isSessionEnd, type SessionEvent, type TurnMetrics } from "../domain/transcript.ts";
 
 /** Bounds in seconds, around what people notice in a conversation. */
 const LATENCY_BUCKETS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 1.5, 2, 3, 5, 10];
@@ -57,9 +57,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   return {
     observe(event) {
       if (event.type === "session" && event.data.state === "active") started.inc();
-      if (event.type === "session" && event.data.state === "ended") {
-        ended.inc({ reason: event.data.reason ?? "unknown" });
-      }
+      if (isSessionEnd(event)) ended.inc({ reason: event.data.reason ?? "unknown" });
       if (event.type === "transcript" && event.data.final) segments.inc({ role: event.data.role });
       if (event.type === "error") {
         errors.inc({ stage: event.data.stage ?? "session", code: event.data.code });

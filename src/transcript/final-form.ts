@@ -1,4 +1,4 @@
-import type { Envelope } from "../domain/transcript.ts";
+import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
 
 /**
  * A session so far "in final form", for a client that was not there: the newest `session` and,
@@ -37,7 +37,7 @@ export function finalForm(past: readonly Envelope[]): Envelope[] {
     }
   }
   const session = newest.get("session");
-  if (session?.type === "session" && session.data.state === "ended") newest.delete("agent_state");
+  if (session && isSessionEnd(session)) newest.delete("agent_state");
   for (const envelope of newest.values()) {
     const isOver = envelope.type === "speech" && envelope.data.state === "stopped";
     if (!isOver) kept.push(envelope);

@@ -1,6 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Envelope, EventLog, SessionEvent } from "../domain/transcript.ts";
+import {
+  type Envelope,
+  type EventLog,
+  isSessionEnd,
+  type SessionEvent,
+} from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
 import { finalForm } from "./final-form.ts";
@@ -105,7 +110,7 @@ export class Hub implements AsyncDisposable {
       at: new Date(this.#now()).toISOString(),
     };
     this.#log.append(envelope);
-    if (ended || isEnd(envelope)) this.#newest.delete(sessionId);
+    if (ended || isSessionEnd(envelope)) this.#newest.delete(sessionId);
     else this.#newest.set(sessionId, envelope.seq);
     this.#layer.publish(envelope);
     return envelope;
@@ -183,7 +188,7 @@ export class Hub implements AsyncDisposable {
     const past: Envelope[] = [];
     for await (const page of this.#pages(sessionId, after ?? 0)) {
       if (member.gone) return;
-      ended ||= page.some(isEnd);
+      ended ||= page.some(isSessionEnd);
       member.served = Math.max(member.served, page.at(-1)?.seq ?? 0);
       if (after === undefined) past.push(...page);
       else await this.#writeAll(member, page.map(messageFrom));
@@ -292,9 +297,5 @@ export class Hub implements AsyncDisposable {
 }
 
 function messageFrom(envelope: Envelope): Message {
-  return { seq: envelope.seq, text: JSON.stringify(envelope), ended: isEnd(envelope) };
-}
-
-function isEnd(envelope: Envelope): boolean {
-  return envelope.type === "session" && envelope.data.state === "ended";
+  return { seq: envelope.seq, text: JSON.stringify(envelope), ended: isSessionEnd(envelope) };
 }

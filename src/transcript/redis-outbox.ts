@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Envelope, EventLog } from "../domain/transcript.ts";
+import { type Envelope, type EventLog, isSessionEnd } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 
 /** Adds entries after `expected`; answers the newest `seq` of the other side afterwards. */
@@ -52,7 +52,7 @@ export class RedisOutbox {
   push(envelope: Envelope): void {
     const session = this.#sessions.get(envelope.session_id) ?? this.#open(envelope);
     session.newest = Math.max(session.newest, envelope.seq);
-    session.ended ||= envelope.type === "session" && envelope.data.state === "ended";
+    session.ended ||= isSessionEnd(envelope);
     if (session.heldTo === envelope.seq - 1) {
       session.held.push(envelope);
       session.heldTo = envelope.seq;

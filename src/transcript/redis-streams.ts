@@ -1,6 +1,11 @@
 import type { RedisClient } from "bun";
 import { z } from "zod";
-import { type Envelope, envelope, type SessionPosition } from "../domain/transcript.ts";
+import {
+  type Envelope,
+  envelope,
+  isSessionEnd,
+  type SessionPosition,
+} from "../domain/transcript.ts";
 
 /** How long Redis keeps a session after its last event, s. */
 const KEPT_S = 86_400;
@@ -52,7 +57,7 @@ export async function addToStream(
   expected: number,
   entries: readonly Envelope[],
 ): Promise<number> {
-  const ends = entries.some((entry) => entry.type === "session" && entry.data.state === "ended");
+  const ends = entries.some(isSessionEnd);
   const reply: unknown = await client.send("EVAL", [
     ADD,
     "2",
