@@ -27,9 +27,8 @@ import { ProviderCheck } from "./providers/provider-check.ts";
 import type { Resources } from "./resources.ts";
 import { AgentManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
-import type { ChannelLayer } from "./transcript/channel-layer.ts";
+import { type ChannelLayer, LocalChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
-import { LocalChannelLayer } from "./transcript/local.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -28,7 +28,7 @@ export class MemoryLog implements EventLog {
   }
 }
 
-/** A logger whose lines can be looked at. */
+/** A logger that keeps its lines in memory. */
 export function memoryLogger(): Logger & { lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
   const logger = pino(
@@ -51,7 +51,7 @@ export function envelopeOf(session_id: string, seq: number, event?: SessionEvent
   return { ...(event ?? transcriptEvent(`text ${seq}`)), session_id, seq, at };
 }
 
-/** Collects what a listener gets and lets a test wait for it. */
+/** Collects the envelopes that a listener receives and lets a test wait for them. */
 export class Collector {
   readonly envelopes: Envelope[] = [];
   readonly #waiting = new Set<() => void>();
@@ -65,7 +65,7 @@ export class Collector {
     return this.envelopes.map((envelope) => envelope.seq);
   }
 
-  /** Resolves when `seq` has come. */
+  /** Resolves when `seq` has arrived. */
   until(seq: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const check = () => {

@@ -17,8 +17,8 @@ import { createMetrics } from "../src/observability/metrics.ts";
 import type { ProviderCheck } from "../src/providers/provider-check.ts";
 import type { ProviderChoice } from "../src/providers/provider-choice.ts";
 import { assetFolder } from "../src/resources.ts";
+import { LocalChannelLayer } from "../src/transcript/channel-layer.ts";
 import { Hub } from "../src/transcript/hub.ts";
-import { LocalChannelLayer } from "../src/transcript/local.ts";
 import { sessionOf, temporaryDatabase, temporaryFolder } from "./database.ts";
 import { memoryLogger } from "./event-log.ts";
 

@@ -8,8 +8,8 @@ import { TranscriptStore } from "../db/transcript-store.ts";
 import type { EndReason } from "../domain/session.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure, type FailureKind } from "../errors.ts";
+import { LocalChannelLayer } from "../transcript/channel-layer.ts";
 import { Hub } from "../transcript/hub.ts";
-import { LocalChannelLayer } from "../transcript/local.ts";
 import { AgentManager, type AgentManagerOptions } from "./session-manager.ts";
 
 type RunningOptions = Parameters<AgentStack["start"]>[0];

@@ -24,7 +24,7 @@ const HOSTILE = [
   "w".repeat(1_000_000),
 ];
 
-/** What every channel layer promises, whoever implements it. */
+/** What every implementation of a channel layer promises. */
 export function channelLayerContract(name: string, open: () => Promise<LayerUnderTest>): void {
   describe(`${name}: the channel layer's contract`, () => {
     const held: { subject?: LayerUnderTest } = {};

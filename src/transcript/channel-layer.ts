@@ -1,16 +1,18 @@
-import type { Envelope, SessionPosition } from "../domain/transcript.ts";
+import type { Logger } from "pino";
+import type { Envelope, EventLog, SessionPosition } from "../domain/transcript.ts";
+import { messageOf } from "../errors.ts";
 
 export type EnvelopeListener = (envelope: Envelope) => void;
 
 /**
- * Carries a session's envelopes to whoever listens, on this node or another, and lets a listener
- * read what came before. `local.ts` serves one process, `redis.ts` several; callers never ask
- * which. Both pass `channel-layer.contract.ts`.
+ * Carries a session's envelopes to its listeners, on this node or another, and lets them read
+ * earlier ones. `LocalChannelLayer` serves one process, `RedisChannelLayer` several, and callers
+ * need not know which one they use. Both pass `channel-layer.contract.ts`.
  */
 export interface ChannelLayer extends AsyncDisposable {
   /**
-   * Hands on an envelope that the event log holds already, in order. Never throws and never waits:
-   * a lost link is logged.
+   * Passes on an envelope that the event log already holds; to be called in order of `seq`. Never
+   * throws and never waits: a lost connection is logged.
    */
   publish(envelope: Envelope): void;
   /**
@@ -28,4 +30,81 @@ export interface ChannelLayer extends AsyncDisposable {
   position(sessionId: string): Promise<SessionPosition>;
   /** Resolves when the layer can carry events; rejects with the reason when it cannot. */
   ping(): Promise<void>;
+}
+
+/** The listeners of one process by session. One that throws does not affect the others. */
+export class Listeners {
+  readonly #bySession = new Map<string, Set<EnvelopeListener>>();
+  readonly #logger: Pick<Logger, "error">;
+
+  constructor(logger: Pick<Logger, "error">) {
+    this.#logger = logger;
+  }
+
+  /** @returns a function that removes the listener and answers whether it was the session's last */
+  add(sessionId: string, listener: EnvelopeListener): () => boolean {
+    // Wrapped, since the same function may be added twice and a set would keep it once.
+    const entry: EnvelopeListener = (envelope) => listener(envelope);
+    const listeners = this.#bySession.get(sessionId) ?? new Set();
+    this.#bySession.set(sessionId, listeners.add(entry));
+    return () => {
+      listeners.delete(entry);
+      if (listeners.size > 0 || this.#bySession.get(sessionId) !== listeners) return false;
+      return this.#bySession.delete(sessionId);
+    };
+  }
+
+  call(envelope: Envelope): void {
+    for (const listener of [...(this.#bySession.get(envelope.session_id) ?? [])]) {
+      try {
+        listener(envelope);
+      } catch (error) {
+        this.#logger.error(
+          { session_id: envelope.session_id, seq: envelope.seq, error: messageOf(error) },
+          "a transcript listener failed",
+        );
+      }
+    }
+  }
+
+  clear(): void {
+    this.#bySession.clear();
+  }
+}
+
+/** The channel layer of an instance that runs alone: it calls its listeners directly. */
+export class LocalChannelLayer implements ChannelLayer {
+  readonly #log: Pick<EventLog, "read" | "position">;
+  readonly #listeners: Listeners;
+
+  constructor(options: {
+    log: Pick<EventLog, "read" | "position">;
+    logger: Pick<Logger, "error">;
+  }) {
+    this.#log = options.log;
+    this.#listeners = new Listeners(options.logger);
+  }
+
+  publish(envelope: Envelope): void {
+    this.#listeners.call(envelope);
+  }
+
+  async subscribe(sessionId: string, listener: EnvelopeListener): Promise<() => Promise<void>> {
+    const remove = this.#listeners.add(sessionId, listener);
+    return async () => void remove();
+  }
+
+  async read(sessionId: string, after: number, limit?: number): Promise<Envelope[]> {
+    return this.#log.read(sessionId, after, limit);
+  }
+
+  async position(sessionId: string): Promise<SessionPosition> {
+    return this.#log.position(sessionId);
+  }
+
+  async ping(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listeners.clear();
+  }
 }

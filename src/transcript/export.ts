@@ -16,9 +16,10 @@ type Head = Pick<
   "id" | "room" | "identity" | "name" | "started_at" | "ended_at" | "end_reason"
 >;
 
-/** A segment with times in ms since the session's start, and texts fit for one line. */
+/** A segment, prepared for one line of a file. */
 interface Line {
   segment: Segment;
+  /** In ms since the session's start, as `end`. */
   start: number;
   end: number;
   speaker: string;
@@ -38,8 +39,8 @@ const WRITERS: Record<
 };
 
 /**
- * A transcript as a file. Times count from the session's start. What people and models said is
- * made harmless for each format; only `json` holds it to the letter.
+ * Writes a transcript as a file. Times count from the session's start. Texts are escaped for each
+ * format; only `json` keeps them unchanged.
  *
  * @param segments final segments, in any order
  */
@@ -66,8 +67,9 @@ function lineOf(session: Head, segment: Segment): Line {
 }
 
 /**
- * Control characters would act on a terminal, line breaks would forge lines or end subtitles, and
- * bidirectional overrides would reorder what stands around them: none of these stays.
+ * Puts a text on one line and removes what could harm its surroundings: control characters act on
+ * a terminal, line breaks forge lines or end subtitles, and bidirectional overrides reorder the
+ * text around them.
  */
 function oneLine(text: string): string {
   return text
@@ -77,36 +79,37 @@ function oneLine(text: string): string {
     .trim();
 }
 
-/** `HH:MM:SS` and the ms after `separator`; hours grow as needed. */
-function timestamp(ms: number, separator: "." | ","): string {
-  const two = (value: number) => String(Math.floor(value)).padStart(2, "0");
-  const seconds = `${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${two((ms / 1000) % 60)}`;
-  return `${seconds}${separator}${String(ms % 1000).padStart(3, "0")}`;
+/** `HH:MM:SS`; from 100 hours on, the hours have more digits. */
+function clock(ms: number): string {
+  const twoDigits = (value: number) => String(Math.floor(value)).padStart(2, "0");
+  const parts = [ms / 3_600_000, (ms / 60_000) % 60, (ms / 1000) % 60];
+  return parts.map(twoDigits).join(":");
 }
 
-function clock(ms: number): string {
-  return timestamp(ms, ".").slice(0, -4);
+/** The clock with milliseconds after `separator`, as subtitle formats write times. */
+function timestamp(ms: number, separator: "." | ","): string {
+  return `${clock(ms)}${separator}${String(ms % 1000).padStart(3, "0")}`;
 }
 
 function toText(session: Head, lines: Line[]): string {
   const head = `${oneLine(session.room)}, ${new Date(session.started_at).toISOString()}`;
-  const spoken = lines.map(({ segment, start, speaker, text }) => {
-    const cut = segment.interrupted ? " (interrupted)" : "";
-    return `[${clock(start)}] ${speaker}: ${text}${cut}`;
+  const body = lines.map(({ segment, start, speaker, text }) => {
+    const suffix = segment.interrupted ? " (interrupted)" : "";
+    return `[${clock(start)}] ${speaker}: ${text}${suffix}`;
   });
-  return `${[head, "", ...spoken].join("\n")}\n`;
+  return `${[head, "", ...body].join("\n")}\n`;
 }
 
 function toMarkdown(session: Head, lines: Line[]): string {
   const head = [`# ${markdown(session.room)}`, new Date(session.started_at).toISOString()];
-  const spoken = lines.map(({ segment, start, speaker, text }) => {
-    const cut = segment.interrupted ? " *(interrupted)*" : "";
-    return `**${markdown(speaker)}** ${clock(start)}\n\n${markdown(text)}${cut}`;
+  const body = lines.map(({ segment, start, speaker, text }) => {
+    const suffix = segment.interrupted ? " *(interrupted)*" : "";
+    return `**${markdown(speaker)}** ${clock(start)}\n\n${markdown(text)}${suffix}`;
   });
-  return `${[...head, ...spoken].join("\n\n")}\n`;
+  return `${[...head, ...body].join("\n\n")}\n`;
 }
 
-/** Text that Markdown shows as it is: no HTML, link, image, emphasis, heading, list or table. */
+/** Escapes a text so that Markdown finds no HTML, link, emphasis, heading, list or table in it. */
 function markdown(text: string): string {
   return oneLine(text)
     .replace(/[\\`*_{}[\]<>#|~&$^=!]/g, "\\$&")
@@ -135,7 +138,7 @@ function toSubRip(_session: Head, lines: Line[]): string {
   return cues.join("\n");
 }
 
-/** SubRip has no escapes: look-alikes stand for what players take for tags or an arrow. */
+/** SubRip has no escapes: look-alikes replace what players read as tags or as an arrow. */
 function subRip(text: string): string {
   return text.replace(/</g, "‹").replace(/>/g, "›").replace(/\{/g, "(").replace(/\}/g, ")");
 }
@@ -180,7 +183,7 @@ function toCsv(_session: Head, lines: Line[]): string {
   return `${quoted.join("\r\n")}\r\n`;
 }
 
-/** Spreadsheets run what begins like a formula, also after blanks and in full-width forms. */
+/** Spreadsheets run text that begins like a formula, also after spaces or in full-width forms. */
 function csvText(text: string): string {
   return /^\s*[=+\-@|%＝＋－＠]/.test(text) ? `'${text}` : text;
 }

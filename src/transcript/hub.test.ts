@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { ENDED, MemoryLog, memoryLogger, transcriptEvent, upTo } from "../../test/event-log.ts";
 import type { Envelope, SessionEvent } from "../domain/transcript.ts";
-import { Hub, type HubClient } from "./hub.ts";
-import { LocalChannelLayer } from "./local.ts";
+import { LocalChannelLayer } from "./channel-layer.ts";
+import { Hub } from "./hub.ts";
+import type { HubClient } from "./subscriber.ts";
 
 /** A client whose network takes everything, unless a test says otherwise. */
 class FakeClient implements HubClient {
@@ -104,7 +105,7 @@ describe("replay", () => {
     expect(client.seqs).toEqual([4, 5, 6]);
   });
 
-  test("without after: the session in final form, then live", async () => {
+  test("without after: a snapshot of the session, then live", async () => {
     const { hub, session } = openHub();
     const say = (segment_id: string, text: string, final: boolean) =>
       transcriptEvent(text, { segment_id, final });

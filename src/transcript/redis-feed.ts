@@ -1,26 +1,28 @@
 import type { Envelope } from "../domain/transcript.ts";
 
 interface FeedOptions {
-  /** Gets each envelope once, in order of `seq`. */
+  /** Receives each envelope once, in order of `seq`. */
   deliver: (envelope: Envelope) => void;
-  /** Starts the live messages of the session and answers the newest `seq` Redis has. */
+  /** Subscribes to the session's live messages and returns the newest `seq` of its stream. */
   open: () => Promise<number>;
-  /** What Redis has after a `seq`, in order. */
+  /** Reads the envelopes of the stream after a `seq`, in order. */
   read: (after: number) => Promise<Envelope[]>;
 }
 
 /**
- * One session as this node hears it: envelopes published here, at once; those of other nodes from
- * Redis's live messages, and where one of these was lost, from the stream.
+ * Puts the envelopes of one session in order for this node's listeners. Envelopes published here
+ * are delivered at once. Those of other nodes arrive as live messages from Redis; if one of these
+ * was lost, the gap is read from the stream.
  */
 export class RedisFeed {
   readonly #options: FeedOptions;
-  /** The newest `seq` delivered; undefined while it is not known where "from now on" begins. */
+  /** The newest `seq` delivered; undefined until `open` has found where live messages begin. */
   #newest: number | undefined;
   #isFetching = false;
-  #missed = false;
+  /** A live message arrived that could not be delivered; the stream has to be read again. */
+  #hasMissed = false;
 
-  /** @param newest where to begin, if that is known */
+  /** @param newest the newest `seq` that listeners already have, if known */
   constructor(options: FeedOptions, newest: number | undefined) {
     this.#options = options;
     this.#newest = newest;
@@ -31,41 +33,41 @@ export class RedisFeed {
     return this.#newest ?? 0;
   }
 
-  /** To be called whenever the link is there (again). Rejects when the link is lost meanwhile. */
+  /** To be called whenever Redis is connected (again). Rejects if the connection breaks. */
   async open(): Promise<void> {
     const newest = await this.#options.open();
     this.#newest ??= newest;
-    if (newest > this.#newest || this.#missed) await this.#fetch();
+    if (newest > this.#newest || this.#hasMissed) await this.#fetch();
   }
 
-  /** An envelope this node published: its log is complete, so there is nothing to wait for. */
-  publishedHere(envelope: Envelope): void {
+  /** Delivers an envelope that this node published: its log has no gaps. */
+  deliverOwn(envelope: Envelope): void {
     this.#deliver(envelope);
   }
 
-  /** A live message. Rejects when the link is lost while fetching what came before it. */
-  async announced(envelope: Envelope): Promise<void> {
+  /** Takes a live message. Rejects if the connection breaks while a gap is fetched. */
+  async receive(envelope: Envelope): Promise<void> {
     if (this.#newest === undefined || this.#isFetching) {
-      this.#missed = true;
+      this.#hasMissed = true;
     } else if (envelope.seq === this.#newest + 1) {
       this.#deliver(envelope);
     } else if (envelope.seq > this.#newest) {
-      // Not delivered itself: what is announced is in the stream, or was never published.
+      // Read from the stream, this one included: a message that is not there is a forgery.
       await this.#fetch();
     }
   }
 
   async #fetch(): Promise<void> {
     if (this.#isFetching) {
-      this.#missed = true;
+      this.#hasMissed = true;
       return;
     }
     this.#isFetching = true;
     try {
       do {
-        this.#missed = false;
+        this.#hasMissed = false;
         for (const envelope of await this.#options.read(this.newest)) this.#deliver(envelope);
-      } while (this.#missed);
+      } while (this.#hasMissed);
     } finally {
       this.#isFetching = false;
     }

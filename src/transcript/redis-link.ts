@@ -3,43 +3,43 @@ import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
-/** The first and the longest wait before another attempt to connect. */
+/** The back-off between two attempts to connect. */
 const RETRY_MS = { first: 50, longest: 3000 } as const;
-/** A server that is silently gone is noticed when several pings went without an answer. */
+/** A server that vanished without closing the connection is noticed after several lost pings. */
 const PING_EVERY_MS = 5000;
-const SILENCE_MS = 16_000;
+const IDLE_TIMEOUT_MS = 16_000;
 
-/** Two connections to Redis: one that is subscribed may send no other commands. */
+/** Two connections to Redis, since a subscribed one can send no other commands. */
 export interface Connections {
   commands: RedisClient;
   subscriber: RedisClient;
-  /** Channels that `subscriber` listens to; each promise settles when the server has agreed. */
+  /** The channels of `subscriber`; each promise settles when the server confirmed it. */
   channels: Map<string, Promise<unknown>>;
 }
 
 interface LinkOptions {
   url: string;
   logger: Pick<Logger, "info" | "warn">;
-  /** Called each time the link is there: what the server forgot is to be set up anew. */
-  onUp: () => void;
+  /** Called after each connect: subscriptions do not survive a reconnection. */
+  onConnect: () => void;
 }
 
 /**
- * Keeps the connections to Redis. Bun's own reconnecting gives up after a while and forgets
- * subscriptions, so each attempt here is a new pair of clients. An outage is logged once.
+ * Keeps this node connected to Redis. Bun's own reconnection gives up after a while and forgets
+ * subscriptions, so each attempt here uses a new pair of clients. An outage is logged once.
  */
 export class RedisLink implements Disposable {
   readonly #options: LinkOptions;
   readonly #logger: LinkOptions["logger"];
   readonly #server: string;
   #connections: Connections | undefined;
-  /** Settles when the attempt under way does; never rejects. */
+  /** Settles when the current attempt to connect does; never rejects. */
   #attempt: Promise<void>;
-  #wait: number = RETRY_MS.first;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #pings: ReturnType<typeof setInterval> | undefined;
-  /** Why the link is down, for those who need it; undefined while it is up. */
-  #problem: unknown;
+  #retryMs: number = RETRY_MS.first;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #pingTimer: ReturnType<typeof setInterval> | undefined;
+  /** Why Redis is unreachable; undefined while it is connected. */
+  #lastError: unknown;
   #outageLogged = false;
   #closed = false;
 
@@ -50,36 +50,36 @@ export class RedisLink implements Disposable {
     this.#attempt = this.#connect();
   }
 
-  /** The connections while the link is up. */
+  /** The connections, undefined while Redis is unreachable. */
   get current(): Connections | undefined {
     return this.#connections;
   }
 
   /**
-   * The connections, after waiting for an attempt to connect that is under way.
-   * @throws Failure `unavailable` while Redis cannot be reached
+   * The connections, after waiting for the current attempt to connect.
+   * @throws Failure `unavailable` while Redis is unreachable
    */
   async connections(): Promise<Connections> {
     if (!this.#connections) await this.#attempt;
     if (this.#connections) return this.#connections;
-    throw new Failure("unavailable", `Redis cannot be reached: ${messageOf(this.#problem)}`, {
+    throw new Failure("unavailable", `Redis cannot be reached: ${messageOf(this.#lastError)}`, {
       retryAfter: 5,
-      cause: this.#problem,
+      cause: this.#lastError,
     });
   }
 
-  /** Gives `connections` up, because they failed or the server cannot serve, and tries anew. */
+  /** Drops `connections`, since they failed or the server cannot serve, and connects again. */
   fail(connections: Connections, error: unknown): void {
     if (this.#connections !== connections) return;
-    this.#down(error);
+    this.#disconnected(error);
   }
 
-  /** Closes both connections and every timer. Again: nothing. */
+  /** Closes both connections and stops every timer. Calling it again has no effect. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#retry);
+    clearTimeout(this.#retryTimer);
     this.#disconnect();
-    this.#problem ??= new Error("closed");
+    this.#lastError ??= new Error("closed");
   }
 
   [Symbol.dispose](): void {
@@ -94,7 +94,7 @@ export class RedisLink implements Disposable {
       if (this.#closed) throw new Error("closed");
     } catch (error) {
       for (const client of clients) client.close();
-      this.#down(error);
+      this.#disconnected(error);
       return;
     }
     const connections = { commands, subscriber, channels: new Map() };
@@ -102,22 +102,25 @@ export class RedisLink implements Disposable {
     for (const client of clients) {
       client.onclose = (error) => this.fail(connections, error);
     }
-    this.#pings = setInterval(() => {
-      this.#isStable();
+    this.#pingTimer = setInterval(() => {
+      this.#markStable();
       for (const client of clients) {
-        // A ping that fails closes the connection, which is handled there.
+        // A failed ping closes the connection, and `onclose` handles that.
         client.send("PING", []).catch(() => {});
       }
     }, PING_EVERY_MS);
-    this.#pings.unref();
-    this.#problem = undefined;
-    this.#options.onUp();
+    this.#pingTimer.unref();
+    this.#lastError = undefined;
+    this.#options.onConnect();
   }
 
-  /** Not before some seconds: a server that accepts and then fails counts as one long outage. */
-  #isStable(): void {
-    this.#wait = RETRY_MS.first;
-    if (this.#outageLogged) this.#logger.info("Redis is back");
+  /**
+   * Ends an outage. Called some seconds after connecting, so that a server that accepts connections
+   * and then drops them counts as one long outage.
+   */
+  #markStable(): void {
+    this.#retryMs = RETRY_MS.first;
+    if (this.#outageLogged) this.#logger.info("reconnected to Redis");
     this.#outageLogged = false;
   }
 
@@ -126,28 +129,31 @@ export class RedisLink implements Disposable {
       autoReconnect: false,
       enableOfflineQueue: false,
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      idleTimeout: SILENCE_MS,
+      idleTimeout: IDLE_TIMEOUT_MS,
     });
   }
 
-  #down(error: unknown): void {
+  #disconnected(error: unknown): void {
     this.#disconnect();
-    this.#problem = error;
+    this.#lastError = error;
     if (this.#closed) return;
     if (!this.#outageLogged) {
       const context = { server: this.#server, error: messageOf(error) };
-      this.#logger.warn(context, "Redis is away: other nodes get transcripts once it is back");
+      this.#logger.warn(
+        context,
+        "Redis is unreachable; other nodes get transcripts once it is back",
+      );
       this.#outageLogged = true;
     }
-    this.#retry = setTimeout(() => {
+    this.#retryTimer = setTimeout(() => {
       this.#attempt = this.#connect();
-    }, this.#wait);
-    this.#retry.unref();
-    this.#wait = Math.min(this.#wait * 2, RETRY_MS.longest);
+    }, this.#retryMs);
+    this.#retryTimer.unref();
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.longest);
   }
 
   #disconnect(): void {
-    clearInterval(this.#pings);
+    clearInterval(this.#pingTimer);
     const connections = this.#connections;
     this.#connections = undefined;
     connections?.commands.close();

@@ -2,48 +2,51 @@ import type { Logger } from "pino";
 import { type Envelope, type EventLog, isSessionEnd } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 
-/** Adds entries after `expected`; answers the newest `seq` of the other side afterwards. */
-type Send = (sessionId: string, expected: number, entries: Envelope[]) => Promise<number>;
+/**
+ * Appends envelopes to the session's stream if its newest `seq` is `expected`; resolves with the
+ * stream's newest `seq` afterwards.
+ */
+type Append = (sessionId: string, expected: number, envelopes: Envelope[]) => Promise<number>;
 
 const BATCH = { envelopes: 200, characters: 1_000_000 } as const;
-/** Envelopes of one session held in memory; what is beyond is read from the log again. */
-const MAX_HELD = 1000;
+/** Envelopes of one session queued in memory. Beyond that, they are read from the log again. */
+const MAX_QUEUED = 1000;
 
+/** A session that this node publishes, and how much of it Redis has. */
 interface Outgoing {
   sessionId: string;
-  /** The `seq` up to which the other side has everything, as far as known. */
+  /** The newest `seq` of the stream, as far as known. */
   sent: number;
+  /** The newest `seq` published. */
   newest: number;
-  /** The log's continuation after `sent`, up to `heldTo`. */
-  held: Envelope[];
-  heldTo: number;
-  /** Whether `sent` may be wrong because the link was away. */
-  doubtful: boolean;
+  /** The envelopes after `sent`, up to `queuedUpTo`. */
+  queue: Envelope[];
+  queuedUpTo: number;
+  /** Whether the stream's newest `seq` must be asked for, since the connection failed. */
+  needsPosition: boolean;
   sending: boolean;
   ended: boolean;
   /** Whether a refusal was logged already. */
-  refused: boolean;
+  refusalLogged: boolean;
 }
 
 interface OutboxOptions {
   log: Pick<EventLog, "read">;
   logger: Pick<Logger, "error">;
-  /** Whether there is a link at all. */
-  isUp: () => boolean;
-  send: Send;
-  /** Called when sending failed; answers whether the session can be sent later. */
+  isConnected: () => boolean;
+  append: Append;
+  /** Called when appending failed; returns whether a later attempt may succeed. */
   onError: (error: unknown) => boolean;
 }
 
 /**
- * Brings this node's envelopes to Redis in order. What waits while the link is away waits in the
- * event log on disk, which has every envelope, so an outage of any length costs no memory; and a
- * Redis that came back empty is filled again from there.
+ * An outbox: brings this node's envelopes to Redis in order. During an outage, envelopes beyond
+ * the queue wait in the event log on disk. A Redis that came back empty is filled again from there.
  */
 export class RedisOutbox {
   readonly #options: OutboxOptions;
   readonly #sessions = new Map<string, Outgoing>();
-  readonly #idle = new Set<() => void>();
+  readonly #idleWaiters = new Set<() => void>();
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -53,30 +56,30 @@ export class RedisOutbox {
     const session = this.#sessions.get(envelope.session_id) ?? this.#open(envelope);
     session.newest = Math.max(session.newest, envelope.seq);
     session.ended ||= isSessionEnd(envelope);
-    if (session.heldTo === envelope.seq - 1) {
-      session.held.push(envelope);
-      session.heldTo = envelope.seq;
-      if (session.held.length > MAX_HELD) forget(session);
+    if (session.queuedUpTo === envelope.seq - 1) {
+      session.queue.push(envelope);
+      session.queuedUpTo = envelope.seq;
+      if (session.queue.length > MAX_QUEUED) clearQueue(session);
     }
     void this.#send(session);
   }
 
-  /** To be called when the link is there (again): asks where each stream ends and goes on. */
+  /** To be called when Redis is connected (again): asks where each stream ends and continues. */
   resume(): void {
     for (const session of this.#sessions.values()) {
-      session.doubtful = true;
+      session.needsPosition = true;
       void this.#send(session);
     }
   }
 
-  /** Resolves when nothing waits to be sent, or the link is away. */
+  /** Resolves when nothing waits to be sent, or Redis is unreachable. */
   async idle(): Promise<void> {
-    while (this.#options.isUp() && [...this.#sessions.values()].some(isBehind)) {
-      await new Promise<void>((resolve) => this.#idle.add(resolve));
+    while (this.#options.isConnected() && [...this.#sessions.values()].some(isBehind)) {
+      await new Promise<void>((resolve) => this.#idleWaiters.add(resolve));
     }
   }
 
-  /** Sessions it looks after: those that this node publishes and that have not ended. */
+  /** The sessions that are not completely in Redis yet, or have not ended. */
   get sessionCount(): number {
     return this.#sessions.size;
   }
@@ -86,12 +89,12 @@ export class RedisOutbox {
       sessionId: first.session_id,
       sent: first.seq - 1,
       newest: 0,
-      held: [],
-      heldTo: first.seq - 1,
-      doubtful: false,
+      queue: [],
+      queuedUpTo: first.seq - 1,
+      needsPosition: false,
       sending: false,
       ended: false,
-      refused: false,
+      refusalLogged: false,
     };
     this.#sessions.set(first.session_id, session);
     return session;
@@ -101,67 +104,67 @@ export class RedisOutbox {
     if (session.sending) return;
     session.sending = true;
     try {
-      while (this.#options.isUp() && isBehind(session)) await this.#sendBatch(session);
+      while (this.#options.isConnected() && isBehind(session)) await this.#sendBatch(session);
       if (session.ended && !isBehind(session)) this.#sessions.delete(session.sessionId);
     } catch (error) {
-      session.doubtful = true;
+      session.needsPosition = true;
       if (!this.#options.onError(error)) this.#giveUp(session, error);
     } finally {
       session.sending = false;
-      for (const resolve of this.#idle) resolve();
-      this.#idle.clear();
+      for (const resolve of this.#idleWaiters) resolve();
+      this.#idleWaiters.clear();
     }
   }
 
   async #sendBatch(session: Outgoing): Promise<void> {
-    if (session.held.length === 0 && session.sent < session.newest) {
-      session.held = this.#options.log.read(session.sessionId, session.sent, MAX_HELD);
-      session.heldTo = session.held.at(-1)?.seq ?? session.newest;
+    if (session.queue.length === 0 && session.sent < session.newest) {
+      session.queue = this.#options.log.read(session.sessionId, session.sent, MAX_QUEUED);
+      session.queuedUpTo = session.queue.at(-1)?.seq ?? session.newest;
     }
-    const batch = firstOf(session.held);
+    const batch = nextBatch(session.queue);
     const upTo = batch.at(-1)?.seq ?? session.sent;
-    const newest = await this.#options.send(session.sessionId, session.sent, batch);
-    session.doubtful = false;
+    const newest = await this.#options.append(session.sessionId, session.sent, batch);
+    session.needsPosition = false;
     if (newest === upTo) {
-      session.held.splice(0, batch.length);
-      // An empty batch: the log has nothing more, as when the session was deleted.
-      const isAll = batch.length === 0 && session.held.length === 0;
-      session.sent = isAll ? Math.max(upTo, session.heldTo) : upTo;
+      session.queue.splice(0, batch.length);
+      // An empty batch means that the log has nothing more, as when the session was deleted.
+      const isLogEmpty = batch.length === 0 && session.queue.length === 0;
+      session.sent = isLogEmpty ? Math.max(upTo, session.queuedUpTo) : upTo;
     } else {
       session.sent = newest;
-      forget(session);
+      clearQueue(session);
     }
   }
 
   #giveUp(session: Outgoing, error: unknown): void {
-    if (!session.refused) {
+    if (!session.refusalLogged) {
       const context = { session_id: session.sessionId, seq: session.sent, error: messageOf(error) };
-      this.#options.logger.error(context, "Redis refused a transcript: other nodes do not get it");
-      session.refused = true;
+      this.#options.logger.error(context, "Redis refused a transcript; other nodes do not get it");
+      session.refusalLogged = true;
     }
     session.sent = session.newest;
-    session.doubtful = false;
-    forget(session);
+    session.needsPosition = false;
+    clearQueue(session);
     if (session.ended) this.#sessions.delete(session.sessionId);
   }
 }
 
 function isBehind(session: Outgoing): boolean {
-  return session.doubtful || session.sent < session.newest;
+  return session.needsPosition || session.sent < session.newest;
 }
 
-function forget(session: Outgoing): void {
-  session.held = [];
-  session.heldTo = session.sent;
+function clearQueue(session: Outgoing): void {
+  session.queue = [];
+  session.queuedUpTo = session.sent;
 }
 
-function firstOf(held: Envelope[]): Envelope[] {
+function nextBatch(queue: Envelope[]): Envelope[] {
   let characters = 0;
   let count = 0;
-  for (const envelope of held) {
+  for (const envelope of queue) {
     if (envelope.type === "transcript") characters += envelope.data.text.length;
     if (count > 0 && characters > BATCH.characters) break;
     if (++count === BATCH.envelopes) break;
   }
-  return held.slice(0, count);
+  return queue.slice(0, count);
 }

@@ -7,23 +7,24 @@ import {
   type SessionPosition,
 } from "../domain/transcript.ts";
 
-/** How long Redis keeps a session after its last event, s. */
-const KEPT_S = 86_400;
-/** About how many events of one session Redis keeps: hours of speech, and a bound all the same. */
+/** How long Redis keeps a session after its newest event, in seconds. */
+const EXPIRE_AFTER_S = 86_400;
+/** About how many events of a session Redis keeps: enough for hours of speech, yet bounded. */
 const MAX_EVENTS = 100_000;
-const PAGE = 1000;
+const PAGE_SIZE = 1000;
 
 /**
- * Adds entries to a session's stream and announces each, if the stream ends where the caller
- * thinks it does; answers where it ends then. In one script, so that an entry is never announced
- * before it can be read, nor twice when the caller repeats itself after a lost answer.
+ * A compare-and-append: adds entries to a session's stream and announces each of them, if the
+ * stream's newest `seq` is the expected one; returns its newest `seq` afterwards. It is one script,
+ * so that an entry is never announced before it can be read, nor twice when the caller repeats the
+ * command after a lost answer.
  *
- * KEYS: stream, mark of the end. ARGV: channel, newest seq expected, events kept, seconds kept,
- * "1" when the session ends, then seq and text of each entry.
+ * KEYS: stream, end marker. ARGV: channel, newest seq expected, maximum of events, expiry in
+ * seconds, "1" when the session ends, then seq and text of each entry.
  */
-const ADD = `
-local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local newest = top and tonumber(string.match(top[1], '^%d+')) or 0
+const APPEND = `
+local newest_entry = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local newest = newest_entry and tonumber(string.match(newest_entry[1], '^%d+')) or 0
 if newest ~= tonumber(ARGV[2]) then return newest end
 for i = 6, #ARGV, 2 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], ARGV[i] .. '-0', 'e', ARGV[i + 1])
@@ -41,17 +42,17 @@ const streamReply = z.array(
 
 // The braces keep a session's keys in one slot of a Redis cluster.
 const streamKey = (sessionId: string) => `parley:{${sessionId}}:events`;
-const endKey = (sessionId: string) => `parley:{${sessionId}}:ended`;
+const endMarkerKey = (sessionId: string) => `parley:{${sessionId}}:ended`;
 
 /** The pub/sub channel on which a session's new events are announced. */
 export const channelOf = (sessionId: string) => `parley:{${sessionId}}:live`;
 
 /**
- * Adds envelopes to the session's stream if its newest `seq` is `expected` (0: no stream).
- * @returns the newest `seq` of the stream afterwards; another than `expected` and the last of
- *   `entries`: nothing was added
+ * Appends envelopes to the session's stream if its newest `seq` is `expected` (0: no stream).
+ * @returns the newest `seq` of the stream afterwards. Nothing was added unless that is the `seq` of
+ *   the last entry
  */
-export async function addToStream(
+export async function appendToStream(
   client: RedisClient,
   sessionId: string,
   expected: number,
@@ -59,14 +60,14 @@ export async function addToStream(
 ): Promise<number> {
   const ends = entries.some(isSessionEnd);
   const reply: unknown = await client.send("EVAL", [
-    ADD,
+    APPEND,
     "2",
     streamKey(sessionId),
-    endKey(sessionId),
+    endMarkerKey(sessionId),
     channelOf(sessionId),
     String(expected),
     String(MAX_EVENTS),
-    String(KEPT_S),
+    String(EXPIRE_AFTER_S),
     ends ? "1" : "0",
     ...entries.flatMap((entry) => [String(entry.seq), JSON.stringify(entry)]),
   ]);
@@ -74,7 +75,7 @@ export async function addToStream(
 }
 
 /**
- * Envelopes of the stream with `seq` greater than `after`, in order; unreadable ones left out.
+ * Envelopes of the stream with `seq` greater than `after`, in order, without unreadable entries.
  * Fewer than `limit` means that there are no more.
  */
 export async function readStream(
@@ -86,7 +87,7 @@ export async function readStream(
   const found: Envelope[] = [];
   let from = after;
   for (;;) {
-    const count = Math.min(PAGE, limit - found.length);
+    const count = Math.min(PAGE_SIZE, limit - found.length);
     const reply: unknown = await client.send("XRANGE", [
       streamKey(sessionId),
       `(${from}-${Number.MAX_SAFE_INTEGER}`,
@@ -97,29 +98,29 @@ export async function readStream(
     const entries = streamReply.parse(reply ?? []);
     for (const [id, [, text]] of entries) {
       from = seqOf(id);
-      const parsed = readEnvelope(text);
-      // An entry that claims to be another one would break the order of `seq`.
+      const parsed = parseEnvelope(text);
+      // An entry whose content has another `seq` than its id would break the order.
       if (parsed?.session_id === sessionId && parsed.seq === from) found.push(parsed);
     }
     if (entries.length < count || found.length === limit) return found;
   }
 }
 
-/** See `ChannelLayer.position`. */
+/** The newest `seq` of the session's stream, 0 without one, and whether the session has ended. */
 export async function streamPosition(
   client: RedisClient,
   sessionId: string,
 ): Promise<SessionPosition> {
   const [newest, ended]: unknown[] = await Promise.all([
     client.send("XREVRANGE", [streamKey(sessionId), "+", "-", "COUNT", "1"]),
-    client.send("EXISTS", [endKey(sessionId)]),
+    client.send("EXISTS", [endMarkerKey(sessionId)]),
   ]);
   const id = streamReply.parse(newest ?? []).at(0)?.[0];
   return { seq: id === undefined ? 0 : seqOf(id), ended: ended === 1 };
 }
 
-/** An envelope from text of unknown origin; undefined when it is none. */
-export function readEnvelope(text: string): Envelope | undefined {
+/** Parses an envelope from text of unknown origin; undefined if it is not an envelope. */
+export function parseEnvelope(text: string): Envelope | undefined {
   try {
     return envelope.safeParse(JSON.parse(text)).data;
   } catch {

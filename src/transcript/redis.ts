@@ -1,24 +1,23 @@
 import type { Logger } from "pino";
 import type { Envelope, EventLog, SessionPosition } from "../domain/transcript.ts";
 import { Failure, messageOf } from "../errors.ts";
-import type { ChannelLayer, EnvelopeListener } from "./channel-layer.ts";
-import { Listeners } from "./local.ts";
+import { type ChannelLayer, type EnvelopeListener, Listeners } from "./channel-layer.ts";
 import { RedisFeed } from "./redis-feed.ts";
 import { type Connections, RedisLink } from "./redis-link.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
 import {
-  addToStream,
+  appendToStream,
   channelOf,
-  readEnvelope,
+  parseEnvelope,
   readStream,
   streamPosition,
 } from "./redis-streams.ts";
 
-/** How long closing waits for the last events to reach Redis, ms. */
+/** How long closing waits for the remaining events to reach Redis, in ms. */
 const FLUSH_MS = 2000;
 
-/** Answers of a server that cannot serve now but may later, unlike those to a wrong command. */
-const SERVER_TROUBLE =
+/** Error replies of a server that may serve later, unlike replies to a wrong command. */
+const TEMPORARY_SERVER_ERROR =
   /^(LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOAUTH|NOPERM|NOREPLICAS)\b/;
 
 interface RedisLayerOptions {
@@ -29,14 +28,14 @@ interface RedisLayerOptions {
 
 interface Feed {
   feed: RedisFeed;
-  /** Settles when the feed has what Redis had, or Redis turned out to be away. */
+  /** Settles when the feed has caught up with the stream, or Redis is unreachable. */
   opened: Promise<void>;
 }
 
 /**
- * The channel layer of several Parleys: a Redis stream per session for replay, a pub/sub channel
- * per session for what is live. Clients of the node that runs a session are served from its own
- * log and at once, whether Redis is there or not.
+ * The channel layer of several instances. Each session has a Redis stream for replay and a pub/sub
+ * channel for live events. The node that runs a session serves its own clients from its own log,
+ * so they do not depend on Redis.
  */
 export class RedisChannelLayer implements ChannelLayer {
   readonly #log: RedisLayerOptions["log"];
@@ -46,7 +45,7 @@ export class RedisChannelLayer implements ChannelLayer {
   readonly #link: RedisLink;
   readonly #outbox: RedisOutbox;
 
-  /** Connects in the background; `ping` tells how that went. */
+  /** Connects in the background; `ping` reports the outcome. */
   constructor(options: RedisLayerOptions) {
     this.#log = options.log;
     this.#logger = options.logger;
@@ -54,28 +53,28 @@ export class RedisChannelLayer implements ChannelLayer {
     this.#outbox = new RedisOutbox({
       log: options.log,
       logger: options.logger,
-      isUp: () => this.#link.current !== undefined,
-      send: async (sessionId, expected, entries) => {
+      isConnected: () => this.#link.current !== undefined,
+      append: async (sessionId, expected, envelopes) => {
         const { commands } = await this.#link.connections();
-        return addToStream(commands, sessionId, expected, entries);
+        return appendToStream(commands, sessionId, expected, envelopes);
       },
-      onError: (error) => this.#failed(error),
+      onError: (error) => this.#handleOutage(error),
     });
     this.#link = new RedisLink({
       url: options.url,
       logger: options.logger,
-      onUp: () => this.#resume(),
+      onConnect: () => this.#resume(),
     });
   }
 
   publish(envelope: Envelope): void {
-    this.#feeds.get(envelope.session_id)?.feed.publishedHere(envelope);
+    this.#feeds.get(envelope.session_id)?.feed.deliverOwn(envelope);
     this.#outbox.push(envelope);
   }
 
   async subscribe(sessionId: string, listener: EnvelopeListener): Promise<() => Promise<void>> {
     const remove = this.#listeners.add(sessionId, listener);
-    // Clients of a session that runs here need not wait for Redis.
+    // A session that runs here is served from the log, without waiting for Redis.
     const isOwn = this.#log.position(sessionId).seq > 0;
     const { opened } = this.#feeds.get(sessionId) ?? this.#addFeed(sessionId);
     if (!isOwn) await opened;
@@ -87,16 +86,18 @@ export class RedisChannelLayer implements ChannelLayer {
   }
 
   async read(sessionId: string, after: number, limit = Infinity): Promise<Envelope[]> {
-    // The log of the node that runs a session is complete even while Redis is away.
+    // The log of the node that runs a session is complete even while Redis is unreachable.
     if (this.#log.position(sessionId).seq > 0) {
       return this.#log.read(sessionId, after, limit === Infinity ? undefined : limit);
     }
     const { commands } = await this.#link.connections();
-    const heard = this.#feeds.get(sessionId)?.feed.newest ?? 0;
-    const found = await unlessLost(readStream(commands, sessionId, after, limit));
-    if (found.length < limit && heard > Math.max(after, found.at(-1)?.seq ?? 0)) {
-      // Redis came back without what it had; the session's own node is filling it again.
-      throw new Failure("unavailable", "Redis is being filled again", { retryAfter: 1 });
+    const delivered = this.#feeds.get(sessionId)?.feed.newest ?? 0;
+    const found = await orUnavailable(readStream(commands, sessionId, after, limit));
+    if (found.length < limit && delivered > Math.max(after, found.at(-1)?.seq ?? 0)) {
+      // Redis lost its data in a restart, and the session's own node is filling it again.
+      throw new Failure("unavailable", "Redis is being refilled after a restart", {
+        retryAfter: 1,
+      });
     }
     return found;
   }
@@ -105,24 +106,24 @@ export class RedisChannelLayer implements ChannelLayer {
     const own = this.#log.position(sessionId);
     if (own.seq > 0) return own;
     const { commands } = await this.#link.connections();
-    return unlessLost(streamPosition(commands, sessionId));
+    return orUnavailable(streamPosition(commands, sessionId));
   }
 
   async ping(): Promise<void> {
     const { commands } = await this.#link.connections();
-    await unlessLost(commands.send("PING", []));
+    await orUnavailable(commands.send("PING", []));
   }
 
-  /** What this node looks after; both are 0 once every session has ended and client has gone. */
+  /** What this node keeps; both are 0 once every session has ended and every client has left. */
   get counts(): { feeds: number; outgoing: number } {
     return { feeds: this.#feeds.size, outgoing: this.#outbox.sessionCount };
   }
 
-  /** Sends what still waits, at most for 2 s, and closes both connections. */
+  /** Sends what still waits, for at most 2 s, and closes both connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, FLUSH_MS);
-    await Promise.race([this.#outbox.idle(), late]);
+    await Promise.race([this.#outbox.idle(), timeout]);
     clearTimeout(timer);
     this.#link.close();
     this.#listeners.clear();
@@ -130,14 +131,14 @@ export class RedisChannelLayer implements ChannelLayer {
   }
 
   #addFeed(sessionId: string): Feed {
-    const own = this.#log.position(sessionId).seq;
+    const newest = this.#log.position(sessionId).seq;
     const feed = new RedisFeed(
       {
         deliver: (envelope) => this.#listeners.call(envelope),
         open: async () => {
           const connections = await this.#link.connections();
           if (this.#feeds.get(sessionId) !== entry) return 0;
-          await this.#listen(connections, channelOf(sessionId));
+          await this.#subscribeTo(connections, channelOf(sessionId));
           return (await streamPosition(connections.commands, sessionId)).seq;
         },
         read: async (after) => {
@@ -145,7 +146,7 @@ export class RedisChannelLayer implements ChannelLayer {
           return readStream(commands, sessionId, after);
         },
       },
-      own > 0 ? own : undefined,
+      newest > 0 ? newest : undefined,
     );
     const entry = { feed, opened: Promise.resolve() };
     this.#feeds.set(sessionId, entry);
@@ -153,11 +154,11 @@ export class RedisChannelLayer implements ChannelLayer {
     return entry;
   }
 
-  async #listen({ channels, subscriber }: Connections, channel: string): Promise<void> {
-    // Bun would call a listener as often as it was subscribed.
-    const agreed = channels.get(channel) ?? subscriber.subscribe(channel, this.#onMessage);
-    channels.set(channel, agreed);
-    await agreed;
+  async #subscribeTo({ channels, subscriber }: Connections, channel: string): Promise<void> {
+    // Bun would call a listener once for each time it was subscribed.
+    const subscribed = channels.get(channel) ?? subscriber.subscribe(channel, this.#onMessage);
+    channels.set(channel, subscribed);
+    await subscribed;
   }
 
   async #unsubscribe(channel: string): Promise<void> {
@@ -170,15 +171,18 @@ export class RedisChannelLayer implements ChannelLayer {
     }
   }
 
-  /** One function for every channel. It may not throw: Bun would end the process. */
+  /** The listener of every channel. It must not throw, since Bun would end the process. */
   readonly #onMessage = (text: string, channel: string): void => {
-    const envelope = readEnvelope(text);
+    const envelope = parseEnvelope(text);
     if (!envelope || channelOf(envelope.session_id) !== channel) {
-      this.#logger.warn({ channel, bytes: text.length }, "ignored a foreign message in Redis");
+      this.#logger.warn(
+        { channel, bytes: text.length },
+        "ignored an invalid message on a Redis channel",
+      );
       return;
     }
     const { feed } = this.#feeds.get(envelope.session_id) ?? {};
-    feed?.announced(envelope).catch((error: unknown) => this.#feedFailed(error));
+    feed?.receive(envelope).catch((error: unknown) => this.#feedFailed(error));
   };
 
   #resume(): void {
@@ -189,23 +193,27 @@ export class RedisChannelLayer implements ChannelLayer {
   }
 
   #feedFailed(error: unknown): void {
-    if (this.#failed(error)) return;
-    this.#logger.error({ error: messageOf(error) }, "Redis answered unexpectedly");
+    if (this.#handleOutage(error)) return;
+    this.#logger.error({ error: messageOf(error) }, "unexpected error from Redis");
   }
 
-  /** @returns whether the trouble is the link's or the server's, so that it may pass */
-  #failed(error: unknown): boolean {
+  /**
+   * Reconnects if the connection or the server failed.
+   * @returns whether it did, so that a later attempt may succeed
+   */
+  #handleOutage(error: unknown): boolean {
     if (error instanceof Failure) return true;
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (!code.startsWith("ERR_REDIS_")) return false;
-    if (code === "ERR_REDIS_SERVER_ERROR" && !SERVER_TROUBLE.test(messageOf(error))) return false;
+    if (code === "ERR_REDIS_SERVER_ERROR" && !TEMPORARY_SERVER_ERROR.test(messageOf(error)))
+      return false;
     if (this.#link.current) this.#link.fail(this.#link.current, error);
     return true;
   }
 }
 
-/** A link lost in the middle of a command is as if it had not been there. */
-async function unlessLost<T>(answer: Promise<T>): Promise<T> {
+/** A connection that breaks during a command counts as unavailable, as if it had not existed. */
+async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {

@@ -2,7 +2,8 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { sessionId } from "../../domain/session.ts";
 import { Failure } from "../../errors.ts";
-import type { Hub, HubClient } from "../../transcript/hub.ts";
+import type { Hub } from "../../transcript/hub.ts";
+import type { HubClient } from "../../transcript/subscriber.ts";
 import { parse } from "../validation.ts";
 
 export interface TranscriptSocketDeps {

@@ -1,6 +1,6 @@
 import { MemoryLog, memoryLogger } from "../../test/event-log.ts";
 import { channelLayerContract } from "./channel-layer.contract.ts";
-import { LocalChannelLayer } from "./local.ts";
+import { LocalChannelLayer } from "./channel-layer.ts";
 
 channelLayerContract("LocalChannelLayer", async () => {
   const log = new MemoryLog();
