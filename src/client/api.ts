@@ -1,4 +1,4 @@
-/** A request that Parley refused or that never arrived (`status` 0). */
+/** A request that Parley refused, or that did not reach it (`status` 0). */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
@@ -16,7 +16,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Body of `POST /session`; empty strings count as absent there. */
+/** Body of `POST /session`. The server treats empty strings as absent. */
 export interface StartRequest {
   room: string;
   identity: string;
@@ -33,37 +33,38 @@ export interface SessionView {
   end_reason: string | null;
 }
 
-const SHORT = 10_000;
-/** The agent stack loads lazily, so the first session of a process may take a while. */
-const LONG = 45_000;
+const TIMEOUT_MS = 10_000;
+/** Longer, because the server loads the agent's code at its first session. */
+const START_TIMEOUT_MS = 45_000;
 
-/** `GET /token`. */
+/** `GET /token`: a LiveKit token that lets `identity` join `room`. */
 export async function fetchToken(
   query: { room: string; identity: string; name: string },
   signal?: AbortSignal,
 ): Promise<string> {
   const search = new URLSearchParams({ room: query.room, identity: query.identity });
   if (query.name !== "") search.set("name", query.name);
-  const body = await request("GET", `/token?${search}`, { signal, timeout: SHORT });
+  const body = await request("GET", `/token?${search}`, { signal, timeoutMs: TIMEOUT_MS });
   return field(body, "token");
 }
 
-/** `POST /session`; answers the session's id. */
+/** `POST /session`. Returns the session's id. */
 export async function createSession(start: StartRequest): Promise<string> {
-  const body = await request("POST", "/session", { json: start, timeout: LONG });
+  const body = await request("POST", "/session", { json: start, timeoutMs: START_TIMEOUT_MS });
   return field(body, "session_id");
 }
 
-/** `GET /session/:id`; undefined when there is no such session. */
+/** `GET /session/:id`. Returns undefined if there is no such session. */
 export async function findSession(id: string): Promise<SessionView | undefined> {
   try {
-    const body = await request("GET", `/session/${encodeURIComponent(id)}`, { timeout: SHORT });
-    const reason = typeof body === "object" && body !== null && "end_reason" in body;
+    const body = await request("GET", `/session/${encodeURIComponent(id)}`, {
+      timeoutMs: TIMEOUT_MS,
+    });
     return {
       session_id: field(body, "session_id"),
       state: field(body, "state"),
       started_at: field(body, "started_at"),
-      end_reason: reason && typeof body.end_reason === "string" ? body.end_reason : null,
+      end_reason: text(body, "end_reason") ?? null,
     };
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
@@ -71,10 +72,10 @@ export async function findSession(id: string): Promise<SessionView | undefined> 
   }
 }
 
-/** `DELETE /session/:id`. `keepalive` lets it finish though the page goes away. */
+/** `DELETE /session/:id`. Succeeds also if there is no such session. */
 export async function deleteSession(id: string): Promise<void> {
   try {
-    await request("DELETE", `/session/${encodeURIComponent(id)}`, { timeout: SHORT });
+    await request("DELETE", `/session/${encodeURIComponent(id)}`, { timeoutMs: TIMEOUT_MS });
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return;
     throw error;
@@ -84,15 +85,15 @@ export async function deleteSession(id: string): Promise<void> {
 /** `POST /session/:id/message`. */
 export async function sendMessage(id: string, text: string): Promise<void> {
   const path = `/session/${encodeURIComponent(id)}/message`;
-  await request("POST", path, { json: { text }, timeout: SHORT });
+  await request("POST", path, { json: { text }, timeoutMs: TIMEOUT_MS });
 }
 
 async function request(
   method: string,
   path: string,
-  options: { json?: unknown; signal?: AbortSignal; timeout: number },
+  options: { json?: unknown; signal?: AbortSignal; timeoutMs: number },
 ): Promise<unknown> {
-  const signals = [AbortSignal.timeout(options.timeout)];
+  const signals = [AbortSignal.timeout(options.timeoutMs)];
   if (options.signal) signals.push(options.signal);
   let response: Response;
   try {
@@ -104,8 +105,9 @@ async function request(
       },
       body: options.json === undefined ? undefined : JSON.stringify(options.json),
       signal: AbortSignal.any(signals),
-      // A redirect to the sign-in page must not look like an answer.
+      // Otherwise a redirect to the sign-in page would look like a successful response.
       redirect: "manual",
+      // A session must be deleted even if the page is closed meanwhile.
       keepalive: method === "DELETE",
     });
   } catch (error) {
@@ -117,13 +119,13 @@ async function request(
   return body;
 }
 
-/** Reads an RFC 9457 problem; anything else (a proxy's page) becomes a plain sentence. */
+/** Reads an RFC 9457 problem. Any other body, such as a proxy's page, is replaced by a sentence. */
 async function refusal(response: Response): Promise<ApiError> {
   const retry = Number(response.headers.get("retry-after") ?? Number.NaN);
   const body: unknown = await response.json().catch(() => null);
   return new ApiError(
     response.status,
-    text(body, "title") ?? `Parley answered ${response.status}`,
+    text(body, "title") ?? `Parley responded with ${response.status}`,
     [text(body, "detail"), ...fieldErrors(body)].filter(Boolean).join(" "),
     Number.isFinite(retry) ? retry : undefined,
   );
@@ -144,7 +146,7 @@ function text(body: unknown, name: string): string | undefined {
 function field(body: unknown, name: string): string {
   const value = text(body, name);
   if (value === undefined) {
-    throw new ApiError(502, "Parley answered something unexpected", `There is no ${name} in it.`);
+    throw new ApiError(502, "Unexpected response from Parley", `It has no ${name}.`);
   }
   return value;
 }

@@ -1,14 +1,15 @@
 import type { LocalAudioTrack } from "livekit-client";
 import { createSession, deleteSession, type StartRequest } from "./api.ts";
 import type { Call } from "./call.ts";
-import type { SessionFeed } from "./session-feed.ts";
+import type { SessionFeed } from "./transcript-socket.ts";
 
-/** Longest wait for an orderly goodbye before a new start may go ahead, ms. */
-const FAREWELL = 12_000;
+/** How long ending the session, and then leaving the room, may each delay the next start. */
+const RELEASE_TIMEOUT_MS = 12_000;
 
 /**
- * Everything one Start acquires, so that it can be let go of as one, at any moment, however far it
- * got. What arrives after that (a permission given late, a session created late) is let go of too.
+ * Everything that one press of Start acquires: the call, the microphone, the session and its feed.
+ * It can be released as a whole at any moment, however far the start got. What arrives after that
+ * (a permission granted late, a session created late) is released too.
  */
 export class Attempt {
   readonly call: Call;
@@ -17,16 +18,17 @@ export class Attempt {
   #feed: SessionFeed | undefined;
   #creating: Promise<string> | undefined;
   #sessionId: string | undefined;
-  #released: Promise<void> | undefined;
+  #releasing: Promise<void> | undefined;
 
   constructor(call: Call) {
     this.call = call;
   }
 
-  get over(): boolean {
-    return this.#released !== undefined;
+  get released(): boolean {
+    return this.#releasing !== undefined;
   }
 
+  /** Aborted when the attempt is released. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -35,50 +37,49 @@ export class Attempt {
     return this.#microphone;
   }
 
-  /** Takes the microphone once it is open. */
-  async ownMicrophone(opening: Promise<LocalAudioTrack>): Promise<LocalAudioTrack> {
+  /** Takes over the microphone once it is open. */
+  async acquireMicrophone(opening: Promise<LocalAudioTrack>): Promise<LocalAudioTrack> {
     const track = await opening;
-    if (this.over) track.stop();
+    if (this.released) track.stop();
     else this.#microphone = track;
     return track;
   }
 
-  /** `POST /session`. Never aborted: only its answer tells what there is to delete. */
+  /** `POST /session`. Never aborted, because only its answer has the id that must be deleted. */
   async createSession(request: StartRequest): Promise<string> {
     this.#creating = createSession(request);
     this.#sessionId = await this.#creating;
     return this.#sessionId;
   }
 
-  /** A session that exists already, found again after a reload. */
+  /** Takes over a session that already exists: the one from before a reload. */
   adoptSession(id: string): void {
     this.#sessionId = id;
   }
 
-  ownFeed(feed: SessionFeed): void {
-    if (this.over) feed.close();
+  acquireFeed(feed: SessionFeed): void {
+    if (this.released) feed.close();
     else this.#feed = feed;
   }
 
   /**
-   * Lets go of everything: the session is deleted if `endSession`, then the WebSocket is closed,
-   * then the room is left and the microphone goes off. Never rejects; every call gets the same
+   * Releases everything: deletes the session if `endSession`, then closes the WebSocket, then
+   * leaves the room. The microphone is off at once. Never rejects; every call returns the same
    * promise.
    */
   release(endSession: boolean): Promise<void> {
-    this.#released ??= this.#release(endSession);
-    return this.#released;
+    this.#releasing ??= this.#release(endSession);
+    return this.#releasing;
   }
 
   async #release(endSession: boolean): Promise<void> {
     this.#abort.abort();
-    // The microphone light goes out and the voice falls silent with the tap, whatever else takes
-    // its time.
+    // Before anything is awaited: the microphone light and the voice must go off with the click.
     this.#microphone?.stop();
     this.call.silence();
-    if (endSession) await within(FAREWELL, this.#endSession());
+    if (endSession) await settleWithin(RELEASE_TIMEOUT_MS, this.#endSession());
     this.#feed?.close();
-    await within(FAREWELL, this.call.close());
+    await settleWithin(RELEASE_TIMEOUT_MS, this.call.close());
   }
 
   async #endSession(): Promise<void> {
@@ -87,8 +88,8 @@ export class Attempt {
   }
 }
 
-/** Waits for `work` at most `ms`; its failure is not a reason to keep anything. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
+/** Waits at most `ms` for `work`. Its failure is ignored, so that the rest is still released. */
+async function settleWithin(ms: number, work: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

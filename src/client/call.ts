@@ -9,52 +9,54 @@ import {
   Track,
 } from "livekit-client";
 
-/** What a call tells its owner. Nothing is told once it was closed. */
+/** What a call reports to its owner. After `close` it reports nothing. */
 export interface CallListener {
   onReconnecting: () => void;
   onReconnected: () => void;
-  /** LiveKit gave up or ended the call; it is closed already. */
-  onLost: (cause: CallLoss) => void;
-  onAgent: (present: boolean) => void;
+  /** LiveKit gave up or ended the call, which is closed by now. */
+  onDisconnected: (cause: DisconnectCause) => void;
+  onAgentPresence: (present: boolean) => void;
+  /** Whether the browser refuses to play sound until the person clicks. */
   onSoundBlocked: (blocked: boolean) => void;
 }
 
 /** `moved`: the same identity joined elsewhere. `room_closed`: the server ended the room. */
-export type CallLoss = "moved" | "room_closed" | "connection";
+export type DisconnectCause = "moved" | "room_closed" | "connection";
 
-/** Half a minute of trying; LiveKit's own default is twice as long, in which nobody talks. */
-const RECONNECT_PAUSES = [0, 300, 1200, 2700, 4800, 7000, 7000];
+/** About 23 s in all. LiveKit's default is twice as long, and nobody can talk meanwhile. */
+const RECONNECT_DELAYS_MS = [0, 300, 1200, 2700, 4800, 7000, 7000];
 
-/** One stay in a LiveKit room: the microphone goes out, the others' audio is played. */
+/** One stay in a LiveKit room: publishes the microphone and plays the other participants' audio. */
 export class Call {
   readonly #room = new Room({
-    // We leave on `pagehide` ourselves: `beforeunload` also fires for downloads.
+    // The page itself leaves on `pagehide`: `beforeunload` also fires for downloads.
     disconnectOnPageLeave: false,
     stopLocalTrackOnUnpublish: true,
-    reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_PAUSES),
+    reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_DELAYS_MS),
   });
   readonly #listener: CallListener;
   readonly #audio: HTMLElement;
   #closed = false;
 
   /**
-   * To be made inside the tap on Start: Safari lets a page play sound only when the audio is
-   * unlocked there, before anything is awaited.
+   * Must run inside the click on Start: Safari lets a page play sound only if it unlocks the audio
+   * there, before anything is awaited.
    */
   constructor(audio: HTMLElement, listener: CallListener) {
     this.#audio = audio;
     this.#listener = listener;
     this.#listen();
-    // Refused without a tap (a reload): AudioPlaybackStatusChanged says so once there is audio.
+    // Refused without a click (after a reload). AudioPlaybackStatusChanged reports it once there
+    // is audio.
     void this.startAudio().catch(() => undefined);
   }
 
-  /** Joins the room. Rejects when it cannot, or when the call is closed meanwhile. */
+  /** Joins the room. Rejects if that fails or if the call is closed meanwhile. */
   async connect(url: string, token: string): Promise<void> {
     await this.#room.connect(url, token, { maxRetries: 1 });
   }
 
-  /** Publishes the microphone; the call owns the track from here on. */
+  /** Publishes the microphone. From then on the room stops the track when it is left. */
   async publish(microphone: LocalAudioTrack): Promise<void> {
     await this.#room.localParticipant.publishTrack(microphone, {
       source: Track.Source.Microphone,
@@ -63,17 +65,17 @@ export class Call {
     });
   }
 
-  /** Plays the room's audio; inside a tap this also lifts the browser's block. */
+  /** Plays the room's audio. Inside a click this also lifts the browser's block. */
   async startAudio(): Promise<void> {
     await this.#room.startAudio();
   }
 
-  /** Stops the sound at once, ahead of `close`. */
+  /** Mutes what is played at once; `close` takes longer. */
   silence(): void {
     for (const element of this.#audio.querySelectorAll("audio")) element.muted = true;
   }
 
-  /** Leaves the room and lets go of everything. Safe to call at any time and more than once. */
+  /** Leaves the room and releases everything. Safe to call at any time and more than once. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -94,12 +96,12 @@ export class Call {
         for (const element of track.detach()) element.remove();
       })
       .on(RoomEvent.ParticipantConnected, (participant) => {
-        if (participant.isAgent) this.#listener.onAgent(true);
+        if (participant.isAgent) this.#listener.onAgentPresence(true);
       })
       .on(RoomEvent.ParticipantDisconnected, (participant) => {
-        if (participant.isAgent) this.#listener.onAgent(false);
+        if (participant.isAgent) this.#listener.onAgentPresence(false);
       })
-      .on(RoomEvent.Disconnected, (reason) => this.#lost(reason));
+      .on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
   }
 
   #play(track: RemoteTrack, from: RemoteParticipant): void {
@@ -110,14 +112,14 @@ export class Call {
     this.#audio.append(element);
   }
 
-  #lost(reason: DisconnectReason | undefined): void {
+  #disconnected(reason: DisconnectReason | undefined): void {
     if (this.#closed) return;
     void this.close();
-    this.#listener.onLost(lossOf(reason));
+    this.#listener.onDisconnected(causeOf(reason));
   }
 }
 
-function lossOf(reason: DisconnectReason | undefined): CallLoss {
+function causeOf(reason: DisconnectReason | undefined): DisconnectCause {
   switch (reason) {
     case DisconnectReason.DUPLICATE_IDENTITY:
       return "moved";
@@ -128,4 +130,21 @@ function lossOf(reason: DisconnectReason | undefined): CallLoss {
     default:
       return "connection";
   }
+}
+
+/**
+ * The LiveKit URL to connect to from this page. Parley knows its embedded server by a loopback
+ * address; a page that was opened by another host name must use that name instead.
+ *
+ * @param pageHost `location.hostname`
+ */
+export function liveKitUrlFor(url: string, pageHost: string): string {
+  const parsed = new URL(url);
+  if (!isLoopback(parsed.hostname) || isLoopback(pageHost)) return url;
+  parsed.hostname = pageHost;
+  return parsed.href;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }

@@ -1,25 +1,32 @@
 import { LogLevel, setLogLevel } from "livekit-client";
-import { Call } from "./call.ts";
+import { Call, liveKitUrlFor } from "./call.ts";
 import { Controller } from "./controller.ts";
-import type { StartForm } from "./controller-deps.ts";
 import { type Conversation, canStart, isLive } from "./conversation.ts";
-import { byId } from "./elements.ts";
-import { FollowScroll } from "./follow-scroll.ts";
-import { liveKitUrlFor } from "./livekit-url.ts";
-import { preference, rememberedCall, setPreference } from "./memory.ts";
-import { MicrophonePicker } from "./microphone-picker.ts";
-import { otherRoom, randomName } from "./names.ts";
-import { PageView } from "./page-view.ts";
+import { MicrophonePicker } from "./microphone.ts";
+import { byId, PageView } from "./page-view.ts";
 import type { Remedy } from "./problems.ts";
-import { TranscriptView } from "./transcript-view.ts";
+import { rememberedCall, SetupForm } from "./setup-form.ts";
+import { FollowScroll, TranscriptView } from "./transcript-view.ts";
+
+// The script of the page to talk on: creates the parts and connects them. Clicks, room events and
+// session events go to the controller, which turns them into actions of the reducer in
+// `conversation.ts`. `render` passes each new state on to the views. Imports go downwards only:
+//
+//   chat
+//   ├─ controller ─ liveness ─ attempt ─ call, transcript-socket
+//   ├─ page-view, transcript-view, microphone
+//   └─ setup-form, conversation ─ problems ─ api
 
 const form = byId("chat-form", HTMLFormElement);
-const room = byId("room", HTMLInputElement);
-const identity = byId("identity", HTMLInputElement);
-const displayName = byId("name", HTMLInputElement);
+const stop = byId("stop", HTMLButtonElement);
 const empty = byId("empty", HTMLElement);
-const mute = byId("mute", HTMLButtonElement);
 
+const setup = new SetupForm({
+  form,
+  room: byId("room", HTMLInputElement),
+  identity: byId("identity", HTMLInputElement),
+  name: byId("name", HTMLInputElement),
+});
 const scroll: FollowScroll = new FollowScroll(
   byId("transcript-scroll", HTMLElement),
   byId("jump", HTMLButtonElement),
@@ -30,22 +37,30 @@ const transcript: TranscriptView = new TranscriptView(
   byId("announcer", HTMLElement),
   () => {
     empty.hidden = transcript.size > 0;
-    scroll.grew();
+    scroll.update();
   },
 );
-const microphone = new MicrophonePicker((deviceId) => controller.useMicrophone(deviceId));
-const page = new PageView(act, () => controller.dismiss());
+const microphone = new MicrophonePicker(
+  {
+    select: byId("microphone", HTMLSelectElement),
+    test: byId("test-microphone", HTMLButtonElement),
+    hint: byId("microphone-hint", HTMLElement),
+    meters: document.querySelectorAll<HTMLElement>("[data-level]"),
+  },
+  (deviceId) => controller.switchMicrophone(deviceId),
+);
+const page = new PageView(applyRemedy, () => controller.dismiss());
 
 const controller: Controller = new Controller({
   liveKitUrl: liveKitUrlFor(form.dataset["livekitUrl"] ?? "", location.hostname),
   socketUrl: (id) =>
     `${location.origin.replace(/^http/, "ws")}/ws/transcript/${encodeURIComponent(id)}`,
-  makeCall: (listener) => new Call(byId("audio", HTMLElement), listener),
+  createCall: (listener) => new Call(byId("audio", HTMLElement), listener),
   openMicrophone: () => microphone.open(),
   onState: render,
   onTranscript: (data, recent) => transcript.apply(data, recent),
-  onBegin: () => transcript.begin(identity.value.trim()),
-  onMicrophone: (track) => microphone.inUse(track),
+  onBegin: () => transcript.begin(setup.identity),
+  onMicrophone: (track) => microphone.showInUse(track),
 });
 
 let wasLive = false;
@@ -54,53 +69,43 @@ function render(state: Conversation): void {
   if (state.startedAt !== null) transcript.setOrigin(state.startedAt);
   if (canStart(state)) transcript.end();
   page.render(state);
-  const live = isLive(state);
   if (wasLive && canStart(state)) {
     wasLive = false;
-    // HTMX reloads the list of recent conversations on this.
+    // HTMX reloads the list of recent conversations on this event.
     document.body.dispatchEvent(new CustomEvent("parley:ended"));
   }
-  wasLive ||= live;
-}
-
-function formValues(): StartForm {
-  const value = (name: string): string => String(new FormData(form).get(name) ?? "").trim();
-  return {
-    room: value("room"),
-    identity: value("identity"),
-    name: value("name"),
-    system_prompt: value("system_prompt"),
-    greeting: value("greeting"),
-    voice: value("voice"),
-  };
+  wasLive ||= isLive(state);
 }
 
 function start(): void {
-  if (!canStart(controller.state) || !form.reportValidity()) return;
-  const values = formValues();
-  setPreference("name", values.name);
-  setPreference("identity", values.identity);
+  if (!canStart(controller.state)) return;
+  const values = setup.submit();
+  if (values === undefined) return;
   const call = rememberedCall();
-  // Left over only if the live session could not be asked for; else a second one would begin.
+  // Remembered still if the page could not find out whether the call's session is live. Starting
+  // anew would then add a second session.
   if (call?.room === values.room && call.identity === values.identity) controller.resume(call);
   else controller.start(values);
 }
 
-/** What the notice's button does. */
-function act(remedy: Remedy): void {
-  if (remedy === "other_room") room.value = otherRoom(room.value);
+/** Does what the notice's button says. */
+function applyRemedy(remedy: Remedy): void {
+  if (remedy === "other_room") setup.useOtherRoom();
   start();
-  // The notice and its button are gone; what follows them is the way to stop.
-  byId("stop", HTMLButtonElement).focus({ preventScroll: true });
+  // The notice and its button have disappeared, so the keyboard focus needs a new place.
+  stop.focus({ preventScroll: true });
 }
 
-function wireControls(): void {
+function addListeners(): void {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     start();
   });
-  byId("stop", HTMLButtonElement).addEventListener("click", () => void controller.stop());
-  mute.addEventListener("click", () => void controller.setMuted(!controller.state.muted));
+  stop.addEventListener("click", () => void controller.stop());
+  byId("mute", HTMLButtonElement).addEventListener(
+    "click",
+    () => void controller.setMuted(!controller.state.muted),
+  );
   byId("unmute-sound", HTMLButtonElement).addEventListener(
     "click",
     () => void controller.unblockSound(),
@@ -108,35 +113,30 @@ function wireControls(): void {
   const message = byId("message", HTMLInputElement);
   byId("message-form", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
-    void send(message);
+    void sendMessage(message);
+  });
+  addEventListener("pagehide", () => controller.leave());
+  // A page restored from the browser's back/forward cache has lost its room and its microphone.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
   });
 }
 
-async function send(message: HTMLInputElement): Promise<void> {
+async function sendMessage(message: HTMLInputElement): Promise<void> {
   const text = message.value.trim();
   if (text === "") return;
   message.value = "";
-  const sent = await controller.send(text);
-  // Words that did not arrive come back to be sent again, unless newer ones were typed meanwhile.
-  if (!sent && message.value === "") message.value = text;
+  const arrived = await controller.sendMessage(text);
+  // Puts the text back to be sent again, unless the person has typed something new meanwhile.
+  if (!arrived && message.value === "") message.value = text;
 }
 
 function restore(): void {
-  displayName.value ||= preference("name") ?? "";
-  identity.value = preference("identity") || randomName("guest");
   const call = rememberedCall();
-  if (call === undefined) return;
-  room.value = call.room;
-  identity.value = call.identity;
-  displayName.value = call.name;
-  controller.resume(call);
+  setup.restore(call);
+  if (call) controller.resume(call);
 }
 
 setLogLevel(LogLevel.warn);
-wireControls();
+addListeners();
 restore();
-addEventListener("pagehide", () => controller.leave());
-// A page that the browser kept and shows again has no room and no microphone any more.
-window.addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
-});

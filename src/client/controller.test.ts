@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { LocalAudioTrack } from "livekit-client";
 import type { Call, CallListener } from "./call.ts";
 import { Controller } from "./controller.ts";
-import type { StartForm } from "./controller-deps.ts";
 import { IDLE } from "./conversation.ts";
+import type { StartForm } from "./setup-form.ts";
 
 const FORM: StartForm = { room: "kitchen", identity: "guest-1", name: "Ada" };
 
-/** Stands for the browser and Parley around a controller, and writes down what is asked of them. */
-class World {
+/** Stands in for the browser and for Parley, and logs what a controller asks them to do. */
+class TestEnvironment {
   readonly log: string[] = [];
   answers: Record<string, () => Response | Promise<Response>> = {
     "GET /token": () => Response.json({ token: "t" }),
@@ -21,15 +21,15 @@ class World {
   listener: CallListener | undefined;
   readonly controller = new Controller({
     liveKitUrl: "ws://livekit",
-    // Nothing listens there: the feed's own tests cover it.
+    // Nothing listens there: the socket has its own tests.
     socketUrl: () => "ws://127.0.0.1:9/ws",
-    makeCall: (listener) => this.#call(listener),
+    createCall: (listener) => this.#createCall(listener),
     openMicrophone: () => this.microphone(),
     onState: () => {},
     onTranscript: () => {},
     onBegin: () => this.log.push("begin"),
     onMicrophone: () => {},
-    agentGrace: 5,
+    agentCheckMs: 5,
   });
 
   fetch = async (path: string | URL | Request, init?: RequestInit): Promise<Response> => {
@@ -58,7 +58,7 @@ class World {
     return track as unknown as LocalAudioTrack;
   }
 
-  #call(listener: CallListener): Call {
+  #createCall(listener: CallListener): Call {
     this.listener = listener;
     const call = {
       connect: async () => {
@@ -83,22 +83,22 @@ function problem(status: number): () => Response {
 }
 
 const browserFetch = globalThis.fetch;
-let world: World;
+let environment: TestEnvironment;
 beforeEach(() => {
-  world = new World();
-  globalThis.fetch = world.fetch as typeof fetch;
+  environment = new TestEnvironment();
+  globalThis.fetch = environment.fetch as typeof fetch;
 });
 afterEach(async () => {
-  await world.controller.stop();
+  await environment.controller.stop();
   globalThis.fetch = browserFetch;
 });
 
-test("a start and a stop ask for everything in order and let go of everything", async () => {
-  world.controller.start(FORM);
-  world.controller.start(FORM);
-  await world.until("live");
-  await world.controller.stop();
-  expect(world.log).toEqual([
+test("start and stop acquire everything in order and release everything", async () => {
+  environment.controller.start(FORM);
+  environment.controller.start(FORM);
+  await environment.until("live");
+  await environment.controller.stop();
+  expect(environment.log).toEqual([
     "begin",
     "GET /token",
     "connect",
@@ -108,17 +108,21 @@ test("a start and a stop ask for everything in order and let go of everything", 
     "DELETE /session/s1",
     "leave",
   ]);
-  expect(world.controller.state).toEqual(IDLE);
+  expect(environment.controller.state).toEqual(IDLE);
 });
 
-describe("a failed start lets go of what it had, and the next one works", () => {
+describe("a failed start releases what it acquired, and the next one works", () => {
   const failures: [string, () => void, string][] = [
-    ["the token", () => Object.assign(world.answers, { "GET /token": problem(503) }), "start"],
-    ["Parley", () => Object.assign(world.answers, { "GET /token": undefined }), "reached"],
+    [
+      "the token",
+      () => Object.assign(environment.answers, { "GET /token": problem(503) }),
+      "start",
+    ],
+    ["Parley", () => Object.assign(environment.answers, { "GET /token": undefined }), "reached"],
     [
       "the microphone",
       () => {
-        world.microphone = () =>
+        environment.microphone = () =>
           Promise.reject(Object.assign(new Error("no"), { name: "NotFoundError" }));
       },
       "microphone",
@@ -126,123 +130,127 @@ describe("a failed start lets go of what it had, and the next one works", () => 
     [
       "the room",
       () => {
-        world.connect = () => Promise.reject(new Error("no"));
+        environment.connect = () => Promise.reject(new Error("no"));
       },
       "audio connection",
     ],
-    ["the session", () => Object.assign(world.answers, { "POST /session": problem(409) }), "taken"],
+    [
+      "the session",
+      () => Object.assign(environment.answers, { "POST /session": problem(409) }),
+      "taken",
+    ],
   ];
   test.each(failures)("%s", async (what, arrange, words) => {
-    const { answers, microphone, connect } = world;
-    world.answers = { ...answers };
+    const { answers, microphone, connect } = environment;
+    environment.answers = { ...answers };
     arrange();
-    world.controller.start(FORM);
-    await world.until("failed");
+    environment.controller.start(FORM);
+    await environment.until("failed");
     await Bun.sleep(5);
-    expect(world.title).toContain(words);
-    expect(world.log).toContain("leave");
-    expect(world.log.includes("microphone off")).toBe(what !== "the microphone");
-    expect(world.log).not.toContain("DELETE /session/s1");
+    expect(environment.title).toContain(words);
+    expect(environment.log).toContain("leave");
+    expect(environment.log.includes("microphone off")).toBe(what !== "the microphone");
+    expect(environment.log).not.toContain("DELETE /session/s1");
 
-    Object.assign(world, { answers, microphone, connect });
-    world.controller.start(FORM);
-    await world.until("live");
+    Object.assign(environment, { answers, microphone, connect });
+    environment.controller.start(FORM);
+    await environment.until("live");
   });
 });
 
 test("a session that is created after the stop is deleted", async () => {
   const created = Promise.withResolvers<Response>();
-  world.answers["POST /session"] = () => created.promise;
-  world.controller.start(FORM);
-  for (let tries = 0; tries < 100 && !world.log.includes("POST /session"); tries += 1) {
+  environment.answers["POST /session"] = () => created.promise;
+  environment.controller.start(FORM);
+  for (let tries = 0; tries < 100 && !environment.log.includes("POST /session"); tries += 1) {
     await Bun.sleep(2);
   }
-  const stopping = world.controller.stop();
-  expect(world.phase).toBe("stopping");
+  const stopping = environment.controller.stop();
+  expect(environment.phase).toBe("stopping");
   created.resolve(Response.json({ session_id: "s1" }, { status: 201 }));
   await stopping;
-  expect(world.log.slice(-3)).toEqual(["microphone off", "DELETE /session/s1", "leave"]);
-  expect(world.phase).toBe("idle");
+  expect(environment.log.slice(-3)).toEqual(["microphone off", "DELETE /session/s1", "leave"]);
+  expect(environment.phase).toBe("idle");
 });
 
-test("a permission that is given after the stop turns the microphone off again", async () => {
+test("a microphone that is permitted after the stop is turned off again", async () => {
   const given = Promise.withResolvers<LocalAudioTrack>();
-  world.microphone = () => given.promise;
-  world.controller.start(FORM);
+  environment.microphone = () => given.promise;
+  environment.controller.start(FORM);
   await Bun.sleep(5);
-  await world.controller.stop();
-  given.resolve(world.track());
+  await environment.controller.stop();
+  given.resolve(environment.track());
   await Bun.sleep(5);
-  expect(world.log.at(-1)).toBe("microphone off");
-  expect(world.log).not.toContain("connect");
+  expect(environment.log.at(-1)).toBe("microphone off");
+  expect(environment.log).not.toContain("connect");
 });
 
 describe("after a reload", () => {
   const call = { session_id: "s1", room: "kitchen", identity: "guest-1", name: "" };
 
-  test("the live session is found again and no other one is created", async () => {
-    world.controller.resume(call);
-    await world.until("live");
-    expect(world.log).not.toContain("POST /session");
-    expect(world.controller.state.startedAt).toBe(Date.parse("2026-11-24T09:00:00Z"));
+  test("the live session is found again and no other is created", async () => {
+    environment.controller.resume(call);
+    await environment.until("live");
+    expect(environment.log).not.toContain("POST /session");
+    expect(environment.controller.state.startedAt).toBe(Date.parse("2026-11-24T09:00:00Z"));
   });
 
-  test("one that ended meanwhile is told in plain words, without asking for the microphone", async () => {
-    world.answers["GET /session/s1"] = () => session("ended", "idle");
-    world.microphone = () => Promise.reject(new Error("asked"));
-    world.controller.resume(call);
-    await world.until("idle");
-    expect(world.controller.state.notice?.tone).toBe("info");
+  test("a session that ended meanwhile is reported without asking for the microphone", async () => {
+    environment.answers["GET /session/s1"] = () => session("ended", "idle");
+    environment.microphone = () => Promise.reject(new Error("asked"));
+    environment.controller.resume(call);
+    await environment.until("idle");
+    expect(environment.controller.state.notice?.tone).toBe("info");
   });
 
-  test("one that cannot be asked for now is not ended", async () => {
-    world.answers["GET /session/s1"] = problem(500);
-    world.controller.resume(call);
-    await world.until("failed");
-    expect(world.log).not.toContain("DELETE /session/s1");
+  test("a session that cannot be looked up now is not ended", async () => {
+    environment.answers["GET /session/s1"] = problem(500);
+    environment.controller.resume(call);
+    await environment.until("failed");
+    expect(environment.log).not.toContain("DELETE /session/s1");
   });
 });
 
-describe("in mid-conversation", () => {
+describe("during a conversation", () => {
   beforeEach(async () => {
-    world.controller.start(FORM);
-    await world.until("live");
+    environment.controller.start(FORM);
+    await environment.until("live");
   });
 
   test("a lost room ends it with a message", async () => {
-    world.listener?.onReconnecting();
-    expect(world.phase).toBe("reconnecting");
-    world.listener?.onLost("connection");
-    await world.until("failed");
-    expect(world.title).toBe("The connection was lost");
+    environment.listener?.onReconnecting();
+    expect(environment.phase).toBe("reconnecting");
+    environment.listener?.onDisconnected("connection");
+    await environment.until("failed");
+    expect(environment.title).toBe("The connection was lost");
     await Bun.sleep(5);
-    expect(world.log).toContain("DELETE /session/s1");
+    expect(environment.log).toContain("DELETE /session/s1");
   });
 
-  test("a room that closed with its session tells why the session ended", async () => {
-    world.answers["GET /session/s1"] = () => session("ended", "time_limit");
-    world.listener?.onLost("room_closed");
-    await world.until("idle");
-    expect(world.title).toBe("Time is up");
+  test("a room that closed with its session shows why the session ended", async () => {
+    environment.answers["GET /session/s1"] = () => session("ended", "time_limit");
+    environment.listener?.onDisconnected("room_closed");
+    await environment.until("idle");
+    expect(environment.title).toBe("Time is up");
   });
 
   test("the same person in another window takes over, and the session stays", async () => {
-    world.listener?.onLost("moved");
-    await world.until("idle");
+    environment.listener?.onDisconnected("moved");
+    await environment.until("idle");
     await Bun.sleep(5);
-    expect(world.log).not.toContain("DELETE /session/s1");
+    expect(environment.log).not.toContain("DELETE /session/s1");
   });
 
-  test("an agent that left and does not come back ends it", async () => {
-    world.listener?.onAgent(false);
-    await world.until("failed");
-    expect(world.title).toBe("The agent left");
+  test("an agent that leaves and does not return ends it", async () => {
+    environment.listener?.onAgentPresence(false);
+    await environment.until("failed");
+    expect(environment.title).toBe("The agent left");
   });
 
-  test("an agent that comes back goes on", async () => {
-    world.listener?.onAgent(false);
-    world.listener?.onAgent(true);
+  test("an agent that returns continues it", async () => {
+    environment.listener?.onAgentPresence(false);
+    environment.listener?.onAgentPresence(true);
     await Bun.sleep(40);
-    expect(world.phase).toBe("live");
+    expect(environment.phase).toBe("live");
   });
 });

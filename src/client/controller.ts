@@ -1,8 +1,8 @@
 import type { LocalAudioTrack } from "livekit-client";
+import type { TranscriptData } from "../domain/transcript.ts";
 import { fetchToken, findSession, type SessionView, sendMessage } from "./api.ts";
 import { Attempt } from "./attempt.ts";
-import type { CallListener } from "./call.ts";
-import type { ControllerDeps, StartForm } from "./controller-deps.ts";
+import type { Call, CallListener } from "./call.ts";
 import {
   type Action,
   type Conversation,
@@ -12,7 +12,7 @@ import {
   isLive,
   reduce,
 } from "./conversation.ts";
-import { forgetCall, type RememberedCall, rememberCall } from "./memory.ts";
+import { Liveness } from "./liveness.ts";
 import {
   asWarning,
   endingProblem,
@@ -21,28 +21,44 @@ import {
   problemOf,
   type Step,
 } from "./problems.ts";
-import { SessionDoubts } from "./session-doubts.ts";
-import { SessionFeed } from "./session-feed.ts";
+import { forgetCall, type RememberedCall, rememberCall, type StartForm } from "./setup-form.ts";
+import { SessionFeed } from "./transcript-socket.ts";
+
+/** What a `Controller` needs from the page and the browser. */
+export interface ControllerDeps {
+  liveKitUrl: string;
+  socketUrl: (sessionId: string) => string;
+  createCall: (listener: CallListener) => Call;
+  openMicrophone: () => Promise<LocalAudioTrack>;
+  onState: (state: Conversation) => void;
+  onTranscript: (data: TranscriptData, recent: boolean) => void;
+  /** A conversation begins, so the transcript of the previous one must go. */
+  onBegin: () => void;
+  /** The microphone in use; undefined once it was released. */
+  onMicrophone: (track: LocalAudioTrack | undefined) => void;
+  /** Overridden by tests. */
+  agentCheckMs?: number;
+}
 
 /**
- * Runs conversations: it turns taps and what happens in the room and the session into actions of
- * the pure state machine, and holds the one `Attempt` that owns what must be let go of.
+ * Runs conversations. Turns clicks and the events of the room and the session into actions of the
+ * reducer (`conversation.ts`), and holds the current `Attempt`, which owns what must be released.
  */
 export class Controller {
   readonly #deps: ControllerDeps;
-  readonly #doubts: SessionDoubts;
+  readonly #liveness: Liveness;
   #state: Conversation = IDLE;
   #attempt: Attempt | undefined;
-  /** The goodbye of the conversation before; the next one waits for it. */
-  #farewell: Promise<void> = Promise.resolve();
+  /** The release of the previous attempt, which the next start waits for. */
+  #releasing: Promise<void> = Promise.resolve();
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
-    this.#doubts = new SessionDoubts({
+    this.#liveness = new Liveness({
       state: () => this.#state,
       isCurrent: (attempt) => this.#attempt === attempt,
       fail: (attempt, problem, endSession) => this.#fail(attempt, problem, endSession),
-      ...(deps.agentGrace === undefined ? {} : { agentGrace: deps.agentGrace }),
+      agentCheckMs: deps.agentCheckMs,
     });
   }
 
@@ -50,37 +66,39 @@ export class Controller {
     return this.#state;
   }
 
-  /** Begins a conversation. To be called inside the tap. */
+  /** Starts a conversation. Must be called inside the click, for the audio to be unlocked. */
   start(form: StartForm): void {
     if (!canStart(this.#state)) return;
     const attempt = this.#begin("token");
-    const microphone = attempt.ownMicrophone(this.#deps.openMicrophone());
+    const microphone = attempt.acquireMicrophone(this.#deps.openMicrophone());
+    // Reported later, by the step that awaits it; until then it would count as unhandled.
     microphone.catch(() => undefined);
-    this.#guard(attempt, this.#startSession(attempt, form, microphone));
+    this.#failOnError(attempt, this.#startSession(attempt, form, microphone));
   }
 
-  /** Finds the session of before a reload, and goes on with it if it is still live. */
+  /** Continues the session from before a reload if it is still live. */
   resume(call: RememberedCall): void {
     if (!canStart(this.#state)) return;
     const attempt = this.#begin("resume");
-    this.#guard(attempt, this.#findAgain(attempt, call));
+    this.#failOnError(attempt, this.#resumeSession(attempt, call));
   }
 
-  /** Ends the conversation, or gives up starting one. */
+  /** Ends the conversation or cancels the start of one. */
   async stop(): Promise<void> {
     const attempt = this.#attempt;
     if (attempt === undefined || !canStop(this.#state)) return;
     this.#dispatch({ type: "stop" });
-    this.#drop(attempt, true);
-    await this.#farewell;
+    this.#release(attempt, true);
+    await this.#releasing;
     this.#dispatch({ type: "stopped" });
   }
 
-  /** The page goes away: leaves the room, but the session stays for a reload to find. */
+  /** The page is being closed: leaves the room but keeps the session, so that a reload finds it. */
   leave(): void {
     void this.#attempt?.release(false);
   }
 
+  /** Mutes or unmutes the microphone. */
   async setMuted(muted: boolean): Promise<void> {
     const microphone = this.#attempt?.microphone;
     if (microphone === undefined) return;
@@ -88,8 +106,8 @@ export class Controller {
     this.#dispatch({ type: "muted", muted });
   }
 
-  /** Goes on with another microphone in mid-conversation. */
-  async useMicrophone(deviceId: string): Promise<void> {
+  /** Switches to another microphone during the conversation. */
+  async switchMicrophone(deviceId: string): Promise<void> {
     const microphone = this.#attempt?.microphone;
     if (microphone === undefined) return;
     try {
@@ -100,13 +118,13 @@ export class Controller {
     }
   }
 
-  /** Plays the agent's voice after the browser refused to without a tap. */
+  /** Plays the agent's voice after the browser refused to. Must be called inside a click. */
   async unblockSound(): Promise<void> {
     await this.#attempt?.call.startAudio().catch(() => undefined);
   }
 
-  /** Sends typed words; false if they did not arrive. */
-  async send(text: string): Promise<boolean> {
+  /** Sends a typed message. Returns whether it arrived. */
+  async sendMessage(text: string): Promise<boolean> {
     const id = this.#state.sessionId;
     if (id === null || !isLive(this.#state)) return false;
     try {
@@ -119,12 +137,13 @@ export class Controller {
     }
   }
 
+  /** Removes the notice. */
   dismiss(): void {
     this.#dispatch({ type: "dismiss" });
   }
 
   #begin(step: Step): Attempt {
-    const attempt: Attempt = new Attempt(this.#deps.makeCall(this.#listener(() => attempt)));
+    const attempt: Attempt = new Attempt(this.#deps.createCall(this.#callListener(() => attempt)));
     this.#attempt = attempt;
     this.#deps.onBegin();
     this.#dispatch({ type: "start", step });
@@ -132,22 +151,22 @@ export class Controller {
   }
 
   async #startSession(attempt: Attempt, form: StartForm, microphone: Promise<LocalAudioTrack>) {
-    await this.#farewell;
+    await this.#releasing;
     const { name, ...request } = form;
     await this.#join(attempt, form, microphone);
     const id = await this.#step("session", attempt.createSession(request), attempt);
     rememberCall({ session_id: id, room: form.room, identity: form.identity, name });
-    this.#live(attempt, { id, startedAt: Date.now(), fresh: true });
+    this.#enterLive(attempt, { id, startedAt: Date.now(), fresh: true });
   }
 
-  async #findAgain(attempt: Attempt, call: RememberedCall) {
+  async #resumeSession(attempt: Attempt, call: RememberedCall) {
     attempt.adoptSession(call.session_id);
     let session: SessionView | undefined;
     try {
       session = await this.#step("resume", findSession(call.session_id), attempt);
     } catch (cause) {
       if (this.#attempt !== attempt) return;
-      // Not to be asked is not to be over: the next try, or the next sign-in, may find it.
+      // The session may still be live, so the next start, or a sign-in, must be able to find it.
       this.#fail(attempt, problemOf("resume", cause), false);
       rememberCall(call);
       return;
@@ -156,25 +175,25 @@ export class Controller {
       const reason = session?.end_reason ?? "user_left";
       throw new ProblemError({ ...endingProblem(reason), tone: "info", remedy: "none" });
     }
-    await this.#join(attempt, call, attempt.ownMicrophone(this.#deps.openMicrophone()));
+    await this.#join(attempt, call, attempt.acquireMicrophone(this.#deps.openMicrophone()));
     const startedAt = Date.parse(session.started_at);
-    this.#live(attempt, { id: call.session_id, startedAt, fresh: false });
+    this.#enterLive(attempt, { id: call.session_id, startedAt, fresh: false });
   }
 
   async #join(
     attempt: Attempt,
-    who: { room: string; identity: string; name: string },
+    participant: { room: string; identity: string; name: string },
     opening: Promise<LocalAudioTrack>,
   ) {
     opening.catch(() => undefined);
-    const token = await this.#step("token", fetchToken(who, attempt.signal), attempt);
+    const token = await this.#step("token", fetchToken(participant, attempt.signal), attempt);
     const microphone = await this.#step("microphone", opening, attempt);
     this.#deps.onMicrophone(microphone);
     await this.#step("room", attempt.call.connect(this.#deps.liveKitUrl, token), attempt);
     await this.#step("room", attempt.call.publish(microphone), attempt);
   }
 
-  /** Waits for one step, says which it is, and names it if it fails. */
+  /** Shows a step while it runs. Rejects with its problem, or if the attempt was released. */
   async #step<T>(step: Step, work: Promise<T>, attempt: Attempt): Promise<T> {
     if (this.#attempt === attempt) this.#dispatch({ type: "step", step });
     try {
@@ -186,56 +205,57 @@ export class Controller {
     }
   }
 
-  #live(attempt: Attempt, session: { id: string; startedAt: number; fresh: boolean }): void {
+  #enterLive(attempt: Attempt, session: { id: string; startedAt: number; fresh: boolean }): void {
     const { id, startedAt, fresh } = session;
     this.#dispatch({ type: "live", sessionId: id, startedAt });
-    const own = this.#only(attempt);
-    attempt.ownFeed(
+    const ifCurrent = this.#ifCurrent(attempt);
+    attempt.acquireFeed(
       new SessionFeed({
         url: this.#deps.socketUrl(id),
         fresh,
-        dispatch: (action) => own(() => this.#dispatch(action)),
-        onTranscript: (data, recent) => own(() => this.#deps.onTranscript(data, recent)),
-        onEnded: (problem) => own(() => this.#fail(attempt, problem, false)),
-        onDoubt: (tries) => own(() => void this.#doubts.ask(attempt, tries)),
+        dispatch: (action) => ifCurrent(() => this.#dispatch(action)),
+        onTranscript: (data, recent) => ifCurrent(() => this.#deps.onTranscript(data, recent)),
+        onEnded: (problem) => ifCurrent(() => this.#fail(attempt, problem, false)),
+        onOutage: (retries) => ifCurrent(() => void this.#liveness.check(attempt, retries)),
       }),
     );
   }
 
-  #listener(attempt: () => Attempt): CallListener {
-    const own = (work: () => void) => this.#only(attempt())(work);
+  #callListener(attempt: () => Attempt): CallListener {
+    const ifCurrent = (work: () => void) => this.#ifCurrent(attempt())(work);
     return {
-      onReconnecting: () => own(() => this.#dispatch({ type: "room", state: "reconnecting" })),
-      onReconnected: () => own(() => this.#dispatch({ type: "room", state: "reconnected" })),
-      onSoundBlocked: (blocked) => own(() => this.#dispatch({ type: "sound", blocked })),
-      onLost: (loss) => own(() => void this.#doubts.roomLost(attempt(), loss)),
-      onAgent: (present) =>
-        own(() => {
+      onReconnecting: () =>
+        ifCurrent(() => this.#dispatch({ type: "room", state: "reconnecting" })),
+      onReconnected: () => ifCurrent(() => this.#dispatch({ type: "room", state: "reconnected" })),
+      onSoundBlocked: (blocked) => ifCurrent(() => this.#dispatch({ type: "sound", blocked })),
+      onDisconnected: (cause) => ifCurrent(() => void this.#liveness.roomLost(attempt(), cause)),
+      onAgentPresence: (present) =>
+        ifCurrent(() => {
           this.#dispatch({ type: "agent_present", present });
-          if (!present) void this.#doubts.agentLeft(attempt());
+          if (!present) void this.#liveness.agentLeft(attempt());
         }),
     };
   }
 
-  #guard(attempt: Attempt, work: Promise<void>): void {
+  #failOnError(attempt: Attempt, work: Promise<void>): void {
     work.catch((cause: unknown) => this.#fail(attempt, problemOf("session", cause), true));
   }
 
   #fail(attempt: Attempt, problem: Problem, endSession: boolean): void {
     if (this.#attempt !== attempt) return;
-    this.#drop(attempt, endSession);
+    this.#release(attempt, endSession);
     this.#dispatch({ type: "failed", problem });
   }
 
-  #drop(attempt: Attempt, endSession: boolean): void {
+  #release(attempt: Attempt, endSession: boolean): void {
     this.#attempt = undefined;
     forgetCall();
-    this.#farewell = attempt.release(endSession);
+    this.#releasing = attempt.release(endSession);
     this.#deps.onMicrophone(undefined);
   }
 
-  /** Runs work only while `attempt` is the current one: nothing late may touch a later one. */
-  #only(attempt: Attempt): (work: () => void) => void {
+  /** Runs work only while `attempt` is current, so that its late events do not reach a later one. */
+  #ifCurrent(attempt: Attempt): (work: () => void) => void {
     return (work) => {
       if (this.#attempt === attempt) work();
     };

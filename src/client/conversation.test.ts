@@ -4,6 +4,7 @@ import {
   type Conversation,
   canStart,
   canStop,
+  formatElapsed,
   IDLE,
   reduce,
   shownAgent,
@@ -28,7 +29,7 @@ describe("phases", () => {
     expect(after(start, live)).toMatchObject({ phase: "live", sessionId: "s", step: null });
   });
 
-  test("a second start while one is under way changes nothing", () => {
+  test("a second start while a conversation is running changes nothing", () => {
     for (const before of [[start], [start, live], [start, { type: "stop" } as const]]) {
       const state = after(...before);
       expect(reduce(state, start)).toBe(state);
@@ -36,7 +37,7 @@ describe("phases", () => {
     }
   });
 
-  test("a stop while connecting leads back to idle, and what was under way arrives too late", () => {
+  test("a stop while connecting leads back to idle, and what arrives later changes nothing", () => {
     const stopping = after(start, { type: "stop" });
     expect(stopping.phase).toBe("stopping");
     expect(reduce(stopping, live)).toBe(stopping);
@@ -96,11 +97,20 @@ describe("what is shown of the agent", () => {
     expect(shownAgent(reduce(back, { type: "socket", down: false }))).toBe("listening");
   });
 
-  test("nobody speaks any more once the connection is down", () => {
+  test("the person is not shown as speaking once the connection is down", () => {
     const speaking = after(start, live, { type: "user_speech", speaking: true });
     expect(speaking.userSpeaking).toBe(true);
     for (const action of [reconnecting, { type: "socket", down: true }, { type: "stop" }]) {
       expect(reduce(speaking, action as Action).userSpeaking).toBe(false);
     }
   });
+});
+
+test("elapsed time", () => {
+  expect([-5, 7400, 754_000, 3_723_000].map(formatElapsed)).toEqual([
+    "0:00",
+    "0:07",
+    "12:34",
+    "1:02:03",
+  ]);
 });

@@ -6,20 +6,22 @@ export type Phase = "idle" | "connecting" | "live" | "reconnecting" | "stopping"
 /** Everything the page shows about the conversation except the transcript itself. */
 export interface Conversation {
   phase: Phase;
-  /** What is being done while connecting. */
+  /** The current step while connecting, else null. */
   step: Step | null;
   sessionId: string | null;
-  /** Ms since the epoch; the elapsed time counts from here. */
+  /** When the conversation began, ms since the epoch. */
   startedAt: number | null;
-  /** As last reported; `shownAgent` says what may be shown. */
+  /** As last reported; `shownAgent` decides what is shown of it. */
   agent: AgentState;
   /** Whether the agent is known to be in the room. */
   agentPresent: boolean;
   userSpeaking: boolean;
   muted: boolean;
+  /** Whether the browser refuses to play sound until the person clicks. */
   soundBlocked: boolean;
-  /** The transcript's WebSocket is down, so nothing is known about the agent. */
+  /** Whether the transcript's WebSocket is down, so that the agent's state is unknown. */
   socketDown: boolean;
+  /** From the end of the person's speech to the agent's voice, in the last turn. */
   latencyMs: number | null;
   notice: Problem | null;
 }
@@ -57,12 +59,12 @@ export type Action =
   | { type: "notice"; problem: Problem }
   | { type: "dismiss" };
 
-/** Whether Start may begin a conversation: never while another one is under way. */
+/** Whether a conversation may start: not while another one is running. */
 export function canStart(state: Conversation): boolean {
   return state.phase === "idle" || state.phase === "failed";
 }
 
-/** Whether there is something to stop. */
+/** Whether a conversation is running or starting. */
 export function canStop(state: Conversation): boolean {
   return isLive(state) || state.phase === "connecting";
 }
@@ -72,15 +74,15 @@ export function isLive(state: Conversation): boolean {
 }
 
 /**
- * The agent's state that may be shown. While the room or the transcript's connection is down, or
- * the agent has gone, nothing is known: then it is `off`, never a stale "listening".
+ * The agent's state to show. While the room or the transcript's connection is down, or the agent
+ * has left, its state is unknown: then this is `off`, never a stale "listening".
  */
 export function shownAgent(state: Conversation): AgentState | "off" {
   if (state.phase !== "live" || state.socketDown || !state.agentPresent) return "off";
   return state.agent;
 }
 
-/** The next state. Actions that do not fit the phase change nothing, so late events are harmless. */
+/** The next state. An action that does not fit the phase changes nothing, so late events do no harm. */
 export function reduce(state: Conversation, action: Action): Conversation {
   switch (action.type) {
     case "start":
@@ -100,7 +102,9 @@ export function reduce(state: Conversation, action: Action): Conversation {
     case "room":
       return withRoom(state, action.state);
     case "stop":
-      return canStop(state) ? { ...quiet(state), phase: "stopping", notice: null } : state;
+      return canStop(state)
+        ? { ...withoutIndicators(state), phase: "stopping", notice: null }
+        : state;
     case "stopped":
       return state.phase === "stopping" ? { ...IDLE, notice: state.notice } : state;
     case "failed":
@@ -126,7 +130,7 @@ type Signal = Extract<
   }
 >;
 
-/** What happens inside a conversation without changing its phase. */
+/** Applies an action that does not change the phase. */
 function withSignal(state: Conversation, action: Signal): Conversation {
   switch (action.type) {
     case "agent":
@@ -152,7 +156,17 @@ function withRoom(state: Conversation, room: "reconnecting" | "reconnected"): Co
   return { ...state, phase: "live" };
 }
 
-/** No indicator may outlive the conversation it belongs to. */
-function quiet(state: Conversation): Conversation {
+/** Clears what must not be shown any longer than the conversation lasts. */
+function withoutIndicators(state: Conversation): Conversation {
   return { ...state, step: null, userSpeaking: false, soundBlocked: false, agentPresent: false };
+}
+
+/** Elapsed time as `0:07`, `12:34` or `1:02:03`. */
+export function formatElapsed(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000));
+  const seconds = String(total % 60).padStart(2, "0");
+  const minutes = Math.floor(total / 60) % 60;
+  const hours = Math.floor(total / 3600);
+  if (hours === 0) return `${minutes}:${seconds}`;
+  return `${hours}:${String(minutes).padStart(2, "0")}:${seconds}`;
 }

@@ -49,7 +49,7 @@ describe("the microphone", () => {
     expect(problemOf("microphone", named(name)).title).toContain(words);
   });
 
-  test("a finished problem is kept", () => {
+  test("a problem that was thrown is kept as it is", () => {
     expect(problemOf("microphone", new ProblemError(INSECURE_PAGE))).toBe(INSECURE_PAGE);
   });
 });
@@ -58,11 +58,11 @@ test("an unreachable room does not show raw error text", () => {
   expect(problemOf("room", named("ConnectionError")).detail).not.toContain("raw");
 });
 
-test("an error event names its stage in plain words and says whether it goes on", () => {
+test("an error event names its stage in plain words and says whether the conversation continues", () => {
   const data = { code: "x", message: "It is busy", stage: "tts" as const, recoverable: true };
   expect(eventProblem(data)).toEqual({
     title: "The voice had a problem",
-    detail: "It is busy. The conversation goes on.",
+    detail: "It is busy. The conversation continues.",
     remedy: "none",
     tone: "warning",
   });
@@ -87,7 +87,7 @@ describe("why a session ended", () => {
     expect(endingProblem("idle", fatal).detail).not.toContain("Key refused");
   });
 
-  test("an unknown reason, also the name of an object's own method, is told as such", () => {
+  test("an unknown reason, even the name of an object's own method, is shown as unknown", () => {
     expect(endingProblem("toString").title).toBe("The agent left");
     expect(endingProblem(undefined, fatal)).toBe(fatal);
   });

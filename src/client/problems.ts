@@ -2,19 +2,19 @@ import type { EndReason } from "../domain/session.ts";
 import type { SessionEvent, Stage } from "../domain/transcript.ts";
 import { ApiError } from "./api.ts";
 
-/** What a person can do about a problem; the page turns each into one button or link. */
+/** What the person can do about a problem. The page shows a button or link for it. */
 export type Remedy = "retry" | "other_room" | "sign_in" | "none";
 
-/** Something that went wrong, in the words shown to the person. Always untrusted text. */
+/** Something that went wrong, as shown to the person. May contain untrusted text. */
 export interface Problem {
   title: string;
   detail: string;
   remedy: Remedy;
-  /** `error` stopped the conversation, `warning` did not, `info` is an ordinary end. */
+  /** `error` ended the conversation, `warning` did not, `info` is an ordinary end. */
   tone: "error" | "warning" | "info";
 }
 
-/** A step of starting a conversation, in order. */
+/** A step of starting a conversation, in order; `resume` comes first after a reload. */
 export type Step = "token" | "microphone" | "room" | "session" | "resume";
 
 /** Carries a finished `Problem` through a chain of promises. */
@@ -32,7 +32,7 @@ function error(title: string, detail: string, remedy: Remedy = "retry"): Problem
   return { title, detail, remedy, tone: "error" };
 }
 
-/** Turns whatever a step threw into what the person reads. */
+/** Turns what a step of the start threw into a problem. */
 export function problemOf(step: Step, cause: unknown): Problem {
   if (cause instanceof ProblemError) return cause.problem;
   if (cause instanceof ApiError) return apiProblem(cause);
@@ -55,11 +55,11 @@ export function apiProblem(failure: ApiError): Problem {
         "Check your network, and that Parley is still running, then try again.",
       );
     case 401:
-      return error("You are signed out", "Sign in again to go on.", "sign_in");
+      return error("You are signed out", "Sign in again to continue.", "sign_in");
     case 409:
       return error(
         "This room is taken",
-        "Another conversation is going on in it. Use another room, or stop that one first.",
+        "Another conversation is running in it. Use another room, or stop that one first.",
         "other_room",
       );
     case 429:
@@ -75,7 +75,7 @@ export function apiProblem(failure: ApiError): Problem {
   }
 }
 
-/** The same problem where it does not stop the conversation. */
+/** The same problem where it does not end the conversation. */
 export function asWarning(problem: Problem): Problem {
   const remedy = problem.remedy === "sign_in" ? "sign_in" : "none";
   return { ...problem, remedy, tone: "warning" };
@@ -83,13 +83,13 @@ export function asWarning(problem: Problem): Problem {
 
 /** "Try again in about 2 minutes." */
 export function whenToRetry(seconds: number | undefined): string {
-  if (seconds === undefined) return "Try again in a little while.";
+  if (seconds === undefined) return "Try again in a moment.";
   const [number, unit] = seconds < 90 ? [seconds, "second"] : [seconds / 60, "minute"];
   const rounded = Math.max(1, Math.round(number));
   return `Try again in about ${rounded} ${unit}${rounded === 1 ? "" : "s"}.`;
 }
 
-/** What `getUserMedia` answered, by the names of the Media Capture specification. */
+/** An error of `getUserMedia`; the names are those of the Media Capture and Streams specification. */
 function microphoneProblem(cause: unknown): Problem {
   const name = cause instanceof Error || cause instanceof DOMException ? cause.name : "";
   switch (name) {
@@ -109,14 +109,14 @@ function microphoneProblem(cause: unknown): Problem {
     case "AbortError":
       return error(
         "The microphone is in use",
-        "Another program may be holding it. Close that, or choose another microphone, then try again.",
+        "Another program may be using it. Close that program or choose another microphone, then try again.",
       );
     default:
       return error("The microphone could not be opened", messageOf(cause));
   }
 }
 
-/** Browsers hide the microphone from pages that did not come over HTTPS or from localhost. */
+/** Browsers offer no microphone to pages that were loaded without HTTPS, except from localhost. */
 export const INSECURE_PAGE = error(
   "This page may not use the microphone",
   "Browsers allow it only over HTTPS or on localhost. Open Parley by an https:// address, or on the machine that runs it.",
@@ -124,7 +124,7 @@ export const INSECURE_PAGE = error(
 
 export const CONNECTION_LOST = error(
   "The connection was lost",
-  "The audio connection dropped and could not be made again. What was said so far is in the history.",
+  "The audio connection dropped and could not be restored. What was said so far is in the history.",
 );
 
 export const ROOM_CLOSED = error(
@@ -134,19 +134,19 @@ export const ROOM_CLOSED = error(
 
 export const OPENED_ELSEWHERE: Problem = {
   title: "This conversation moved",
-  detail: "It was opened in another window or tab, so this one let go of it.",
+  detail: "It continues in another window or tab.",
   remedy: "none",
   tone: "info",
 };
 
-export const AGENT_VANISHED = error(
+export const AGENT_LEFT = error(
   "The agent left",
-  "It left the room without saying why. What was said so far is in the history.",
+  "It disconnected unexpectedly. What was said so far is in the history.",
 );
 
 export const TRANSCRIPT_DELAYED: Problem = {
   title: "The transcript is catching up",
-  detail: "Its connection dropped. Parley reconnects by itself, and no line is lost.",
+  detail: "Its connection dropped. The page is reconnecting, and no line will be lost.",
   remedy: "none",
   tone: "warning",
 };
@@ -158,41 +158,41 @@ const STAGES: Record<Stage, string> = {
   livekit: "The audio connection had a problem",
 };
 
-/** An `error` event: the stage in plain words, and whether the conversation goes on. */
+/** An `error` event: the stage in plain words, and whether the conversation continues. */
 export function eventProblem(data: Extract<SessionEvent, { type: "error" }>["data"]): Problem {
   const title = data.stage === undefined ? "Something went wrong" : STAGES[data.stage];
-  const outlook = data.recoverable ? "The conversation goes on." : "";
+  const continuation = data.recoverable ? "The conversation continues." : "";
   return {
     title,
-    detail: `${sentence(data.message)} ${outlook}`.trim(),
+    detail: `${sentence(data.message)} ${continuation}`.trim(),
     remedy: "none",
     tone: data.recoverable ? "warning" : "error",
   };
 }
 
 const ENDINGS: Record<EndReason, Problem> = {
-  stopped: info("The conversation was stopped", "It was ended from somewhere else."),
-  user_left: info("The conversation ended", "Nobody was left in the room."),
-  idle: info("The conversation ended", "It had been quiet for a while, so the agent hung up."),
-  time_limit: info("Time is up", "The conversation reached its longest allowed time."),
+  stopped: info("The conversation was stopped", "It was ended from elsewhere."),
+  user_left: info("The conversation ended", "Everyone left the room."),
+  idle: info("The conversation ended", "It was quiet for a while, so the agent hung up."),
+  time_limit: info("Time is up", "The conversation reached its time limit."),
   room_closed: ROOM_CLOSED,
   livekit_lost: error("The agent lost its connection", "The audio server could not be reached."),
   provider_failed: error(
     "The agent had to stop",
-    "A speech or language service it needs failed. Its settings or its key may need a look.",
+    "A speech or language service failed. Check its settings and API key.",
   ),
-  agent_failed: error("The agent had to stop", "Something in it failed. The log says what."),
-  shutdown: error("Parley was shut down", "Start again when it is back."),
-  crashed: error("The conversation broke off", "Parley itself stopped unexpectedly."),
+  agent_failed: error("The agent had to stop", "Internal error; see the log."),
+  shutdown: error("Parley was shut down", "Start again once it is running."),
+  crashed: error("The conversation was interrupted", "Parley stopped unexpectedly."),
 };
 
 /**
- * Why a session ended by itself. `reported` is the unrecoverable `error` event that came just
- * before, which says more than the reason alone.
+ * Why a session ended without a stop from this page. `reported` is the unrecoverable `error` event
+ * that came before; it is more precise than the reason alone.
  */
 export function endingProblem(reason: string | undefined, reported?: Problem): Problem {
   const ending = Object.entries(ENDINGS).find(([name]) => name === reason)?.[1];
-  if (ending === undefined) return reported ?? AGENT_VANISHED;
+  if (ending === undefined) return reported ?? AGENT_LEFT;
   if (reported === undefined || ending.tone === "info") return ending;
   return { ...ending, detail: `${reported.title}: ${reported.detail}` };
 }

@@ -4,10 +4,10 @@ import { TranscriptSocket } from "./transcript-socket.ts";
 
 type Socket = ServerWebSocket<{ after: number }>;
 
-/** A transcript server whose every connection is told what to do by `onOpen`. */
+/** A transcript server. `onOpen` decides what each connection does. */
 class FakeServer {
   readonly afters: number[] = [];
-  /** The queries as they came. */
+  /** The query of each connection. */
   readonly queries: string[] = [];
   refuse = false;
   readonly #server: Server<{ after: number }>;
@@ -42,35 +42,35 @@ function message(seq: number): string {
   return JSON.stringify({ type: "agent_state", seq, session_id: "s", at: "2026-01-01", data });
 }
 
-interface Seen {
+interface Events {
   seqs: number[];
   retries: number[];
   opens: number;
   ends: number;
 }
 
-const open: { close(): void }[] = [];
+const resources: { close(): void }[] = [];
 afterEach(() => {
-  for (const one of open.splice(0)) one.close();
+  for (const resource of resources.splice(0)) resource.close();
 });
 
-function connect(server: FakeServer): Seen {
-  const seen: Seen = { seqs: [], retries: [], opens: 0, ends: 0 };
+function connect(server: FakeServer): Events {
+  const events: Events = { seqs: [], retries: [], opens: 0, ends: 0 };
   const socket = new TranscriptSocket({
     url: server.url,
-    onEnvelope: (envelope) => seen.seqs.push(envelope.seq),
+    onEnvelope: (envelope) => events.seqs.push(envelope.seq),
     onOpen: () => {
-      seen.opens += 1;
+      events.opens += 1;
     },
-    onRetry: (attempt) => seen.retries.push(attempt),
+    onRetry: (retry) => events.retries.push(retry),
     onEnd: () => {
-      seen.ends += 1;
+      events.ends += 1;
     },
     backOff: { first: 10, longest: 40 },
     random: () => 0.5,
   });
-  open.push(socket, { close: () => server.stop() });
-  return seen;
+  resources.push(socket, { close: () => server.stop() });
+  return events;
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -79,7 +79,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 test.each([1013, 1011, 4000])(
-  "a close with %d comes back with `after` and doubles nothing",
+  "after a close with %d it reconnects with `after` and repeats nothing",
   async (code) => {
     const server = new FakeServer((socket, connection) => {
       if (connection === 1) {
@@ -87,66 +87,66 @@ test.each([1013, 1011, 4000])(
         socket.close(code);
       } else for (const seq of [2, 3, 4]) socket.send(message(seq));
     });
-    const seen = connect(server);
-    await until(() => seen.seqs.length === 4);
-    expect(seen.seqs).toEqual([1, 2, 3, 4]);
+    const events = connect(server);
+    await until(() => events.seqs.length === 4);
+    expect(events.seqs).toEqual([1, 2, 3, 4]);
     expect(server.afters).toEqual([0, 3]);
-    expect(seen).toMatchObject({ opens: 2, retries: [1], ends: 0 });
+    expect(events).toMatchObject({ opens: 2, retries: [1], ends: 0 });
   },
 );
 
-test("an abnormal end of the connection comes back too", async () => {
+test("it reconnects after an abnormal close too", async () => {
   const server = new FakeServer((socket, connection) => {
     socket.send(message(connection));
     if (connection === 1) socket.terminate();
   });
-  const seen = connect(server);
-  await until(() => seen.opens === 2);
-  expect(seen.ends).toBe(0);
+  const events = connect(server);
+  await until(() => events.opens === 2);
+  expect(events.ends).toBe(0);
 });
 
-test("a close with 1000 is the end", async () => {
+test("a close with 1000 is final", async () => {
   const server = new FakeServer((socket) => {
     socket.send(message(1));
     socket.close(1000);
   });
-  const seen = connect(server);
-  await until(() => seen.ends === 1);
+  const events = connect(server);
+  await until(() => events.ends === 1);
   await Bun.sleep(60);
   expect(server.afters).toEqual([0]);
-  expect(seen.retries).toEqual([]);
+  expect(events.retries).toEqual([]);
 });
 
-test("a refused connection is tried again, ever more patiently, until it is let in", async () => {
+test("a refused connection is retried until it is accepted", async () => {
   const server = new FakeServer((socket) => socket.send(message(1)));
   server.refuse = true;
-  const seen = connect(server);
-  await until(() => seen.retries.length >= 3);
+  const events = connect(server);
+  await until(() => events.retries.length >= 3);
   server.refuse = false;
-  await until(() => seen.seqs.length === 1);
-  expect(seen.retries.slice(0, 3)).toEqual([1, 2, 3]);
+  await until(() => events.seqs.length === 1);
+  expect(events.retries.slice(0, 3)).toEqual([1, 2, 3]);
 });
 
-test("messages that are no envelopes are passed over", async () => {
+test("messages that are not envelopes are ignored", async () => {
   const server = new FakeServer((socket) => {
     socket.send("{");
     socket.send('{"type":"agent_state","seq":1}');
     socket.send(new Uint8Array([1, 2]));
     socket.send(message(1));
   });
-  const seen = connect(server);
-  await until(() => seen.seqs.length === 1);
+  const events = connect(server);
+  await until(() => events.seqs.length === 1);
 });
 
-test("after `close` nothing is called any more", async () => {
+test("no callback is called after `close`", async () => {
   const server = new FakeServer((socket) => socket.send(message(1)));
-  const seen = connect(server);
-  open[0]?.close();
+  const events = connect(server);
+  resources[0]?.close();
   await Bun.sleep(60);
-  expect(seen).toEqual({ seqs: [], retries: [], opens: 0, ends: 0 });
+  expect(events).toEqual({ seqs: [], retries: [], opens: 0, ends: 0 });
 });
 
-test("a session that has just begun is told from its first event on, another in its final form", async () => {
+test("a new session is replayed from its first event, another one as a snapshot", async () => {
   const server = new FakeServer((socket) => socket.send(message(1)));
   for (const fromStart of [true, false]) {
     const { promise, resolve } = Promise.withResolvers<unknown>();

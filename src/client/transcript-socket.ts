@@ -1,81 +1,179 @@
 import "./zod-without-eval.ts";
 
-import { type Envelope, envelope } from "../domain/transcript.ts";
+import { type Envelope, envelope, type TranscriptData } from "../domain/transcript.ts";
+import type { Action } from "./conversation.ts";
+import { endingProblem, eventProblem, type Problem, TRANSCRIPT_DELAYED } from "./problems.ts";
+
+export interface SessionFeedOptions {
+  url: string;
+  /** Whether the session has just started, rather than being found again after a reload. */
+  fresh: boolean;
+  dispatch: (action: Action) => void;
+  /** `recent`: it has just happened, rather than being replayed after a connect. */
+  onTranscript: (data: TranscriptData, recent: boolean) => void;
+  /** The session is over. */
+  onEnded: (problem: Problem) => void;
+  /**
+   * The connection stays down, so the session may have ended unnoticed.
+   *
+   * @param retries failed retries so far; infinite if the server closed the connection for good
+   */
+  onOutage: (retries: number) => void;
+}
+
+/** How long a connection may be down before the person is notified. */
+const DELAY_NOTICE_MS = 3000;
+/** An event that is older than this when it arrives counts as replayed. */
+const RECENT_MS = 5000;
+
+/** Turns the events of a session's WebSocket into actions of the conversation. */
+export class SessionFeed {
+  readonly #options: SessionFeedOptions;
+  readonly #socket: TranscriptSocket;
+  #delayTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The last unrecoverable error; it explains the session's end best. */
+  #fatal: Problem | undefined;
+  #delayShown = false;
+
+  constructor(options: SessionFeedOptions) {
+    this.#options = options;
+    this.#socket = new TranscriptSocket({
+      url: options.url,
+      fromStart: options.fresh,
+      onEnvelope: (envelope) => this.#receive(envelope),
+      onOpen: () => this.#connected(),
+      onRetry: (retry) => this.#disconnected(retry),
+      onEnd: () => options.onOutage(Number.POSITIVE_INFINITY),
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#delayTimer);
+    this.#socket.close();
+  }
+
+  #receive(envelope: Envelope): void {
+    const { dispatch, onTranscript, onEnded } = this.#options;
+    switch (envelope.type) {
+      case "session":
+        if (envelope.data.state !== "ended") return;
+        this.close();
+        onEnded(endingProblem(envelope.data.reason, this.#fatal));
+        return;
+      case "agent_state":
+        dispatch({ type: "agent", state: envelope.data.state });
+        return;
+      case "speech":
+        if (envelope.data.role !== "user") return;
+        dispatch({ type: "user_speech", speaking: envelope.data.state === "started" });
+        return;
+      case "transcript":
+        onTranscript(envelope.data, isRecent(envelope.at));
+        return;
+      case "metrics":
+        if (envelope.data.voice_to_voice_ms === null) return;
+        dispatch({ type: "latency", ms: envelope.data.voice_to_voice_ms });
+        return;
+      case "error":
+        if (!envelope.data.recoverable) this.#fatal = eventProblem(envelope.data);
+        if (isRecent(envelope.at)) {
+          dispatch({ type: "notice", problem: eventProblem(envelope.data) });
+        }
+    }
+  }
+
+  #connected(): void {
+    clearTimeout(this.#delayTimer);
+    this.#delayTimer = undefined;
+    this.#options.dispatch({ type: "socket", down: false });
+    if (this.#delayShown) this.#options.dispatch({ type: "dismiss" });
+    this.#delayShown = false;
+  }
+
+  #disconnected(retry: number): void {
+    this.#options.dispatch({ type: "socket", down: true });
+    this.#delayTimer ??= setTimeout(() => {
+      this.#delayShown = true;
+      this.#options.dispatch({ type: "notice", problem: TRANSCRIPT_DELAYED });
+    }, DELAY_NOTICE_MS);
+    if (retry > 1) this.#options.onOutage(retry);
+  }
+}
+
+function isRecent(at: string): boolean {
+  return Date.now() - Date.parse(at) < RECENT_MS;
+}
 
 export interface TranscriptSocketOptions {
   /** `ws://host/ws/transcript/ID`, without a query. */
   url: string;
-  /** Each envelope once, in order. */
+  /** Called with each envelope once, in order. */
   onEnvelope: (envelope: Envelope) => void;
   /** The connection is up. */
   onOpen: () => void;
-  /** The connection is down and try number `attempt` follows after a pause. */
-  onRetry: (attempt: number) => void;
+  /** The connection is down; retry number `retry` follows after a delay. */
+  onRetry: (retry: number) => void;
   /** The server closed it with 1000: the session is over. */
   onEnd: () => void;
   /**
-   * Whether to ask for every event from the first on, as for a session that has just begun: what
-   * it met meanwhile, an error for example, is news. Else its final form is asked for.
+   * Whether to ask for every event from the first one on. A session that has just started needs
+   * this: its first error, for example, is news. Otherwise the server sends a snapshot.
    */
   fromStart?: boolean;
-  /** First pause and longest pause, ms. */
+  /** First and longest delay before a retry, ms. */
   backOff?: { first: number; longest: number };
   random?: () => number;
 }
 
 const NORMAL_CLOSURE = 1000;
+const DEFAULT_BACK_OFF_MS = { first: 250, longest: 8000 };
 
 /**
- * The transcript's WebSocket, which comes back by itself. Each time it does it asks for what came
- * after the last envelope it saw, and drops what it has seen, so that no line is lost or doubled.
+ * The transcript's WebSocket, which reconnects automatically. It then asks for what came after the
+ * last envelope it received and drops duplicates, so no line is lost or shown twice.
  */
 export class TranscriptSocket {
   readonly #options: TranscriptSocketOptions;
   #socket: WebSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastSeq = 0;
-  #attempt = 0;
+  #retry = 0;
   #closed = false;
 
   constructor(options: TranscriptSocketOptions) {
     this.#options = options;
-    globalThis.addEventListener?.("online", this.#hurry);
+    globalThis.addEventListener?.("online", this.#retryNow);
     this.#connect();
   }
 
-  /** The highest `seq` seen; 0 before the first envelope. */
-  get lastSeq(): number {
-    return this.#lastSeq;
-  }
-
-  /** Closes for good; nothing is called back afterwards. */
+  /** Closes for good. No callback is called afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    globalThis.removeEventListener?.("online", this.#hurry);
+    globalThis.removeEventListener?.("online", this.#retryNow);
     this.#socket?.close(NORMAL_CLOSURE);
     this.#socket = undefined;
   }
 
   #connect(): void {
-    const whole = this.#lastSeq === 0 && this.#options.fromStart !== true;
-    const after = whole ? "" : `?after=${this.#lastSeq}`;
-    const socket = new WebSocket(`${this.#options.url}${after}`);
+    const snapshot = this.#lastSeq === 0 && this.#options.fromStart !== true;
+    const query = snapshot ? "" : `?after=${this.#lastSeq}`;
+    const socket = new WebSocket(`${this.#options.url}${query}`);
     this.#socket = socket;
     socket.addEventListener("open", () => {
-      if (this.#current(socket)) this.#options.onOpen();
+      if (this.#isCurrent(socket)) this.#options.onOpen();
     });
     socket.addEventListener("message", (event) => {
-      if (this.#current(socket)) this.#receive(event.data);
+      if (this.#isCurrent(socket)) this.#receive(event.data);
     });
     socket.addEventListener("close", (event) => {
-      if (this.#current(socket)) this.#lost(event.code);
+      if (this.#isCurrent(socket)) this.#disconnected(event.code);
     });
   }
 
-  /** Events of a socket that was let go of are nobody's business any more. */
-  #current(socket: WebSocket): boolean {
+  /** Sockets that were replaced or closed may still fire events, which must be ignored. */
+  #isCurrent(socket: WebSocket): boolean {
     return !this.#closed && this.#socket === socket;
   }
 
@@ -84,32 +182,32 @@ export class TranscriptSocket {
     if (message === undefined || message.seq <= this.#lastSeq) return;
     this.#lastSeq = message.seq;
     // Only a connection that delivers counts as recovered: one that is accepted and dropped at
-    // once must not reset the pause to its shortest.
-    this.#attempt = 0;
+    // once must not reset the delay.
+    this.#retry = 0;
     this.#options.onEnvelope(message);
   }
 
-  #lost(code: number): void {
+  #disconnected(code: number): void {
     this.#socket = undefined;
     if (code === NORMAL_CLOSURE) {
       this.close();
       this.#options.onEnd();
       return;
     }
-    this.#attempt += 1;
-    this.#timer = setTimeout(() => this.#connect(), this.#pause());
-    this.#options.onRetry(this.#attempt);
+    this.#retry += 1;
+    this.#timer = setTimeout(() => this.#connect(), this.#retryDelayMs());
+    this.#options.onRetry(this.#retry);
   }
 
-  /** Exponential with jitter over its upper half, so that many clients do not come back at once. */
-  #pause(): number {
-    const { first, longest } = this.#options.backOff ?? { first: 250, longest: 8000 };
-    const full = Math.min(longest, first * 2 ** (this.#attempt - 1));
+  /** Exponential, with jitter over its upper half so that many clients do not return at once. */
+  #retryDelayMs(): number {
+    const { first, longest } = this.#options.backOff ?? DEFAULT_BACK_OFF_MS;
+    const full = Math.min(longest, first * 2 ** (this.#retry - 1));
     return full * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
   }
 
-  /** The network came back: do not sit out the pause. */
-  readonly #hurry = (): void => {
+  /** The network is back, so waiting out the delay would be pointless. */
+  readonly #retryNow = (): void => {
     if (this.#socket !== undefined || this.#closed) return;
     clearTimeout(this.#timer);
     this.#connect();

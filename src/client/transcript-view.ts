@@ -1,8 +1,7 @@
 import type { Role, TranscriptData } from "../domain/transcript.ts";
-import { make } from "./elements.ts";
-import { clock } from "./names.ts";
+import { formatElapsed } from "./conversation.ts";
 
-const WHO: Record<Role, string> = { user: "You", agent: "Agent" };
+const SPEAKERS: Record<Role, string> = { user: "You", agent: "Agent" };
 
 interface Line {
   item: HTMLLIElement;
@@ -12,19 +11,20 @@ interface Line {
 }
 
 /**
- * The live transcript: one line a segment, in the order in which the segments began. An interim is
- * replaced in place, by its segment's id, until its final came; nothing changes it after that.
+ * The live transcript: one line per segment, ordered by when the segments began. An interim is
+ * replaced in place, by its segment's id, until its final arrives; after that it stays as it is.
  */
 export class TranscriptView {
   readonly #list: HTMLElement;
   readonly #announcer: HTMLElement;
   readonly #onChange: () => void;
   readonly #lines = new Map<string, Line>();
-  /** When the conversation began, ms; times are shown from there. */
+  /** When the conversation began, ms since the epoch; line times count from here. */
   #origin: number | undefined;
-  /** The person's own identity; others in the room are named. */
+  /** The person's own identity. Other participants are shown by theirs. */
   #identity = "";
 
+  /** @param announcer a live region, which screen readers read aloud */
   constructor(list: HTMLElement, announcer: HTMLElement, onChange: () => void) {
     this.#list = list;
     this.#announcer = announcer;
@@ -41,12 +41,12 @@ export class TranscriptView {
     this.#onChange();
   }
 
-  /** When the conversation began; without it the first line counts as the beginning. */
+  /** When the conversation began. If it is not set, the first line counts as the beginning. */
   setOrigin(startedAt: number): void {
     this.#origin = startedAt;
   }
 
-  /** Shows a segment; `announce` lets a screen reader say it once it is final. */
+  /** Shows a segment. With `announce`, screen readers read it aloud once it is final. */
   apply(data: TranscriptData, announce: boolean): void {
     const known = this.#lines.get(data.segment_id);
     if (known?.final) return;
@@ -66,7 +66,7 @@ export class TranscriptView {
     this.#onChange();
   }
 
-  /** The interims that are left when a conversation ends will never become final. */
+  /** Removes the interims that are left when a conversation ends: they never become final. */
   end(): void {
     for (const [id, line] of this.#lines) {
       if (line.final) continue;
@@ -85,33 +85,36 @@ export class TranscriptView {
     const item = make("li", "line");
     item.dataset["segmentId"] = data.segment_id;
     item.dataset["role"] = data.role;
-    const who = make("span", "line-who", this.#nameOf(data));
-    who.dir = "auto";
+    const speaker = make("span", "line-who", this.#speakerOf(data));
+    speaker.dir = "auto";
     const text = make("p", "line-text");
-    // What is said may be in any script, whatever the page's own direction is.
+    // Speech may be in any script, whatever the direction of the page.
     text.dir = "auto";
-    const time = make("time", "line-time", clock(data.started_at - this.#origin));
-    item.append(who, text, time);
+    const time = make("time", "line-time", formatElapsed(data.started_at - this.#origin));
+    item.append(speaker, text, time);
     const line = { item, text, startedAt: data.started_at, final: false };
     this.#place(line);
     this.#lines.set(data.segment_id, line);
     return line;
   }
 
-  /** After the last line that began no later: speech overlaps, and replays come in bulk. */
+  /**
+   * Puts a line after the last one that began no later. Appending is not enough: speech overlaps,
+   * and replays come in bulk.
+   */
   #place(line: Line): void {
     const earlier = [...this.#lines.values()].filter((other) => other.startedAt <= line.startedAt);
-    const last = earlier.reduce<Line | undefined>(
+    const previous = earlier.reduce<Line | undefined>(
       (latest, other) => (latest && latest.startedAt > other.startedAt ? latest : other),
       undefined,
     );
-    if (last) last.item.after(line.item);
+    if (previous) previous.item.after(line.item);
     else this.#list.prepend(line.item);
   }
 
-  #nameOf(data: TranscriptData): string {
-    const own = data.role === "agent" || data.identity === this.#identity || data.identity === "";
-    return own ? WHO[data.role] : data.identity;
+  #speakerOf(data: TranscriptData): string {
+    const known = data.role === "agent" || data.identity === this.#identity || data.identity === "";
+    return known ? SPEAKERS[data.role] : data.identity;
   }
 
   #markInterrupted(line: Line): void {
@@ -121,8 +124,68 @@ export class TranscriptView {
   }
 
   #announce(data: TranscriptData): void {
-    const said = make("p", "", `${this.#nameOf(data)}: ${data.text}`);
-    // One at a time: a reader that missed one finds it in the transcript.
-    this.#announcer.replaceChildren(said);
+    const text = make("p", "", `${this.#speakerOf(data)}: ${data.text}`);
+    // Only the latest one: a line that the screen reader missed is still in the transcript.
+    this.#announcer.replaceChildren(text);
+  }
+}
+
+/** Creates an element. Its text is set as text, never as HTML. */
+function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  text = "",
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+/** A list scrolled to within this distance of its end counts as being at its end. */
+const NEAR_END_PX = 48;
+
+/**
+ * Keeps a growing list scrolled to its end until the reader scrolls up; then a button leads back.
+ */
+export class FollowScroll {
+  readonly #box: HTMLElement;
+  readonly #button: HTMLElement;
+  readonly #hasLines: () => boolean;
+  #following = true;
+
+  /** @param hasLines while it has none, the box shows something else, which is read from its top */
+  constructor(box: HTMLElement, button: HTMLElement, hasLines: () => boolean) {
+    this.#box = box;
+    this.#button = button;
+    this.#hasLines = hasLines;
+    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    button.addEventListener("click", () => this.toEnd());
+    // A box that shrinks (for an on-screen keyboard or a notice) must not hide the last line.
+    new ResizeObserver(() => this.update()).observe(box);
+  }
+
+  /** Must be called whenever the list has changed. */
+  update(): void {
+    if (!this.#hasLines()) {
+      this.#following = true;
+      this.#button.hidden = true;
+      return;
+    }
+    if (this.#following) this.#box.scrollTop = this.#box.scrollHeight;
+    this.#button.hidden = this.#following;
+  }
+
+  toEnd(): void {
+    this.#following = true;
+    this.update();
+    this.#box.focus({ preventScroll: true });
+  }
+
+  #scrolled(): void {
+    if (!this.#hasLines()) return;
+    const below = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight;
+    this.#following = below < NEAR_END_PX;
+    this.#button.hidden = this.#following;
   }
 }

@@ -1,5 +1,6 @@
 import { config } from "zod";
 
-// Zod compiles schemas with `new Function` where it may. The page's Content-Security-Policy forbids
-// that, and even the probe for it would be reported. Import this before any schema is made.
+// The page's Content-Security-Policy forbids `new Function`, which Zod would otherwise use to compile
+// schemas, and browsers report even its attempt. This must be a module of its own, imported first,
+// because it has to run before any module that defines a schema.
 config({ jitless: true });

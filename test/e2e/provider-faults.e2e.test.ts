@@ -247,7 +247,7 @@ describe("when a provider's error quotes the API key", () => {
     await page.waitForSelector("text=The language model had a problem");
     const notice = await page.textContent("#notice");
     expect(notice).toContain("Check LLM_API_KEY");
-    expect(notice).toContain("The conversation goes on.");
+    expect(notice).toContain("The conversation continues.");
     expect(await page.getAttribute("#status", "data-state")).toBe("live");
 
     provider.calm();

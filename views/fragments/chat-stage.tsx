@@ -14,7 +14,7 @@ export function Presence() {
         </span>
         <span class="label">Agent</span>
         <span id="latency" class="latency">
-          Not in the room
+          Not connected
         </span>
       </div>
       <p class="presence-facts">
