@@ -2,24 +2,24 @@ import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { RunningAgentOptions } from "./running-agent.ts";
 
-/** What the manager needs of a running agent. */
+/** A running agent as the session manager sees it. */
 export interface Agent {
   say(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The loaded agent stack: LiveKit's agents, WebRTC and the VAD model. */
+/** The loaded agent stack: LiveKit's agents library, WebRTC and the VAD model. */
 export interface AgentStack {
   start(options: RunningAgentOptions, signal: AbortSignal): Promise<Agent>;
-  /** Lets go of the WebRTC threads; no agent may run any more. */
+  /** Releases the VAD model and WebRTC's threads. No agent may be running. */
   close(): Promise<void>;
 }
 
-/** Where the agents library looks for its logger. */
+/** The global symbol under which the agents library looks for its logger. */
 const AGENTS_LOGGER = Symbol.for("@livekit/agents:logger");
 
-/** What the agents library imports anyway and is large, as far as it is Parley's own dependency. */
-const LARGE_PARTS = [
+/** Large packages that the agents library imports, as far as Parley depends on them directly. */
+const LARGE_PACKAGES = [
   () => import("@livekit/rtc-node"),
   () => import("livekit-server-sdk"),
   () => import("openai"),
@@ -29,27 +29,27 @@ const LARGE_PARTS = [
 ];
 
 /**
- * Loads the agent stack. It costs most of a second and 170 MB, so this module and what it imports
- * are loaded on first use, after the server listens.
+ * Loads the agent stack. That takes most of a second and 170 MB, so everything large is imported
+ * here, on first use, and not when the server starts.
  *
- * @param vadModelPath silero's model
+ * @param vadModelPath the file of silero's model
  */
 export async function loadAgentStack(logger: Logger, vadModelPath: string): Promise<AgentStack> {
-  // Loading runs without a pause: in pieces, requests are answered between them.
-  for (const load of LARGE_PARTS) {
+  // An import blocks the event loop. Between two of them, waiting requests are answered.
+  for (const load of LARGE_PACKAGES) {
     await load();
     await setImmediate();
   }
   const agents = await import("@livekit/agents");
   agents.initializeLogger({ pretty: false, level: "silent" });
-  // The library would write lines of its own format, with what people said in them, to stdout.
-  const quiet = logger.child(
+  // The library's own logger writes to stdout in another format and includes what people said.
+  const libraryLogger = logger.child(
     { part: "agents" },
-    { level: quieter(logger.level), formatters: { log: withoutPrivateWords } },
+    { level: libraryLevel(logger.level), formatters: { log: withoutPersonalData } },
   );
-  Object.assign(globalThis, { [AGENTS_LOGGER]: quiet });
+  Object.assign(globalThis, { [AGENTS_LOGGER]: libraryLogger });
   const { redirectRtcLog, disposeWebRtc } = await import("./webrtc.ts");
-  redirectRtcLog(quiet);
+  redirectRtcLog(libraryLogger);
   const [{ RunningAgent }, { loadVadModel }] = await Promise.all([
     import("./running-agent.ts"),
     import("./pipeline.ts"),
@@ -64,12 +64,12 @@ export async function loadAgentStack(logger: Logger, vadModelPath: string): Prom
   };
 }
 
-/** The library's `info` is our `debug`; its warnings stay warnings. */
-function quieter(level: string): string {
+/** The library's `info` lines are details to Parley: they appear only at level `debug`. */
+function libraryLevel(level: string): string {
   return level === "info" ? "warn" : level;
 }
 
-/** The library marks by their names the fields that hold what people said or who they are. */
-function withoutPrivateWords(fields: object): Record<string, unknown> {
+/** The library marks fields with what people said, or who they are, by a prefix of the name. */
+function withoutPersonalData(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !name.startsWith("lk.pii.")));
 }

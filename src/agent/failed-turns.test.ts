@@ -21,12 +21,12 @@ function verdicts(signals: AgentSignal[]): string[] {
 
 test("a stage that fails many times in a turn is told once, each stage by itself", () => {
   const failures = [error("llm"), error("tts"), error("tts"), error("llm")];
-  expect(verdicts([speech, turn, ...failures])).toEqual(["pass", "pass", "hush", "hush"]);
+  expect(verdicts([speech, turn, ...failures])).toEqual(["pass", "pass", "suppress", "suppress"]);
 });
 
 test("an answer that is prepared in a pause of a turn belongs to the turn", () => {
   const signals = [speech, silence, error("llm"), speech, silence, turn, error("llm")];
-  expect(verdicts(signals)).toEqual(["pass", "hush"]);
+  expect(verdicts(signals)).toEqual(["pass", "suppress"]);
 });
 
 test("the next turn is news again, spoken or typed, also when nothing of one was understood", () => {
@@ -41,8 +41,8 @@ test("the next turn is news again, spoken or typed, also when nothing of one was
 test("the fourth failed turn in a row is the last", () => {
   const failed = [typed, error("llm"), error("llm")];
   expect(verdicts([...failed, ...failed, ...failed, ...failed])).toEqual([
-    ...["pass", "hush", "pass", "hush", "pass", "hush"],
-    ...["give_up", "hush"],
+    ...["pass", "suppress", "pass", "suppress", "pass", "suppress"],
+    ...["give_up", "suppress"],
   ]);
 });
 

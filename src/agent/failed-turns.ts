@@ -4,57 +4,59 @@ import type { AgentSignal } from "./normalize-events.ts";
 export const MAX_FAILURES = 3;
 
 /**
- * Watches what an agent reports, so that a person is told of a failure once a turn, however many
- * requests of the turn failed, and so that a session ends when turn after turn fails.
+ * Limits the errors of an agent: each stage's failure is reported once per turn, however many
+ * requests of the turn failed, and too many failed turns in a row end the session.
  */
 export class FailedTurns {
-  readonly #told = new Set<string>();
-  readonly #inARow = new Map<string, number>();
-  /** Whether what is said next begins a new turn. */
-  #over = true;
+  /** The stages whose failure was reported in the current turn. */
+  readonly #reported = new Set<string>();
+  /** Failed turns in a row, by stage. */
+  readonly #failures = new Map<string, number>();
+  /** Whether the next speech begins a new turn. */
+  #turnOver = true;
 
-  /** @returns what to do with the signal; after `give_up` the session is beyond hope */
-  judge(signal: AgentSignal): "pass" | "hush" | "give_up" {
+  /** @returns what to do with the signal; `give_up` means that the session must end */
+  judge(signal: AgentSignal): "pass" | "suppress" | "give_up" {
     switch (signal.kind) {
       case "user_speech":
-        if (signal.speaking && this.#over) this.#begin();
+        if (signal.speaking && this.#turnOver) this.#beginTurn();
         break;
       case "typed":
-        this.#begin();
-        this.#over = true;
+        this.#beginTurn();
+        this.#turnOver = true;
         break;
       case "user_turn":
-        this.#over = true;
-        this.#inARow.delete("stt");
+        this.#turnOver = true;
+        this.#failures.delete("stt");
         break;
       case "agent_state":
-        if (signal.state === "speaking") this.#worked();
+        if (signal.state === "speaking") this.#answerSpoken();
         break;
       case "error":
-        return this.#failed(signal);
+        return this.#stageFailed(signal);
     }
     return "pass";
   }
 
-  #begin(): void {
-    this.#over = false;
-    this.#told.clear();
+  #beginTurn(): void {
+    this.#turnOver = false;
+    this.#reported.clear();
   }
 
-  #worked(): void {
-    this.#inARow.delete("llm");
-    this.#inARow.delete("tts");
+  #answerSpoken(): void {
+    this.#failures.delete("llm");
+    this.#failures.delete("tts");
   }
 
-  #failed({ stage, recoverable }: Extract<AgentSignal, { kind: "error" }>) {
+  #stageFailed({ stage, recoverable }: Extract<AgentSignal, { kind: "error" }>) {
     if (stage === "livekit") return "pass";
-    // A turn of which not a word was understood is never reported as over.
-    if (stage === "stt") this.#over = true;
-    const failures = (this.#inARow.get(stage) ?? 0) + 1;
+    // A turn that was not recognised at all gets no `user_turn` signal.
+    if (stage === "stt") this.#turnOver = true;
+    const failures = (this.#failures.get(stage) ?? 0) + 1;
     if (!recoverable) return "give_up";
-    if (this.#told.has(stage)) return "hush";
-    this.#told.add(stage);
-    this.#inARow.set(stage, failures);
+    if (this.#reported.has(stage)) return "suppress";
+    this.#reported.add(stage);
+    this.#failures.set(stage, failures);
     return failures > MAX_FAILURES ? "give_up" : "pass";
   }
 }

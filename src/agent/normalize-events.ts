@@ -1,25 +1,25 @@
 import type { AgentState, Role, SessionEvent, Stage, TurnMetrics } from "../domain/transcript.ts";
 
 /**
- * What the agent's parts report, reduced to plain data: AgentSession events, the paced text of
- * the agent's voice, and typed messages. Times are ms since the epoch.
+ * What happens in the agent, as plain data: events of AgentSession, the agent's words paced with
+ * its voice, and typed messages.
  */
 export type AgentSignal =
   | { kind: "user_speech"; speaking: boolean }
   | { kind: "agent_state"; state: "idle" | AgentState }
-  /** STT text of the current utterance; `final` ends the utterance, not yet the turn. */
+  /** STT text of the current utterance. `final` ends the utterance, but not the turn. */
   | { kind: "user_text"; text: string; final: boolean }
-  /** The user's turn is over; `text` is the whole turn. */
+  /** The user's turn is over. `text` is the text of the whole turn. */
   | { kind: "user_turn"; text: string }
   | { kind: "typed"; text: string }
-  /** More of the agent's words, as far as its voice has come. */
+  /** The next words of the agent, at the moment its voice reaches them. */
   | { kind: "agent_text"; text: string }
   | { kind: "agent_turn"; text: string; interrupted: boolean; latency: Latency }
-  /** A message of the user entered the conversation; closes a turn that was still open. */
+  /** A message of the user was added to the conversation. It ends a turn that is still open. */
   | { kind: "user_item"; text: string; latency: Latency }
   | { kind: "tokens"; prompt: number; completion: number }
   | { kind: "error"; stage: Stage; code: string; message: string; recoverable: boolean }
-  /** The session closes: what was said so far becomes final. */
+  /** The session closes: open segments become final. */
   | { kind: "close" };
 
 /** Parts of a turn's latency as AgentSession measures them, in seconds. */
@@ -31,25 +31,31 @@ export interface Latency {
   e2eLatency?: number;
 }
 
+/** A segment that is not final yet. */
 interface OpenSegment {
   id: string;
+  /** Ms since the epoch. */
   startedAt: number;
   text: string;
 }
 
-/** Everything `normalize` remembers between two signals. */
+/** The state of a conversation between two signals. */
 export interface TranscriptState {
+  /** `settled` is the text of the turn's finished utterances. */
   user: (OpenSegment & { settled: string }) | undefined;
-  /** `unheard` is paced text that came while the voice was paused: it counts if the voice goes on. */
+  /** `unheard` is paced text from a pause of the voice. It counts if the voice continues. */
   agent: (OpenSegment & { unheard: string }) | undefined;
-  /** The agent's segment is final, but the last of its paced text may still come. */
+  /** Whether an answer is final while the rest of its paced text may still arrive. */
   agentTrailing: boolean;
   userSpeaking: boolean;
   agentState: AgentState;
+  /** The text of the user's newest final. */
   lastUserText: string;
-  /** Of the turn that the agent answers, and of one that interrupted this answer. */
+  /** The user's latency in the turn that the agent is answering. */
   userLatency: Latency;
+  /** The user's latency in a turn that interrupted this answer. */
   nextLatency: Latency;
+  /** The tokens of the answer, and of the one after it. */
   tokens: Tokens | undefined;
   nextTokens: Tokens | undefined;
 }
@@ -72,10 +78,11 @@ export const initialTranscriptState: TranscriptState = {
   nextTokens: undefined,
 };
 
-/** What the pure function needs from outside. */
+/** What `normalize` needs besides its state and the signal. */
 export interface SignalContext {
+  /** Ms since the epoch. */
   now: number;
-  /** A fresh id for a segment or a turn, should one begin. */
+  /** The id of the segment that begins with this signal, if one does. */
   newId: string;
   userIdentity: string;
   agentIdentity: string;
@@ -87,9 +94,9 @@ export interface Normalized {
 }
 
 /**
- * Turns one signal into the events that clients see. A turn of the user is one segment whose
- * interims become final when the turn ends, whatever number of utterances the STT made of it.
- * The agent's segment grows with its voice and its final holds only what was heard.
+ * Turns one signal into the events that clients receive; a pure function. A turn of the user is one
+ * segment, however many utterances the STT splits it into: its interims become one final when the
+ * turn ends. The agent's segment grows with its voice, and its final has only what was spoken.
  */
 export function normalize(
   state: TranscriptState,
@@ -146,22 +153,24 @@ function agentState(
   if (next === "speaking") events.push(speech("agent", context.agentIdentity, true));
   if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
   const agentTrailing = state.agentTrailing && next !== "speaking";
-  const agent = next === "speaking" ? heardAfterAll(state.agent) : state.agent;
+  const agent = next === "speaking" ? withUnheard(state.agent) : state.agent;
   if (agent && agent.text.trim() !== state.agent?.text.trim()) {
     events.push(transcript("agent", agent, context, false));
   }
   return { state: { ...state, agentState: next, agentTrailing, agent }, events };
 }
 
-function heardAfterAll(agent: TranscriptState["agent"]): TranscriptState["agent"] {
+/** The voice continues after a pause, so the text from the pause is heard after all. */
+function withUnheard(agent: TranscriptState["agent"]): TranscriptState["agent"] {
   return agent && { ...agent, text: agent.text + agent.unheard, unheard: "" };
 }
 
-/** While an answer is being spoken, another turn's figures belong to the answer after it. */
+/** While an answer is being spoken, the latency of another turn belongs to the next answer. */
 function withLatency(state: TranscriptState, latency: Latency): TranscriptState {
   return state.agent ? { ...state, nextLatency: latency } : { ...state, userLatency: latency };
 }
 
+/** The first counts during an answer are its own; later ones belong to the next answer. */
 function withTokens(state: TranscriptState, { prompt, completion }: Tokens): TranscriptState {
   const tokens = { prompt, completion };
   return state.agent && state.tokens ? { ...state, nextTokens: tokens } : { ...state, tokens };
@@ -179,15 +188,15 @@ function userText(
 ): Normalized {
   if (text.trim() === "") return { state, events: [] };
   const open = state.user ?? { ...newSegment(context), settled: "" };
-  const whole = join(open.settled, text);
-  if (whole === open.text && !final) return { state, events: [] };
-  const user = { ...open, text: whole, settled: final ? whole : open.settled };
-  const events = whole === open.text ? [] : [transcript("user", user, context, false)];
+  const turnText = join(open.settled, text);
+  if (turnText === open.text && !final) return { state, events: [] };
+  const user = { ...open, text: turnText, settled: final ? turnText : open.settled };
+  const events = turnText === open.text ? [] : [transcript("user", user, context, false)];
   return { state: { ...state, user }, events };
 }
 
 function finishUser(state: TranscriptState, text: string, context: SignalContext): Normalized {
-  // What was shown of a turn becomes final, even if the turn is reported without its words.
+  // An interim that clients have seen becomes final, even if the turn is reported without text.
   const segment = {
     ...(state.user ?? newSegment(context)),
     text: text.trim() || (state.user?.text ?? ""),
@@ -240,7 +249,7 @@ function agentTurn(
     nextTokens: undefined,
   };
   const paced = state.agent?.text ?? "";
-  const reported = signal.interrupted ? heardOf(signal.text, paced) : signal.text;
+  const reported = signal.interrupted ? spokenPart(signal.text, paced) : signal.text;
   const text = reported.trim() || paced;
   if (text.trim() === "") return { state: next, events: [] };
   const segment = { ...(state.agent ?? newSegment(context)), text };
@@ -251,8 +260,11 @@ function agentTurn(
   return { state: next, events };
 }
 
-/** Of an interrupted turn, what was spoken: a session that closes reports the whole answer. */
-function heardOf(reported: string, paced: string): string {
+/**
+ * What was spoken of an interrupted answer. A session that closes reports the whole answer, which
+ * then begins with the paced text.
+ */
+function spokenPart(reported: string, paced: string): string {
   return reported.trim().startsWith(paced.trim()) ? paced : reported;
 }
 
@@ -282,7 +294,7 @@ function closeSegments(state: TranscriptState, context: SignalContext): Normaliz
   return { state: closed, events };
 }
 
-/** The session may be closed twice over; the voice stops once. */
+/** After a close the voice counts as stopped, so that a second close does not report it again. */
 function silentState(state: AgentState): AgentState {
   return state === "speaking" ? "listening" : state;
 }

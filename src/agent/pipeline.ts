@@ -4,7 +4,7 @@ import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
 import { createProviderClient } from "../providers/provider-client.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
-import { type ConnectionSign, RealtimeStt } from "./realtime-stt.ts";
+import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
 import { UtteranceStt } from "./utterance-stt.ts";
 
@@ -12,7 +12,7 @@ export interface StageOptions {
   baseURL: string;
   apiKey: string | undefined;
   model: string;
-  /** Goes with each request. */
+  /** Sent with each request. */
   headers?: Record<string, string> | undefined;
 }
 
@@ -28,14 +28,14 @@ export interface Pipeline {
   stt: stts.STT;
   llm: llms.LLM;
   tts: ttss.TTS;
-  /** What the STT wants to hear; resampling to anything else would be wasted. */
+  /** The sample rate that the STT expects, in Hz. */
   sampleRate: number;
   close(): Promise<void>;
 }
 
 /**
- * How the VAD cuts speech. A short silence ends an utterance, so that recognition starts early;
- * whether the turn is over is decided later, by `end-of-turn.ts`.
+ * A short silence ends an utterance for the VAD, so that recognition starts early. Whether the turn
+ * is over is decided later, by `end-of-turn.ts`.
  */
 const VAD_OPTIONS: ConstructorParameters<typeof silero.VAD>[1] = {
   minSpeechDuration: 50,
@@ -48,9 +48,9 @@ const VAD_OPTIONS: ConstructorParameters<typeof silero.VAD>[1] = {
 };
 
 /**
- * The plugin's VAD, one a session: it keeps every stream it ever made, so a shared one would grow.
- * Its streams are ended by `close` alone. `endInput`, which the realtime STT calls first, tries to
- * close a stream that is locked, and the rejection reaches nobody.
+ * The plugin's VAD. Each session has its own, since it keeps every stream it ever made and a shared
+ * one would grow. Only `close` ends its streams: the plugin's `endInput`, which the realtime STT
+ * calls first, tries to close a locked stream and causes an unhandled rejection.
  */
 class SessionVad extends silero.VAD {
   override stream(): ReturnType<silero.VAD["stream"]> {
@@ -60,8 +60,11 @@ class SessionVad extends silero.VAD {
   }
 }
 
-/** The realtime STT's own: the plugin gives it audio only once its connection is open. */
-class ConnectionVad extends SessionVad implements ConnectionSign {
+/**
+ * The VAD of a realtime STT. The plugin pushes audio to it only while its connection is open, so
+ * each frame shows that it is.
+ */
+class ConnectionVad extends SessionVad implements ConnectionEvents {
   onOpen = () => {};
 
   override stream(): ReturnType<silero.VAD["stream"]> {
@@ -75,19 +78,20 @@ class ConnectionVad extends SessionVad implements ConnectionSign {
   }
 }
 
-/** Loads the VAD's model once; every session's VAD runs on the session that this answers. */
+/** Loads the VAD's model, which the VADs of all sessions share. */
 export function loadVadModel(path: string): Promise<InferenceSession> {
   return InferenceSession.create(path, {
     interOpNumThreads: 1,
     intraOpNumThreads: 1,
     executionMode: "sequential",
-    // Loading stands in everybody's way; further optimisation doubles it and saves no inference time.
+    // Loading blocks the event loop. More optimisation doubles that time and does not speed up
+    // inference.
     graphOptimizationLevel: "basic",
     executionProviders: [{ name: "cpu" }],
   });
 }
 
-/** Makes the stages of one session; its VAD runs on the shared model. */
+/** Creates the stages of one session. */
 export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
   const stt = createStt(options.stt, vad, vadModel);
@@ -133,11 +137,11 @@ function createStt(
   return new RealtimeStt(
     new openai.STT({
       ...shared,
-      // The WebSocket is the plugin's own and reads these rather than the client.
+      // The plugin's WebSocket does not use the client, but these.
       apiKey: options.apiKey ?? "none",
       baseURL: options.baseURL,
       useRealtime: true,
-      // Our VAD commits the audio at the first short silence, sooner than the server's would.
+      // Parley's VAD commits the audio at the first short silence, sooner than the server's would.
       turnDetection: null,
       vad: connectionVad,
     }),

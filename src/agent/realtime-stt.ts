@@ -1,72 +1,56 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type AudioBuffer, stt } from "@livekit/agents";
+import { stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
 import { inOwnWords } from "../providers/provider-errors.ts";
+import { UnansweredAudio } from "./audio-frames.ts";
 import { silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
-import { type SttError, sttError } from "./utterance-stt.ts";
-import { durationOf } from "./utterance-turn.ts";
+import { type SttError, SttWrapper } from "./stt-wrapper.ts";
 
-/** Audio that is sent again after a broken connection, in ms. */
-const KEPT_AUDIO_MS = 30_000;
+/** Audio that is kept to be sent again after a broken connection, in ms. */
+const MAX_UNANSWERED_MS = 30_000;
 /** How long the server may take to open, and from the end of speech to the transcript, in ms. */
-const ANSWER_MS = 8000;
+const ANSWER_TIMEOUT_MS = 8000;
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 300;
 
-/** Tells that a connection is open: the plugin does not. */
-export interface ConnectionSign {
+/** Reports when a connection opens, since the plugin does not. */
+export interface ConnectionEvents {
+  /** Called with each frame that an open connection takes. */
   onOpen: () => void;
 }
 
 /**
  * Speech-to-text over OpenAI's realtime transcription WebSocket. The plugin's stream ends the
- * session at its first error; this one reconnects, sends the unanswered audio again, once, and
- * gives up only after several failures in a row.
+ * session at its first error. This one reconnects, sends the unanswered audio once more, and gives
+ * up only after several failures in a row.
  */
-export class RealtimeStt extends stt.STT {
+export class RealtimeStt extends SttWrapper {
   label = "parley.RealtimeStt";
-  readonly recognizer: OpenAiStt;
-  readonly connection: ConnectionSign;
-  readonly #streams = new Set<ReconnectingStream>();
+  readonly connectionEvents: ConnectionEvents;
 
-  constructor(recognizer: OpenAiStt, connection: ConnectionSign) {
-    super({ streaming: true, interimResults: true, alignedTranscript: false });
-    this.recognizer = recognizer;
-    this.connection = connection;
-    // The plugin reports what the stream below handles; without a listener it would throw.
+  constructor(recognizer: OpenAiStt, connectionEvents: ConnectionEvents) {
+    super(recognizer);
+    this.connectionEvents = connectionEvents;
+    // The plugin emits errors that the stream below handles. Without a listener it would throw.
     recognizer.on("error", ignore);
   }
 
-  override get model(): string {
-    return this.recognizer.model;
-  }
-
-  protected override _recognize(
-    audio: AudioBuffer,
-    signal?: AbortSignal,
-  ): Promise<stt.SpeechEvent> {
-    return this.recognizer.recognize(audio, signal);
-  }
-
-  override stream(): stt.SpeechStream {
-    const stream = new ReconnectingStream(this, () => this.#streams.delete(stream));
-    this.#streams.add(stream);
-    return stream;
+  protected override createStream(onClose: () => void): stt.SpeechStream {
+    return new ReconnectingStream(this, onClose);
   }
 
   override async close(): Promise<void> {
-    for (const stream of this.#streams) stream.close();
-    await this.recognizer.close();
+    await super.close();
     this.recognizer.off("error", ignore);
   }
 }
 
 function ignore(): void {}
 
-/** Why a connection ended, and whether something that was said is lost with it. */
-interface Failure {
+/** Why a connection ended, and whether a turn was lost with it. */
+interface ConnectionFailure {
   error: Error;
   duringTurn: boolean;
 }
@@ -75,20 +59,20 @@ class ReconnectingStream extends stt.SpeechStream {
   label = "parley.ReconnectingStream";
   readonly #owner: RealtimeStt;
   readonly #onClose: () => void;
-  #unanswered: AudioFrame[] = [];
+  readonly #unanswered = new UnansweredAudio<AudioFrame>(MAX_UNANSWERED_MS);
   #connection: stt.SpeechStream | undefined;
-  #failures = 0;
-  /** Whether the audio of the turn at hand was sent a second time. */
-  #sentAgain = false;
+  #isOpen = false;
   #timedOut = false;
-  #open = false;
   #openTimer: ReturnType<typeof setTimeout> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The last frame of each utterance that ended and was not answered yet, oldest first. */
-  #awaited: (AudioFrame | undefined)[] = [];
+  /** Failed connections in a row. */
+  #failures = 0;
+  /** Whether the audio of the current turn was sent a second time. */
+  #sentAgain = false;
   #speaking = false;
-  #lastSpeech = 0;
-  /** All that was said in a turn that may still go on: held until silence says that it is over. */
+  /** When speech last ended, ms since the epoch. */
+  #lastSpeechAt = 0;
+  /** The transcript of a turn that may still continue, held back until the silence has lasted. */
   #held: stt.SpeechEvent | undefined;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -109,68 +93,97 @@ class ReconnectingStream extends stt.SpeechStream {
       await input;
     } finally {
       clearTimeout(this.#answerTimer);
-      this.#release();
+      this.#releaseHeld();
       this.#connection?.close();
       this.#onClose();
     }
   }
 
-  /** Runs one connection to its end; answers why it ended. */
-  async #connectOnce(): Promise<Failure> {
+  /** Runs one connection until it ends; resolves with the reason. */
+  async #connectOnce(): Promise<ConnectionFailure> {
     this.#timedOut = false;
     let error = new Error("the connection closed");
-    const remember = (event: SttError) => {
+    const onError = (event: SttError) => {
       error = event.error;
     };
-    this.#owner.recognizer.on("error", remember);
+    this.#owner.recognizer.on("error", onError);
     const connection = this.#owner.recognizer.stream({
-      connOptions: { maxRetry: 0, retryIntervalMs: 0, timeoutMs: ANSWER_MS },
+      connOptions: { maxRetry: 0, retryIntervalMs: 0, timeoutMs: ANSWER_TIMEOUT_MS },
     });
     this.#connection = connection;
     const abort = () => connection.close();
     this.abortSignal.addEventListener("abort", abort, { once: true });
-    this.#owner.connection.onOpen = () => {
-      this.#open = true;
+    this.#owner.connectionEvents.onOpen = () => {
+      this.#isOpen = true;
       clearTimeout(this.#openTimer);
     };
-    for (const frame of this.#unanswered) this.#push(connection, frame);
+    for (const frame of this.#unanswered.frames) this.#push(connection, frame);
     try {
-      for await (const event of connection) this.#pass(event, connection);
+      for await (const event of connection) this.#handle(event, connection);
       const cause = this.#timedOut ? new Error("timed out") : error;
-      const duringTurn = this.#speaking || this.#awaited.length > 0;
+      const duringTurn = this.#speaking || this.#unanswered.awaitsAnswer;
       return { error: inOwnWords("speech recognition", cause), duringTurn };
     } finally {
-      this.#connection = undefined;
-      this.#open = false;
-      clearTimeout(this.#openTimer);
-      this.#openTimer = undefined;
-      this.#speaking = false;
-      this.#awaited = [];
-      this.#release();
-      clearTimeout(this.#answerTimer);
+      this.#resetConnection();
       this.abortSignal.removeEventListener("abort", abort);
-      this.#owner.recognizer.off("error", remember);
+      this.#owner.recognizer.off("error", onError);
       connection.close();
     }
   }
 
+  #resetConnection(): void {
+    this.#connection = undefined;
+    this.#isOpen = false;
+    clearTimeout(this.#openTimer);
+    this.#openTimer = undefined;
+    this.#speaking = false;
+    this.#unanswered.connectionLost();
+    this.#releaseHeld();
+    clearTimeout(this.#answerTimer);
+  }
+
+  /** Reports a lost turn or the first failure, and waits before the next connection. */
+  async #recover({ error, duringTurn }: ConnectionFailure): Promise<void> {
+    this.#failures += 1;
+    if (this.#failures > MAX_FAILURES) throw error;
+    const failedAgain = duringTurn && this.#sentAgain;
+    if (failedAgain) this.#unanswered.clear();
+    else if (duringTurn || this.#failures === 1) this.#owner.reportError(error);
+    this.#sentAgain = failedAgain ? false : this.#sentAgain || duringTurn;
+    const backoffMs = BACKOFF_MS * 2 ** (this.#failures - 1);
+    // An abort ends the wait early, and the loop in `run` checks for it.
+    await delay(backoffMs, undefined, { signal: this.abortSignal }).catch(() => {});
+  }
+
+  async #forwardInput(): Promise<void> {
+    for await (const frame of this.input) {
+      if (typeof frame === "symbol") continue;
+      this.#unanswered.push(frame);
+      try {
+        if (this.#connection) this.#push(this.#connection, frame);
+      } catch {
+        // The connection has just ended. The frame is kept and sent on the next one.
+      }
+    }
+    this.#connection?.close();
+  }
+
   #push(connection: stt.SpeechStream, frame: AudioFrame): void {
-    if (!this.#open) this.#openTimer ??= this.#patience(connection);
+    if (!this.#isOpen) this.#openTimer ??= this.#startTimeout(connection);
     connection.pushFrame(frame);
   }
 
-  /** Gives the connection up after a while. */
-  #patience(connection: stt.SpeechStream): ReturnType<typeof setTimeout> {
+  #startTimeout(connection: stt.SpeechStream): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
       this.#timedOut = true;
       connection.close();
-    }, ANSWER_MS);
+    }, ANSWER_TIMEOUT_MS);
   }
 
-  #pass(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
+  #handle(event: stt.SpeechEvent, connection: stt.SpeechStream): void {
     switch (event.type) {
       case stt.SpeechEventType.INTERIM_TRANSCRIPT:
-        this.#put(this.#withHeld(event));
+        this.#put(this.#withHeldText(event));
         return;
       case stt.SpeechEventType.FINAL_TRANSCRIPT:
         this.#hold(event);
@@ -181,46 +194,46 @@ class ReconnectingStream extends stt.SpeechStream {
         break;
       case stt.SpeechEventType.END_OF_SPEECH:
         this.#speaking = false;
-        this.#awaited.push(this.#unanswered.at(-1));
-        this.#lastSpeech = Date.now() - VAD_SILENCE_MS;
+        this.#unanswered.endUtterance();
+        this.#lastSpeechAt = Date.now() - VAD_SILENCE_MS;
         clearTimeout(this.#answerTimer);
-        this.#answerTimer = this.#patience(connection);
+        this.#answerTimer = this.#startTimeout(connection);
         break;
       case stt.SpeechEventType.RECOGNITION_USAGE:
-        this.#answered();
+        this.#utteranceAnswered();
     }
     this.#put(event);
   }
 
-  /** Shows the text of the whole turn so far, so that the answer can be prepared. */
+  /** Holds a final back and emits the text of the turn so far, so that the answer can be prepared. */
   #hold(event: stt.SpeechEvent): void {
-    this.#held = this.#withHeld(event);
+    this.#held = this.#withHeldText(event);
     const { PREFLIGHT_TRANSCRIPT, INTERIM_TRANSCRIPT } = stt.SpeechEventType;
     this.#put({ ...this.#held, type: this.#speaking ? INTERIM_TRANSCRIPT : PREFLIGHT_TRANSCRIPT });
   }
 
-  #withHeld(event: stt.SpeechEvent): stt.SpeechEvent {
-    const alternatives = event.alternatives?.map((one) => ({
-      ...one,
-      text: [textOf(this.#held), one.text].filter(Boolean).join(" "),
+  #withHeldText(event: stt.SpeechEvent): stt.SpeechEvent {
+    const alternatives = event.alternatives?.map((alternative) => ({
+      ...alternative,
+      text: [textOf(this.#held), alternative.text].filter(Boolean).join(" "),
     }));
     return { ...event, alternatives: alternatives as typeof event.alternatives };
   }
 
-  /** An utterance was answered, with words or without: the turn ends unless silence ends first. */
-  #answered(): void {
-    const last = this.#awaited.shift();
-    this.#unanswered = this.#unanswered.slice(last ? this.#unanswered.indexOf(last) + 1 : 0);
+  /** The server answered an utterance, with or without text. The turn ends if silence lasts. */
+  #utteranceAnswered(): void {
+    this.#unanswered.answerUtterance();
     this.#failures = 0;
     this.#sentAgain = false;
-    if (this.#awaited.length > 0) return;
+    if (this.#unanswered.awaitsAnswer) return;
     clearTimeout(this.#answerTimer);
     if (this.#speaking || !this.#held) return;
-    const wait = this.#lastSpeech + silenceBeforeTurnEnds(textOf(this.#held)) - Date.now();
-    this.#endTimer = setTimeout(() => this.#release(), Math.max(0, wait));
+    const endsAt = this.#lastSpeechAt + silenceBeforeTurnEnds(textOf(this.#held));
+    this.#endTimer = setTimeout(() => this.#releaseHeld(), Math.max(0, endsAt - Date.now()));
   }
 
-  #release(): void {
+  /** Emits the held transcript as final. */
+  #releaseHeld(): void {
     clearTimeout(this.#endTimer);
     const held = this.#held;
     this.#held = undefined;
@@ -231,36 +244,6 @@ class ReconnectingStream extends stt.SpeechStream {
     if (!this.queue.closed) this.queue.put(event);
   }
 
-  async #recover({ error, duringTurn }: Failure): Promise<void> {
-    this.#failures += 1;
-    if (this.#failures > MAX_FAILURES) throw error;
-    const again = duringTurn && this.#sentAgain;
-    if (again) this.#unanswered = [];
-    else if (duringTurn || this.#failures === 1) {
-      this.#owner.emit("error", sttError(this.#owner.label, error));
-    }
-    this.#sentAgain = again ? false : this.#sentAgain || duringTurn;
-    const wait = BACKOFF_MS * 2 ** (this.#failures - 1);
-    // Aborted, there is nothing left to wait for; the loop sees it.
-    await delay(wait, undefined, { signal: this.abortSignal }).catch(() => {});
-  }
-
-  async #forwardInput(): Promise<void> {
-    for await (const frame of this.input) {
-      if (typeof frame === "symbol") continue;
-      this.#unanswered.push(frame);
-      if (this.#unanswered.length % 50 === 0) {
-        this.#unanswered = newest(this.#unanswered, KEPT_AUDIO_MS);
-      }
-      try {
-        if (this.#connection) this.#push(this.#connection, frame);
-      } catch {
-        // The connection ended a moment ago; the frame is kept and sent on the next one.
-      }
-    }
-    this.#connection?.close();
-  }
-
   override close(): void {
     super.close();
     this.#onClose();
@@ -269,16 +252,4 @@ class ReconnectingStream extends stt.SpeechStream {
 
 function textOf(event: stt.SpeechEvent | undefined): string {
   return event?.alternatives?.[0]?.text ?? "";
-}
-
-/** The newest frames that together last `ms`. */
-function newest(frames: AudioFrame[], ms: number): AudioFrame[] {
-  let kept = 0;
-  let at = frames.length;
-  while (at > 0 && kept < ms) {
-    at -= 1;
-    const frame = frames[at];
-    if (frame) kept += durationOf(frame);
-  }
-  return frames.slice(at);
 }

@@ -12,64 +12,61 @@ import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import { messageOf } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
-import { SILENCE_MS } from "./end-of-turn.ts";
+import {
+  createSession,
+  reportSignals,
+  reportSpokenText,
+  TurnReportingAgent,
+} from "./agent-session.ts";
 import { FailedTurns } from "./failed-turns.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
-import { releaseRoom, stopAwaitingListeners } from "./release-room.ts";
-import { reportSignals, reportSpokenText } from "./signals.ts";
+import { releaseRoom, stopAwaitingSubscribers } from "./webrtc.ts";
 
 export interface RunningAgentOptions {
   url: string;
   token: string;
-  /** Whom the agent listens to; undefined: the first person in the room. */
+  /** The participant the agent listens to; undefined: the first person in the room. */
   userIdentity: string | undefined;
   instructions: string;
   greeting: string | null;
   pipeline: PipelineOptions;
   logger: Logger;
   onSignal(signal: AgentSignal): void;
-  /** The person joined or left; `name` is what others see. */
+  /** The user joined, or left (undefined). `name` is the display name. */
   onUser(user: { identity: string; name: string } | undefined): void;
-  /** The agent can go on no longer. Called at most once, and not after `close`. */
+  /** The agent cannot continue. Not called after `close`. */
   onEnd(reason: EndReason): void;
 }
 
-const CONNECT_MS = 10_000;
-const CLOSE_SESSION_MS = 4000;
-const LEAVE_ROOM_MS = 2000;
-/** How long LiveKit may be away before the conversation ends, in ms; rtc-node may try for ever. */
-const RECONNECT_MS = 20_000;
+const JOIN_TIMEOUT_MS = 10_000;
+const CLOSE_SESSION_TIMEOUT_MS = 4000;
+const CLOSE_PROVIDERS_TIMEOUT_MS = 2000;
+const LEAVE_ROOM_TIMEOUT_MS = 2000;
+/** After this long without LiveKit the conversation ends, in ms. rtc-node itself may try for ever. */
+const RECONNECT_TIMEOUT_MS = 20_000;
 
-/**
- * Speech of the user after which the agent falls silent, in ms: four windows of the VAD. A click is
- * shorter; after a cough the agent goes on, so that a wrong guess costs little and a late one much.
- */
-const BARGE_IN_MS = 120;
-/** Silence after a cough, in ms, after which the agent goes on where it stopped. */
-const FALSE_INTERRUPTION_MS = 1500;
-/** The providers' clients repeat what is worth it and give up on what hangs. */
-const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
-
-/** One agent in one room: a connected `Room` and the `AgentSession` that talks in it. */
+/** One agent in one room: a connected `Room` and the `AgentSession` that speaks in it. */
 export class RunningAgent {
   readonly #options: RunningAgentOptions;
   readonly #room = new Room();
   readonly #pipeline: Pipeline;
   readonly #session: voice.AgentSession;
   readonly #failedTurns = new FailedTurns();
-  #stopReports = () => {};
-  #lost: ReturnType<typeof setTimeout> | undefined;
+  #stopReporting = () => {};
+  /** Runs while the connection to LiveKit is down. */
+  #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
-  /** The person in the room; kept in `#identity` after they left, since only they may come back. */
+  /** The identity of the user, while they are in the room. */
   #user: string | undefined;
-  #identity: string | undefined;
+  /** The identity that the user must have; undefined while it may be anybody. */
+  #userIdentity: string | undefined;
   #listening = false;
   #greeted = false;
 
   private constructor(options: RunningAgentOptions, vadModel: InferenceSession) {
     this.#options = options;
-    this.#identity = options.userIdentity;
+    this.#userIdentity = options.userIdentity;
     this.#pipeline = createPipeline(options.pipeline, vadModel);
     this.#session = createSession(this.#pipeline);
   }
@@ -77,8 +74,8 @@ export class RunningAgent {
   /**
    * Joins the room and starts to listen.
    *
-   * @param signal aborting it makes the start fail and leaves nothing behind
-   * @throws whatever made it fail, after everything that was opened is closed again
+   * @param signal aborts the start, which then fails
+   * @throws the cause of a failed start, after everything that was opened is closed again
    */
   static async start(
     options: RunningAgentOptions,
@@ -99,32 +96,32 @@ export class RunningAgent {
 
   async #join(signal: AbortSignal): Promise<void> {
     const { url, token } = this.#options;
-    this.#room.on(RoomEvent.ParticipantConnected, (participant) => this.#meet(participant));
-    this.#room.on(RoomEvent.ParticipantDisconnected, (participant) => this.#part(participant));
+    this.#room.on(RoomEvent.ParticipantConnected, (joined) => this.#participantJoined(joined));
+    this.#room.on(RoomEvent.ParticipantDisconnected, (left) => this.#participantLeft(left));
     this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
     this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
-    this.#room.on(RoomEvent.Reconnected, () => this.#backInRoom());
+    this.#room.on(RoomEvent.Reconnected, () => this.#reconnected());
     const connected = this.#room.connect(url, token);
     try {
-      await untilAborted(signal, withDeadline(connected, CONNECT_MS, "joining the room"));
+      await untilAborted(signal, withDeadline(connected, JOIN_TIMEOUT_MS, "joining the room"));
     } catch (error) {
-      // It cannot be called off; a connection that comes too late is left at once. Whoever stops a
-      // session that starts is told that it ended when the agent is out, if that comes soon.
+      // `connect` cannot be cancelled, so a connection that succeeds too late is closed at once. If
+      // that happens soon, the start fails only after the agent has left the room.
       const left = connected.then(
         () => releaseRoom(this.#room),
         () => {},
       );
-      await withDeadline(left, LEAVE_ROOM_MS, "leaving the room").catch(() => {});
+      await withDeadline(left, LEAVE_ROOM_TIMEOUT_MS, "leaving the room").catch(() => {});
       throw error;
     }
-    for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
+    this.#findUser();
   }
 
   async #listen(): Promise<void> {
     const { userIdentity } = this.#options;
-    this.#stopReports = reportSignals(this.#session, this.#report);
+    this.#stopReporting = reportSignals(this.#session, this.#report);
     this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
-      if (event.reason === voice.CloseReason.ERROR) this.#end("provider_failed");
+      if (event.reason === voice.CloseReason.ERROR) this.#reportEnd("provider_failed");
     });
     await this.#session.start({
       agent: new TurnReportingAgent(this.#options.instructions, this.#report),
@@ -133,29 +130,30 @@ export class RunningAgent {
       inputOptions: {
         ...(userIdentity === undefined ? {} : { participantIdentity: userIdentity }),
         audioSampleRate: this.#pipeline.sampleRate,
-        // A reload leaves and comes back; the manager decides when somebody is really gone.
+        // A page that reloads leaves and returns. The session manager decides when a user is gone.
         closeOnDisconnect: false,
         textInputCallback: (_session, event) => this.say(event.text),
       },
     });
     reportSpokenText(this.#session, this.#report);
     this.#listening = true;
-    this.#speakTo(this.#user);
+    this.#updateVoice();
   }
 
   /**
-   * Speaks aloud once somebody has come, since audio waits for a listener; typed words are answered
-   * in writing until then. The first who comes is greeted.
+   * Enables audio while the user is in the room, since the agent's audio waits for a subscriber.
+   * Without the user, typed messages are answered in text. The first user is greeted.
    */
-  #speakTo(user: string | undefined): void {
+  #updateVoice(): void {
     if (!this.#listening) return;
-    this.#session.output.setAudioEnabled(user !== undefined);
-    if (user === undefined || this.#greeted) return;
+    const isUserPresent = this.#user !== undefined;
+    this.#session.output.setAudioEnabled(isUserPresent);
+    if (!isUserPresent || this.#greeted) return;
     this.#greeted = true;
     if (this.#options.greeting) this.#session.say(this.#options.greeting);
   }
 
-  /** Takes typed words: they enter the transcript and are answered aloud. */
+  /** Takes a typed message: it enters the transcript and is answered aloud. */
   async say(text: string): Promise<void> {
     if (this.#closing !== undefined || text.trim() === "") return;
     this.#report({ kind: "typed", text });
@@ -164,8 +162,8 @@ export class RunningAgent {
   }
 
   /**
-   * Leaves: first the conversation ends (what was said is kept), then the providers are let go,
-   * then the room is left. Each step has a deadline and runs whatever became of the one before.
+   * Ends the conversation (its transcript is kept), closes the providers and leaves the room. Each
+   * step has a deadline and runs even if the one before failed.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -174,35 +172,42 @@ export class RunningAgent {
 
   async #close(): Promise<void> {
     const { logger } = this.#options;
-    const step = async (what: string, ms: number, work: () => Promise<void>) => {
+    const step = async (what: string, timeoutMs: number, work: () => Promise<void>) => {
       try {
-        await withDeadline(work(), ms, what);
+        await withDeadline(work(), timeoutMs, what);
       } catch (error) {
         logger.warn({ err: messageOf(error) }, `closing the agent: ${what} failed`);
       }
     };
-    this.#reconnected();
-    stopAwaitingListeners(this.#room);
-    await step("ending the conversation", CLOSE_SESSION_MS, () => this.#session.close());
+    this.#stopReconnectTimer();
+    stopAwaitingSubscribers(this.#room);
+    await step("ending the conversation", CLOSE_SESSION_TIMEOUT_MS, () => this.#session.close());
     this.#report({ kind: "close" });
-    this.#stopReports();
-    await step("letting the providers go", LEAVE_ROOM_MS, () => this.#pipeline.close());
-    await step("leaving the room", LEAVE_ROOM_MS, () => releaseRoom(this.#room));
+    this.#stopReporting();
+    await step("closing the providers", CLOSE_PROVIDERS_TIMEOUT_MS, () => this.#pipeline.close());
+    await step("leaving the room", LEAVE_ROOM_TIMEOUT_MS, () => releaseRoom(this.#room));
     this.#session.removeAllListeners();
   }
 
-  #meet(participant: Participant): void {
-    if (participant.info.kind === ParticipantKind.AGENT || this.#user !== undefined) return;
-    if (this.#identity !== undefined && participant.identity !== this.#identity) return;
-    this.#user = participant.identity;
-    this.#identity = participant.identity;
-    this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
-    this.#speakTo(this.#user);
+  /** Looks for the user among those who are in the room already. */
+  #findUser(): void {
+    for (const participant of this.#room.remoteParticipants.values()) {
+      this.#participantJoined(participant);
+    }
   }
 
-  /** While the connection is down nobody is said to have left; once it is back, who is missing has. */
-  #part(participant: RemoteParticipant): void {
-    if (participant.identity !== this.#user || this.#lost !== undefined) return;
+  #participantJoined(participant: Participant): void {
+    if (participant.info.kind === ParticipantKind.AGENT || this.#user !== undefined) return;
+    if (this.#userIdentity !== undefined && participant.identity !== this.#userIdentity) return;
+    this.#user = participant.identity;
+    this.#userIdentity = participant.identity;
+    this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
+    this.#updateVoice();
+  }
+
+  /** Ignored during a reconnection; `#reconnected` then checks whether the user has left. */
+  #participantLeft(participant: RemoteParticipant): void {
+    if (participant.identity !== this.#user || this.#reconnectTimer !== undefined) return;
     this.#userLeft();
   }
 
@@ -220,85 +225,41 @@ export class RunningAgent {
       message: "The agent lost its connection to LiveKit and is reconnecting.",
       recoverable: true,
     });
-    this.#lost ??= setTimeout(() => this.#end("livekit_lost"), RECONNECT_MS);
-  }
-
-  #backInRoom(): void {
-    this.#reconnected();
-    if (this.#user !== undefined && !this.#room.remoteParticipants.has(this.#user)) {
-      this.#userLeft();
-    }
-    for (const participant of this.#room.remoteParticipants.values()) this.#meet(participant);
+    this.#reconnectTimer ??= setTimeout(
+      () => this.#reportEnd("livekit_lost"),
+      RECONNECT_TIMEOUT_MS,
+    );
   }
 
   #reconnected(): void {
-    clearTimeout(this.#lost);
-    this.#lost = undefined;
+    this.#stopReconnectTimer();
+    if (this.#user !== undefined && !this.#room.remoteParticipants.has(this.#user)) {
+      this.#userLeft();
+    }
+    this.#findUser();
+  }
+
+  #stopReconnectTimer(): void {
+    clearTimeout(this.#reconnectTimer);
+    this.#reconnectTimer = undefined;
   }
 
   #disconnected(reason: DisconnectReason): void {
-    const closed =
+    const isRoomClosed =
       reason === DisconnectReason.ROOM_CLOSED || reason === DisconnectReason.ROOM_DELETED;
-    const removed = reason === DisconnectReason.PARTICIPANT_REMOVED;
-    this.#end(closed || removed ? "room_closed" : "livekit_lost");
+    const isRemoved = reason === DisconnectReason.PARTICIPANT_REMOVED;
+    this.#reportEnd(isRoomClosed || isRemoved ? "room_closed" : "livekit_lost");
   }
 
   readonly #report = (signal: AgentSignal): void => {
     const verdict = this.#failedTurns.judge(signal);
-    if (verdict === "hush") return;
-    const last = verdict === "give_up" && { recoverable: false };
-    this.#options.onSignal({ ...signal, ...last });
-    if (last) this.#end("provider_failed");
+    if (verdict === "suppress") return;
+    const fatal = verdict === "give_up" && { recoverable: false };
+    this.#options.onSignal({ ...signal, ...fatal });
+    if (fatal) this.#reportEnd("provider_failed");
   };
 
-  #end(reason: EndReason): void {
+  #reportEnd(reason: EndReason): void {
     if (this.#closing === undefined) this.#options.onEnd(reason);
-  }
-}
-
-function createSession(pipeline: Pipeline): voice.AgentSession {
-  return new voice.AgentSession({
-    vad: pipeline.vad,
-    stt: pipeline.stt,
-    llm: pipeline.llm,
-    tts: pipeline.tts,
-    connOptions: {
-      sttConnOptions: CONNECTION,
-      llmConnOptions: CONNECTION,
-      ttsConnOptions: CONNECTION,
-      // It would count requests; `FailedTurns` counts turns.
-      maxUnrecoverableErrors: Number.POSITIVE_INFINITY,
-    },
-    // Presence and idleness are the manager's; browsers cancel their own echo.
-    userAwayTimeout: null,
-    aecWarmupDuration: null,
-    turnHandling: {
-      // The STT holds a final back until the turn is over; the session then waits no longer.
-      turnDetection: "vad",
-      endpointing: { mode: "fixed", minDelay: SILENCE_MS.complete, maxDelay: SILENCE_MS.complete },
-      interruption: {
-        mode: "vad",
-        minDuration: BARGE_IN_MS,
-        falseInterruptionTimeout: FALSE_INTERRUPTION_MS,
-      },
-      preemptiveGeneration: { enabled: true, preemptiveTts: true },
-    },
-  });
-}
-
-/** Tells when the user's turn is over, before the answer to it begins. */
-class TurnReportingAgent extends voice.Agent {
-  readonly #emit: (signal: AgentSignal) => void;
-
-  constructor(instructions: string, emit: (signal: AgentSignal) => void) {
-    super({ id: "parley", instructions });
-    this.#emit = emit;
-  }
-
-  override async onUserTurnCompleted(
-    _context: Parameters<voice.Agent["onUserTurnCompleted"]>[0],
-    message: Parameters<voice.Agent["onUserTurnCompleted"]>[1],
-  ): Promise<void> {
-    this.#emit({ kind: "user_turn", text: message.textContent ?? "" });
   }
 }

@@ -5,7 +5,7 @@ import { inOwnWords } from "../providers/provider-errors.ts";
 
 /** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
 const SAMPLE_RATE = 24_000;
-/** 20 ms. A pause takes effect at the next frame, so long ones would let the agent talk on. */
+/** 20 ms. A pause takes effect at the next frame, so long frames would delay a barge-in. */
 const FRAME_SAMPLES = SAMPLE_RATE / 50;
 
 export interface VoiceOptions {
@@ -15,7 +15,7 @@ export interface VoiceOptions {
 }
 
 /**
- * OpenAI's text-to-speech, played while it arrives: the plugin's own class waits for the whole
+ * OpenAI's text-to-speech, played while it arrives. The plugin's own class waits for the whole
  * sentence before the first frame.
  */
 export class StreamingTts extends TTS {
@@ -58,7 +58,7 @@ class SpeechRequest extends ChunkedStream {
     connOptions?: APIConnectOptions,
     signal?: AbortSignal,
   ) {
-    // The plugin's class would await a whole answer; `run` below asks for it and plays it.
+    // The plugin's class awaits this promise for the whole response; `run` below sends the request.
     super(owner, text, Promise.resolve(), connOptions, signal);
     this.#owner = owner;
     this.#options = options;
@@ -66,11 +66,11 @@ class SpeechRequest extends ChunkedStream {
 
   protected override async run(): Promise<void> {
     const requestId = shortuuid();
-    const bytes = new AudioByteStream(SAMPLE_RATE, 1, FRAME_SAMPLES);
-    const send = (frames: ReturnType<typeof bytes.write>, final = false) => {
+    const byteStream = new AudioByteStream(SAMPLE_RATE, 1, FRAME_SAMPLES);
+    const send = (frames: ReturnType<typeof byteStream.write>, final = false) => {
       for (const [index, frame] of frames.entries()) {
-        const last = final && index === frames.length - 1;
-        this.queue.put({ requestId, segmentId: requestId, frame, final: last });
+        const isLast = final && index === frames.length - 1;
+        this.queue.put({ requestId, segmentId: requestId, frame, final: isLast });
       }
     };
     try {
@@ -84,9 +84,9 @@ class SpeechRequest extends ChunkedStream {
         { signal: this.abortSignal },
       );
       for await (const chunk of response.body ?? []) {
-        send(bytes.write(new Uint8Array(chunk).buffer));
+        send(byteStream.write(new Uint8Array(chunk).buffer));
       }
-      send(bytes.flush(), true);
+      send(byteStream.flush(), true);
     } catch (error) {
       if (!this.abortSignal.aborted) this.#report(inOwnWords("speech synthesis", error));
     } finally {
@@ -94,15 +94,15 @@ class SpeechRequest extends ChunkedStream {
     }
   }
 
-  /** Thrown, the error would reach nobody who handles it. */
+  /** Emits an error event, since the framework handles no error that `run` throws. */
   #report(error: Error): void {
     const { label } = this.#owner;
     try {
       const event = { type: "tts_error", timestamp: Date.now(), label, error } as const;
       this.#owner.emit("error", { ...event, recoverable: false });
     } catch {
-      // The framework's adapter passes errors on to listeners that it does not have. The session
-      // listens to the voice itself, and was told before.
+      // The framework's adapter emits the error again without a listener, which throws. The session
+      // listens to this object directly and has already received the error.
     }
   }
 }

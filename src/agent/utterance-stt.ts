@@ -1,49 +1,30 @@
-import { type AudioBuffer, stt, type VAD, VADEventType } from "@livekit/agents";
+import { stt, type VAD, VADEventType, type VADStream } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
 import { inOwnWords } from "../providers/provider-errors.ts";
-import { durationOf, UtteranceTurns } from "./utterance-turn.ts";
+import { durationOf } from "./audio-frames.ts";
+import { SttWrapper } from "./stt-wrapper.ts";
+import { UtteranceTurns } from "./utterance-turn.ts";
 
-/** Probability of speech from which silence is no longer certain. */
-const DOUBTFUL = 0.3;
+/** The VAD's probability of speech above which speech may be starting again. */
+const MAYBE_SPEECH = 0.3;
 
 /**
- * Speech-to-text through a server that answers one request an utterance. Wraps the plugin's
- * `STT` (without its realtime mode) and gives interims, early text and resilience to it: a failed
- * request is a recoverable error and the session goes on.
+ * Speech-to-text through a server that takes one request per utterance. Wraps the plugin's `STT`
+ * (without its realtime mode) and adds interims, early text and resilience: a failed request is a
+ * recoverable error and the session continues.
  */
-export class UtteranceStt extends stt.STT {
+export class UtteranceStt extends SttWrapper {
   label = "parley.UtteranceStt";
-  readonly recognizer: OpenAiStt;
   readonly #vad: VAD;
-  readonly #streams = new Set<UtteranceStream>();
 
   constructor(recognizer: OpenAiStt, vad: VAD) {
-    super({ streaming: true, interimResults: true, alignedTranscript: false });
-    this.recognizer = recognizer;
+    super(recognizer);
     this.#vad = vad;
   }
 
-  override get model(): string {
-    return this.recognizer.model;
-  }
-
-  protected override _recognize(
-    audio: AudioBuffer,
-    signal?: AbortSignal,
-  ): Promise<stt.SpeechEvent> {
-    return this.recognizer.recognize(audio, signal);
-  }
-
-  override stream(): stt.SpeechStream {
-    const stream = new UtteranceStream(this, this.#vad, () => this.#streams.delete(stream));
-    this.#streams.add(stream);
-    return stream;
-  }
-
-  override async close(): Promise<void> {
-    for (const stream of this.#streams) stream.close();
-    await this.recognizer.close();
+  protected override createStream(onClose: () => void): stt.SpeechStream {
+    return new UtteranceStream(this, this.#vad, onClose);
   }
 }
 
@@ -52,7 +33,8 @@ class UtteranceStream extends stt.SpeechStream {
   readonly #owner: UtteranceStt;
   readonly #vad: VAD;
   readonly #onClose: () => void;
-  #doubtful = false;
+  #mayBeSpeaking = false;
+  #pushedMs = 0;
 
   constructor(owner: UtteranceStt, vad: VAD, onClose: () => void) {
     super(owner);
@@ -69,46 +51,47 @@ class UtteranceStream extends stt.SpeechStream {
       onPreflight: (text) => this.#emit(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, text),
       onFinal: (text) => this.#emit(stt.SpeechEventType.FINAL_TRANSCRIPT, text),
       onError: (error) => this.#report(error),
-      mayBeSpeaking: () => this.#doubtful,
+      mayBeSpeaking: () => this.#mayBeSpeaking,
     });
-    let pushedMs = 0;
-    const listen = async () => {
-      for await (const event of vad) {
-        if (event.type === VADEventType.INFERENCE_DONE) {
-          this.#doubtful = event.probability > DOUBTFUL;
-        } else if (event.type === VADEventType.START_OF_SPEECH) {
-          turns.speechStarted(pushedMs - event.timestamp);
-        } else if (event.type === VADEventType.END_OF_SPEECH) {
-          turns.speechPaused(event.silenceDuration + event.inferenceDuration);
-        }
-      }
+    let isVadOpen = true;
+    const closeVad = () => {
+      if (isVadOpen) vad.close();
+      isVadOpen = false;
     };
-    const feed = async () => {
-      for await (const frame of this.input) {
-        if (typeof frame === "symbol") continue;
-        turns.push(frame);
-        pushedMs += durationOf(frame);
-        vad.pushFrame(frame);
-      }
-    };
-    let open = true;
-    const close = () => {
-      if (open) vad.close();
-      open = false;
-    };
-    this.abortSignal.addEventListener("abort", close, { once: true });
+    this.abortSignal.addEventListener("abort", closeVad, { once: true });
     try {
-      await Promise.all([listen(), feed()]);
+      await Promise.all([this.#detectSpeech(vad, turns), this.#forwardInput(vad, turns)]);
     } finally {
-      this.abortSignal.removeEventListener("abort", close);
-      close();
+      this.abortSignal.removeEventListener("abort", closeVad);
+      closeVad();
       this.#onClose();
     }
   }
 
+  async #detectSpeech(vad: VADStream, turns: UtteranceTurns<AudioFrame>): Promise<void> {
+    for await (const event of vad) {
+      if (event.type === VADEventType.INFERENCE_DONE) {
+        this.#mayBeSpeaking = event.probability > MAYBE_SPEECH;
+      } else if (event.type === VADEventType.START_OF_SPEECH) {
+        turns.speechStarted(this.#pushedMs - event.timestamp);
+      } else if (event.type === VADEventType.END_OF_SPEECH) {
+        turns.speechPaused(event.silenceDuration + event.inferenceDuration);
+      }
+    }
+  }
+
+  async #forwardInput(vad: VADStream, turns: UtteranceTurns<AudioFrame>): Promise<void> {
+    for await (const frame of this.input) {
+      if (typeof frame === "symbol") continue;
+      turns.push(frame);
+      this.#pushedMs += durationOf(frame);
+      vad.pushFrame(frame);
+    }
+  }
+
   async #transcribe(frames: AudioFrame[], signal: AbortSignal): Promise<string> {
-    const either = AbortSignal.any([signal, this.abortSignal]);
-    const event = await this.#owner.recognize(joined(frames), either);
+    const eitherSignal = AbortSignal.any([signal, this.abortSignal]);
+    const event = await this.#owner.recognize(joinFrames(frames), eitherSignal);
     return event.alternatives?.[0]?.text ?? "";
   }
 
@@ -123,8 +106,7 @@ class UtteranceStream extends stt.SpeechStream {
 
   #report(error: unknown): void {
     if (this.abortSignal.aborted) return;
-    const failure = inOwnWords("speech recognition", error);
-    this.#owner.emit("error", sttError(this.#owner.label, failure));
+    this.#owner.reportError(inOwnWords("speech recognition", error));
   }
 
   override close(): void {
@@ -133,23 +115,18 @@ class UtteranceStream extends stt.SpeechStream {
   }
 }
 
-/** One frame of all; the library's own merging takes time with the square of their number. */
-function joined(frames: AudioFrame[]): AudioFrame {
+/**
+ * Joins frames into one. The library has a function for this whose time grows with the square of
+ * the number of frames.
+ */
+function joinFrames(frames: AudioFrame[]): AudioFrame {
   const samples = frames.reduce((sum, frame) => sum + frame.data.length, 0);
   const data = new Int16Array(samples);
-  let at = 0;
+  let offset = 0;
   for (const frame of frames) {
-    data.set(frame.data, at);
-    at += frame.data.length;
+    data.set(frame.data, offset);
+    offset += frame.data.length;
   }
   const { sampleRate = 16_000, channels = 1 } = frames[0] ?? {};
   return new AudioFrame(data, sampleRate, channels, samples / channels);
-}
-
-/** The framework's error event; its type is not exported by name. */
-export type SttError = Parameters<stt.STTCallbacks["error"]>[0];
-
-/** The event by which the framework learns of a failure that the session survives. */
-export function sttError(label: string, error: Error): SttError {
-  return { type: "stt_error", timestamp: Date.now(), label, error, recoverable: true };
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import type { Frame } from "./audio-frames.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
-import { type Frame, type TurnTiming, UtteranceTurns } from "./utterance-turn.ts";
+import { type TurnTiming, UtteranceTurns } from "./utterance-turn.ts";
 
 /** 100 ms of audio with a number, to tell which audio was sent. */
 interface NumberedFrame extends Frame {
@@ -14,16 +15,16 @@ interface Request {
   fail(error: unknown): Promise<void>;
 }
 
-/** Lets everything that waits for settled promises run; no time passes. */
+/** Runs everything that waits for settled promises, without letting time pass. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await null;
 }
 
-/** A person in front of a microphone: audio, what the VAD says of it, and the recogniser. */
+/** A person who speaks: their audio, the VAD's events and the recogniser's answers. */
 class Speaker {
   readonly requests: Request[] = [];
   readonly reports: string[] = [];
-  doubtful = false;
+  mayBeSpeaking = false;
   readonly turns: UtteranceTurns<NumberedFrame>;
   #frames = 0;
 
@@ -35,7 +36,7 @@ class Speaker {
       onPreflight: (text: string) => this.reports.push(`preflight ${text}`),
       onFinal: (text: string) => this.reports.push(`final ${text}`),
       onError: (error: unknown) => this.reports.push(`error ${error}`),
-      mayBeSpeaking: () => this.doubtful,
+      mayBeSpeaking: () => this.mayBeSpeaking,
     };
     this.turns = timing ? new UtteranceTurns(handlers, timing) : new UtteranceTurns(handlers);
   }
@@ -59,9 +60,9 @@ class Speaker {
 
   /** The newest request. */
   get request(): Request {
-    const last = this.requests.at(-1);
-    if (!last) throw new Error("nothing was sent to the recogniser");
-    return last;
+    const newest = this.requests.at(-1);
+    if (!newest) throw new Error("nothing was sent to the recogniser");
+    return newest;
   }
 
   audio(frames: number): this {
@@ -214,10 +215,10 @@ describe("a pause inside a turn", () => {
 test("while the VAD doubts that it is silent the turn does not end", async () => {
   const speaker = new Speaker().say(3);
   await speaker.request.answer("One.");
-  speaker.doubtful = true;
+  speaker.mayBeSpeaking = true;
   jest.advanceTimersByTime(SILENCE_MS.complete + 1000);
   expect(speaker.reports).toEqual(["preflight One."]);
-  speaker.doubtful = false;
+  speaker.mayBeSpeaking = false;
   jest.advanceTimersByTime(100);
   expect(speaker.reports).toEqual(["preflight One.", "final One."]);
 });

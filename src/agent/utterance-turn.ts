@@ -1,46 +1,48 @@
+import { durationOf, type Frame, totalDuration } from "./audio-frames.ts";
 import { SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
 
-/** A piece of audio; the agents library's `AudioFrame` fits. */
-export interface Frame {
-  samplesPerChannel: number;
-  sampleRate: number;
-}
-
 export interface TurnHandlers<F extends Frame> {
-  /** Transcribes the frames; resolves with the text, empty for what is not speech. */
+  /** Transcribes the frames; resolves with the text, empty if they contain no speech. */
   transcribe(frames: F[], signal: AbortSignal): Promise<string>;
-  /** The speaker went on: what was said so far, to be shown. */
+  /** The text so far of a turn that continued after a pause. */
   onInterim(text: string): void;
-  /** The speaker paused: what was said so far, worth preparing an answer for. */
+  /** The text so far of a turn that may be over, so that the answer can be prepared. */
   onPreflight(text: string): void;
-  /** The turn is over. */
+  /** The text of a turn that is over. */
   onFinal(text: string): void;
   onError(error: unknown): void;
-  /** Whether the VAD begins to hear speech again, before it is sure of it. */
+  /** Whether the VAD suspects speech again, without having confirmed it. */
   mayBeSpeaking(): boolean;
 }
 
 export interface TurnTiming {
-  /** Audio kept from before the VAD noticed speech. */
+  /** Audio included from before the VAD noticed speech. */
   prefixMs: number;
-  /** A turn longer than this is closed at its next pause, so that audio is not sent for ever. */
+  /** A longer turn ends at its next pause, so that its audio is not sent again and again. */
   maxTurnMs: number;
 }
 
 const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
 
-/** How far behind the VAD may be without a word being lost, in ms. */
+/** How far the VAD may lag behind without a word being lost, in ms. */
 const MAX_LAG_MS = 3000;
-/** How long the VAD takes from its first doubt to being sure that speech goes on, in ms. */
-const DOUBT_MS = 64;
+/** How long the VAD takes to confirm suspected speech, in ms. */
+const VAD_CONFIRM_MS = 64;
+
+/** A request for the transcript of the turn so far. */
+interface Attempt {
+  abort: AbortController;
+  /** Whether the pause that caused it still lasts. */
+  paused: boolean;
+}
 
 /**
- * One person's audio, cut into turns for a server that transcribes a request at a time.
+ * Cuts one person's audio into turns, for a server that transcribes one request at a time.
  *
- * At each pause the whole turn so far is transcribed at once, while nobody knows yet whether the
- * turn is over. If silence lasts, that text is final the moment the turn ends; if speech goes on,
- * it is shown as an interim and the next pause transcribes the longer turn anew. So the request
- * runs inside the wait that endpointing needs anyway, and a sentence with a pause in it is
+ * At each pause the whole turn so far is transcribed immediately, before it is known whether the
+ * turn is over. If the silence lasts, that text is final the moment the turn ends. If speech
+ * continues, it becomes an interim and the next pause transcribes the longer turn again. So the
+ * request runs during the wait that endpointing needs anyway, and a sentence with a pause in it is
  * recognised as one sentence.
  */
 export class UtteranceTurns<F extends Frame> implements Disposable {
@@ -48,9 +50,10 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   readonly #timing: TurnTiming;
   #prefix: F[] = [];
   #prefixMs = 0;
+  /** The audio of the current turn; undefined between turns. */
   #frames: F[] | undefined;
   #speaking = false;
-  #attempt: { abort: AbortController; paused: boolean } | undefined;
+  #attempt: Attempt | undefined;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(handlers: TurnHandlers<F>, timing: TurnTiming = TIMING) {
@@ -70,9 +73,9 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   }
 
   /**
-   * The VAD heard speech begin, or go on after a pause.
-   * @param lagMs how far the VAD is behind what was pushed: on a busy machine the first word would
-   *   be lost without it
+   * The VAD detected that speech began, or continued after a pause.
+   * @param lagMs how far the VAD lags behind the pushed audio; on a busy machine the first word
+   *   would be lost without it
    */
   speechStarted(lagMs = 0): void {
     this.#speaking = true;
@@ -86,34 +89,30 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   }
 
   /**
-   * The VAD heard speech stop.
-   * @param silenceMs how long it has been silent already
+   * The VAD detected that speech stopped.
+   * @param silenceMs how long the silence has lasted already
    */
   speechPaused(silenceMs: number): void {
     if (!this.#frames) return;
     this.#speaking = false;
     clearTimeout(this.#endTimer);
     this.#attempt?.abort.abort();
-    const attempt = { abort: new AbortController(), paused: true };
+    const attempt: Attempt = { abort: new AbortController(), paused: true };
     this.#attempt = attempt;
-    const lastSpeech = Date.now() - silenceMs;
-    void this.#transcribe(this.#frames.slice(), attempt, lastSpeech);
+    const lastSpeechAt = Date.now() - silenceMs;
+    void this.#transcribe(this.#frames.slice(), attempt, lastSpeechAt);
   }
 
-  async #transcribe(
-    frames: F[],
-    attempt: { abort: AbortController; paused: boolean },
-    lastSpeech: number,
-  ): Promise<void> {
+  async #transcribe(frames: F[], attempt: Attempt, lastSpeechAt: number): Promise<void> {
     let text: string;
     try {
       text = (await this.#handlers.transcribe(frames, attempt.abort.signal)).trim();
     } catch (error) {
       if (attempt.abort.signal.aborted) return;
       this.#attempt = undefined;
-      // If speech went on meanwhile, its next pause sends all of this audio again.
+      // If speech has continued, its next pause sends all of this audio again.
       if (!attempt.paused) return;
-      this.#forget();
+      this.#finishTurn();
       this.#handlers.onError(error);
       return;
     }
@@ -123,28 +122,29 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
       if (text !== "") this.#handlers.onInterim(text);
       return;
     }
-    this.#awaitEnd(text, frames, lastSpeech);
+    this.#awaitEnd(text, frames, lastSpeechAt);
   }
 
-  #awaitEnd(text: string, frames: F[], lastSpeech: number): void {
-    const tooLong = duration(frames) > this.#timing.maxTurnMs;
-    // Sound without words may be the beginning of some: it is kept for what follows.
+  #awaitEnd(text: string, frames: F[], lastSpeechAt: number): void {
+    const isTooLong = totalDuration(frames) > this.#timing.maxTurnMs;
+    // Audio without text may be the beginning of a word, so it is kept for the speech that follows.
     const silence = text === "" ? SILENCE_MS.unfinished : silenceBeforeTurnEnds(text);
-    const wait = tooLong ? 0 : lastSpeech + silence - Date.now();
+    const wait = isTooLong ? 0 : lastSpeechAt + silence - Date.now();
     if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
     this.#endTimer = setTimeout(() => this.#end(text), Math.max(0, wait));
   }
 
   #end(text: string): void {
     if (this.#handlers.mayBeSpeaking()) {
-      this.#endTimer = setTimeout(() => this.#end(text), DOUBT_MS);
+      this.#endTimer = setTimeout(() => this.#end(text), VAD_CONFIRM_MS);
       return;
     }
-    this.#forget();
+    this.#finishTurn();
     if (text !== "") this.#handlers.onFinal(text);
   }
 
-  #forget(): void {
+  /** Drops the audio of the turn, or begins the next turn with it if the person speaks. */
+  #finishTurn(): void {
     const frames = this.#frames ?? [];
     this.#frames = undefined;
     this.#dropPrefix();
@@ -174,13 +174,4 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     this.#prefix = [];
     this.#prefixMs = 0;
   }
-}
-
-function duration(frames: Frame[]): number {
-  return frames.reduce((ms, frame) => ms + durationOf(frame), 0);
-}
-
-/** In ms. */
-export function durationOf(frame: Frame): number {
-  return (frame.samplesPerChannel / frame.sampleRate) * 1000;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Room, RoomEvent } from "@livekit/rtc-node";
-import { releaseRoom } from "../../agent/release-room.ts";
+import { releaseRoom } from "../../agent/webrtc.ts";
 import { withDeadline } from "../../lib/deadline.ts";
 import { createRoomService } from "../../livekit/rooms.ts";
 import { userToken } from "../../livekit/tokens.ts";

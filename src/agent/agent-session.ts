@@ -1,10 +1,70 @@
 import { type metrics, voice } from "@livekit/agents";
 import { describeProviderError } from "../providers/provider-errors.ts";
+import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+/**
+ * Speech of the user that interrupts the agent (barge-in), in ms: four windows of the VAD. A click
+ * is shorter. After a cough the agent continues, so a false barge-in costs less than a late one.
+ */
+const BARGE_IN_MS = 120;
+/** Silence after a false barge-in, in ms, until the agent continues where it stopped. */
+const FALSE_INTERRUPTION_MS = 1500;
+/** No retries here: the providers' clients retry where it helps and have their own timeouts. */
+const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
+
+/** Creates the framework's session for a pipeline, with Parley's rules for turns and barge-in. */
+export function createSession(pipeline: Pipeline): voice.AgentSession {
+  return new voice.AgentSession({
+    vad: pipeline.vad,
+    stt: pipeline.stt,
+    llm: pipeline.llm,
+    tts: pipeline.tts,
+    connOptions: {
+      sttConnOptions: CONNECTION,
+      llmConnOptions: CONNECTION,
+      ttsConnOptions: CONNECTION,
+      // This limit counts requests. `FailedTurns` counts turns instead.
+      maxUnrecoverableErrors: Number.POSITIVE_INFINITY,
+    },
+    // The session manager ends idle sessions, and browsers cancel their own echo.
+    userAwayTimeout: null,
+    aecWarmupDuration: null,
+    turnHandling: {
+      // The STT holds a final back until the turn is over, so the session must not wait again.
+      turnDetection: "vad",
+      endpointing: { mode: "fixed", minDelay: SILENCE_MS.complete, maxDelay: SILENCE_MS.complete },
+      interruption: {
+        mode: "vad",
+        minDuration: BARGE_IN_MS,
+        falseInterruptionTimeout: FALSE_INTERRUPTION_MS,
+      },
+      preemptiveGeneration: { enabled: true, preemptiveTts: true },
+    },
+  });
+}
+
+/** An agent that reports when the user's turn is over, before the answer to it begins. */
+export class TurnReportingAgent extends voice.Agent {
+  readonly #emit: (signal: AgentSignal) => void;
+
+  constructor(instructions: string, emit: (signal: AgentSignal) => void) {
+    super({ id: "parley", instructions });
+    this.#emit = emit;
+  }
+
+  override async onUserTurnCompleted(
+    _context: Parameters<voice.Agent["onUserTurnCompleted"]>[0],
+    message: Parameters<voice.Agent["onUserTurnCompleted"]>[1],
+  ): Promise<void> {
+    this.#emit({ kind: "user_turn", text: message.textContent ?? "" });
+  }
+}
 
 type Emit = (signal: AgentSignal) => void;
 
-/** What a session's `error` event carries, whichever stage it comes from. */
+/** The payload of a session's `error` event, from any stage. */
 interface StageError {
   type?: string;
   error?: unknown;
@@ -18,8 +78,8 @@ const STAGES: Record<string, "stt" | "llm" | "tts"> = {
 };
 
 /**
- * Reports everything that a session's events say as signals.
- * @returns a function that stops the reports
+ * Reports a session's events as signals.
+ * @returns a function that stops it
  */
 export function reportSignals(session: voice.AgentSession, emit: Emit): () => void {
   const events = voice.AgentSessionEventTypes;
@@ -71,7 +131,7 @@ function reportError(reported: StageError, emit: Emit): void {
   const stage = STAGES[reported.type ?? ""];
   if (!stage) return;
   const problem = describeProviderError(stage, reported.error);
-  // A failed answer ends a turn; only speech recognition itself knows when it can go on no longer.
+  // A failed answer costs one turn. Only speech recognition reports that it cannot continue.
   const recoverable = stage !== "stt" || reported.recoverable !== false;
   emit({ kind: "error", stage, ...problem, recoverable });
 }
@@ -83,10 +143,10 @@ interface PacedOutput {
 type TextSink = NonNullable<voice.AgentSession["output"]["transcription"]>;
 
 /**
- * Reports the agent's words as its voice reaches them. The session writes them to LiveKit's text
- * streams through a list of sinks; ours is added to that list, behind the pacing.
+ * Reports the agent's words as its voice reaches them. The session sends them through a list of
+ * sinks to LiveKit's text streams. This adds a sink to that list, after the pacing.
  *
- * @throws Error if the agents library keeps its sinks elsewhere, which a new version may
+ * @throws Error if another version of the agents library keeps its sinks elsewhere
  */
 export function reportSpokenText(session: voice.AgentSession, emit: Emit): void {
   const paced = session.output.transcription as unknown as PacedOutput | null;
