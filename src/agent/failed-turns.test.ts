@@ -19,7 +19,7 @@ function verdicts(signals: AgentSignal[]): string[] {
   });
 }
 
-test("a stage that fails many times in a turn is told once, each stage by itself", () => {
+test("a stage that fails many times in a turn is reported once, each stage separately", () => {
   const failures = [error("llm"), error("tts"), error("tts"), error("llm")];
   expect(verdicts([speech, turn, ...failures])).toEqual(["pass", "pass", "suppress", "suppress"]);
 });
@@ -29,7 +29,7 @@ test("an answer that is prepared in a pause of a turn belongs to the turn", () =
   expect(verdicts(signals)).toEqual(["pass", "suppress"]);
 });
 
-test("the next turn is news again, spoken or typed, also when nothing of one was understood", () => {
+test("the next turn reports again, spoken or typed, also after a turn that was not recognised", () => {
   expect(verdicts([speech, turn, error("llm"), speech, turn, error("llm")])).toEqual([
     "pass",
     "pass",
@@ -46,7 +46,7 @@ test("the fourth failed turn in a row is the last", () => {
   ]);
 });
 
-test("a turn that works in between begins the count anew", () => {
+test("a successful turn in between resets the count", () => {
   const failed = [typed, error("llm")];
   const worked = [typed, speaking];
   const signals = [...failed, ...failed, ...failed, ...worked, ...failed];
@@ -57,6 +57,6 @@ test("speech recognition itself says when it gives up", () => {
   expect(verdicts([speech, error("stt", false)])).toEqual(["give_up"]);
 });
 
-test("LiveKit's troubles are no failed turns", () => {
+test("LiveKit's errors are not failed turns", () => {
   expect(verdicts([speech, error("livekit"), error("livekit")])).toEqual(["pass", "pass"]);
 });

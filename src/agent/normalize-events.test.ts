@@ -121,7 +121,7 @@ describe("what the user says", () => {
     ]);
   });
 
-  test("is nothing when it is blank", () => {
+  test("is ignored when it is blank", () => {
     expect(talk(hear(""), hear("  \n", true), turn("  "), item(""))).toEqual([]);
   });
 
@@ -147,7 +147,7 @@ describe("a turn of the user", () => {
     expect(lines(talk(turn(" Yes. ")))).toEqual(["user id-1: Yes. ."]);
   });
 
-  test("is said once when its message enters the conversation after the turn", () => {
+  test("is reported once when its message enters the conversation after the turn", () => {
     expect(lines(talk(hear("one"), turn("one"), item("one")))).toHaveLength(2);
   });
 
@@ -174,7 +174,7 @@ describe("a turn of the user", () => {
     ]);
   });
 
-  test("keeps markup and scripts as they are: escaping is the page's", () => {
+  test("keeps markup and scripts unchanged: the page escapes them", () => {
     const text = '<script>alert("1")</script> \u202e';
     expect(lines(talk(turn(text)))).toEqual([`user id-1: ${text} .`]);
   });
@@ -195,7 +195,7 @@ describe("typed words", () => {
     ]);
   });
 
-  test("that are blank are nothing", () => {
+  test("that are blank are ignored", () => {
     expect(talk({ kind: "typed", text: " \n " }, { kind: "typed", text: "" })).toEqual([]);
   });
 
@@ -225,7 +225,7 @@ describe("what the agent says", () => {
     ).toEqual(["agent id-2: Hello …", "agent id-2: Hello there. …", "agent id-2: Hello there. ."]);
   });
 
-  test("holds only what was heard when it is interrupted", () => {
+  test("has only what was spoken when it is interrupted", () => {
     const events = talk(
       agentIs("speaking"),
       paced("One, "),
@@ -235,12 +235,12 @@ describe("what the agent says", () => {
     expect(lines(events).at(-1)).toBe("agent id-2: One, two !");
   });
 
-  test("is what the library heard when that is less than was shown", () => {
+  test("is what the library reports when that is less than was shown", () => {
     const events = talk(agentIs("speaking"), paced("One, two, three"), answer("One, two", true));
     expect(lines(events).at(-1)).toBe("agent id-2: One, two !");
   });
 
-  test("is nothing when it was interrupted before its first word", () => {
+  test("is ignored when it was interrupted before its first word", () => {
     expect(talk(answer("One, two.", true))).toEqual([]);
   });
 
@@ -251,7 +251,7 @@ describe("what the agent says", () => {
   });
 });
 
-describe("what the agent says, seen from its final on", () => {
+describe("what the agent says, after its final", () => {
   test("does not come back with paced text that arrives after its final", () => {
     const events = talk(
       agentIs("speaking"),
@@ -348,7 +348,7 @@ describe("indicators", () => {
     });
   });
 
-  test("an idle agent listens, and a state is told once", () => {
+  test("an idle agent listens, and a state is reported once", () => {
     expect(states(talk(agentIs("idle"), agentIs("listening"), agentIs("idle")))).toEqual([
       "listening",
     ]);
@@ -423,7 +423,7 @@ test("an error keeps its stage, code and whether the session goes on", () => {
 });
 
 describe("close", () => {
-  test("makes final what was said so far, and both voices stop", () => {
+  test("makes open segments final, and both voices stop", () => {
     const events = talk(
       { kind: "user_speech", speaking: true },
       agentIs("speaking"),
@@ -435,12 +435,12 @@ describe("close", () => {
     expect(states(events).slice(-2)).toEqual(["user stopped", "agent stopped"]);
   });
 
-  test("makes nothing when nothing was open", () => {
+  test("reports nothing when nothing was open", () => {
     expect(talk(CLOSE)).toEqual([]);
     expect(talk(paced("  "), CLOSE)).toEqual([]);
   });
 
-  test("tells nothing a second time", () => {
+  test("reports nothing a second time", () => {
     const open = [
       { kind: "user_speech", speaking: true } as const,
       agentIs("speaking"),
@@ -539,7 +539,7 @@ describe("whatever order signals come in (300 random sequences)", () => {
     }
   });
 
-  test("no agent state is told twice in a row unless a close came between", () => {
+  test("no agent state is reported twice in a row unless a close came between", () => {
     for (const seed of runs.keys()) {
       const withoutClose = randomSignals(seed).filter(({ kind }) => kind !== "close");
       const told = talk(...withoutClose).flatMap(({ type, data }) =>

@@ -104,7 +104,7 @@ describe("a turn without a pause", () => {
     expect(speaker.reports).toHaveLength(2);
   });
 
-  test("waits longer for words that ask for more", async () => {
+  test("waits longer after incomplete text", async () => {
     const speaker = new Speaker().say(3);
     await speaker.request.answer("I would like a");
     jest.advanceTimersByTime(SILENCE_MS.unfinished - 1);
@@ -128,7 +128,7 @@ describe("a turn without a pause", () => {
     expect(speaker.reports).toEqual(["final Done."]);
   });
 
-  test("is nothing when what was heard was no speech", async () => {
+  test("is dropped when it contains no speech", async () => {
     const speaker = new Speaker().say(3);
     await speaker.request.answer("  ");
     jest.advanceTimersByTime(60_000);
@@ -177,7 +177,7 @@ describe("a pause inside a turn", () => {
     ]);
   });
 
-  test("after the text has come ends nothing when speech goes on in time", async () => {
+  test("after the transcript arrived does not end the turn when speech continues in time", async () => {
     const speaker = new Speaker().say(3);
     await speaker.request.answer("One.");
     jest.advanceTimersByTime(SILENCE_MS.complete - 1);
@@ -188,7 +188,7 @@ describe("a pause inside a turn", () => {
     expect(speaker.request.frames).toEqual([1, 2, 3, 4]);
   });
 
-  test("gives up the request of the pause before, whose late answer is ignored", async () => {
+  test("cancels the request of the pause before and ignores its late answer", async () => {
     const speaker = new Speaker().say(3);
     const first = speaker.request;
     speaker.say(2);
@@ -212,7 +212,7 @@ describe("a pause inside a turn", () => {
   });
 });
 
-test("while the VAD doubts that it is silent the turn does not end", async () => {
+test("the turn does not end while the VAD suspects speech", async () => {
   const speaker = new Speaker().say(3);
   await speaker.request.answer("One.");
   speaker.mayBeSpeaking = true;
@@ -223,7 +223,7 @@ test("while the VAD doubts that it is silent the turn does not end", async () =>
   expect(speaker.reports).toEqual(["preflight One.", "final One."]);
 });
 
-test("of a VAD that is behind, nothing of the first word is lost", async () => {
+test("nothing of the first word is lost when the VAD lags behind", async () => {
   const speaker = new Speaker({ prefixMs: 200, maxTurnMs: 20_000 }).audio(20);
   speaker.turns.speechStarted(500);
   speaker.audio(1).turns.speechPaused(200);
@@ -253,7 +253,7 @@ describe("a recogniser that fails", () => {
     expect(speaker.reports.at(-1)).toBe("final Again.");
   });
 
-  test("while speech goes on loses no audio of the turn", async () => {
+  test("loses no audio of the turn while speech continues", async () => {
     const speaker = new Speaker().say(3);
     speaker.turns.speechStarted();
     await speaker.request.fail("503");
@@ -264,7 +264,7 @@ describe("a recogniser that fails", () => {
     expect(speaker.reports.at(-1)).toBe("final All of it.");
   });
 
-  test("is no news when its request was given up", async () => {
+  test("is not reported when its request was cancelled", async () => {
     const speaker = new Speaker().say(3);
     const first = speaker.request;
     speaker.say(2);
@@ -274,7 +274,7 @@ describe("a recogniser that fails", () => {
 });
 
 describe("after it is disposed of", () => {
-  test("nothing is reported, and the request is given up", async () => {
+  test("nothing is reported, and the request is cancelled", async () => {
     const speaker = new Speaker().say(3);
     speaker.turns[Symbol.dispose]();
     expect(speaker.request.signal.aborted).toBe(true);
@@ -283,7 +283,7 @@ describe("after it is disposed of", () => {
     expect(speaker.reports).toEqual([]);
   });
 
-  test("no timer of a turn that was about to end goes on", async () => {
+  test("no timer of a turn that was about to end is left", async () => {
     const speaker = new Speaker().say(3);
     await speaker.request.answer("One.");
     speaker.turns[Symbol.dispose]();

@@ -27,13 +27,13 @@ const HOSTILE = [
 /** What every implementation of a channel layer promises. */
 export function channelLayerContract(name: string, open: () => Promise<LayerUnderTest>): void {
   describe(`${name}: the channel layer's contract`, () => {
-    const held: { subject?: LayerUnderTest } = {};
+    const current: { subject?: LayerUnderTest } = {};
     beforeEach(async () => {
-      held.subject = await open();
+      current.subject = await open();
     });
-    afterEach(() => held.subject?.[Symbol.asyncDispose]());
+    afterEach(() => current.subject?.[Symbol.asyncDispose]());
     const begin = () => {
-      const { subject } = held;
+      const { subject } = current;
       if (!subject) throw new Error("no layer");
       const session = Bun.randomUUIDv7();
       const publish = (seq: number, event = transcriptEvent(`text ${seq}`)) => {
@@ -57,15 +57,15 @@ function subscribing(begin: Begin): void {
   test("a subscriber gets what is published from then on, in order", async () => {
     const { layer, publish, session } = begin();
     publish(1);
-    const heard = new Collector();
-    await layer.subscribe(session, heard.listener);
+    const received = new Collector();
+    await layer.subscribe(session, received.listener);
     for (const seq of [2, 3, 4]) publish(seq);
-    await heard.until(4);
-    expect(heard.seqs).toEqual([2, 3, 4]);
-    expect(heard.envelopes[0]).toEqual(envelopeOf(session, 2, transcriptEvent("text 2")));
+    await received.until(4);
+    expect(received.seqs).toEqual([2, 3, 4]);
+    expect(received.envelopes[0]).toEqual(envelopeOf(session, 2, transcriptEvent("text 2")));
   });
 
-  test("every subscriber gets everything once; one that throws disturbs no other", async () => {
+  test("every subscriber gets everything once; one that throws does not affect the others", async () => {
     const { layer, publish, session } = begin();
     const [one, other] = [new Collector(), new Collector()];
     await layer.subscribe(session, one.listener);
@@ -78,7 +78,7 @@ function subscribing(begin: Begin): void {
     expect([one.seqs, other.seqs]).toEqual([upTo(50), upTo(50)]);
   });
 
-  test("an ended subscription hears nothing more; the others go on", async () => {
+  test("an ended subscription receives nothing more; the others continue", async () => {
     const { layer, publish, session } = begin();
     const [gone, stays] = [new Collector(), new Collector()];
     const end = await layer.subscribe(session, gone.listener);
@@ -95,30 +95,30 @@ function subscribing(begin: Begin): void {
   test("a session whose last subscriber left can be subscribed to again, at once", async () => {
     const { layer, publish, session } = begin();
     for (const seq of upTo(20)) {
-      const heard = new Collector();
-      const end = await layer.subscribe(session, heard.listener);
+      const received = new Collector();
+      const end = await layer.subscribe(session, received.listener);
       publish(seq);
-      await heard.until(seq);
-      expect(heard.seqs).toEqual([seq]);
+      await received.until(seq);
+      expect(received.seqs).toEqual([seq]);
       void end();
     }
   });
 
-  test("sessions do not hear each other", async () => {
+  test("a subscriber receives only the envelopes of its session", async () => {
     const { layer, log, publish, session } = begin();
-    const heard = new Collector();
-    await layer.subscribe(session, heard.listener);
+    const received = new Collector();
+    await layer.subscribe(session, received.listener);
     const other = envelopeOf(Bun.randomUUIDv7(), 1);
     log.append(other);
     layer.publish(other);
     publish(1);
-    await heard.until(1);
-    expect(heard.envelopes.map((envelope) => envelope.session_id)).toEqual([session]);
+    await received.until(1);
+    expect(received.envelopes.map((envelope) => envelope.session_id)).toEqual([session]);
   });
 }
 
 function reading(begin: Begin): void {
-  test("what was published is read back after any seq; an unknown session is empty", async () => {
+  test("published envelopes can be read after any seq; an unknown session is empty", async () => {
     const { layer, publish, session } = begin();
     for (const seq of upTo(5)) publish(seq);
     const seqs = async (after: number) =>
@@ -138,18 +138,18 @@ function reading(begin: Begin): void {
     expect(await layer.position(session)).toEqual({ seq: 2, ended: true });
   });
 
-  test("hostile text arrives as it was", async () => {
+  test("hostile text arrives unchanged", async () => {
     const { layer, publish, session } = begin();
-    const heard = new Collector();
-    await layer.subscribe(session, heard.listener);
+    const received = new Collector();
+    await layer.subscribe(session, received.listener);
     for (const [index, text] of HOSTILE.entries()) publish(index + 1, transcriptEvent(text));
-    await heard.until(HOSTILE.length);
+    await received.until(HOSTILE.length);
     const expected = HOSTILE.map((text, i) => envelopeOf(session, i + 1, transcriptEvent(text)));
-    expect(heard.envelopes).toEqual(expected);
+    expect(received.envelopes).toEqual(expected);
     expect(await layer.read(session, 0)).toEqual(expected);
   });
 
-  test("it can be asked whether it works", async () => {
+  test("ping resolves while the layer works", async () => {
     const { layer } = begin();
     await layer.ping();
   });

@@ -88,7 +88,7 @@ describe("an ordinary conversation", () => {
     });
   });
 
-  test("names and types are fit for a header", () => {
+  test("names and types are safe in a header", () => {
     for (const format of EXPORT_FORMATS) {
       const file = exportTranscript({ ...SESSION, id: 'x"\r\n/../é' }, TALK, format);
       expect(file.filename).toBe(`parley-2026-01-02-x.${format}`);
@@ -96,7 +96,7 @@ describe("an ordinary conversation", () => {
     }
   });
 
-  test("nothing said, odd times and many hours", () => {
+  test("no segments, odd times and many hours", () => {
     for (const format of EXPORT_FORMATS) expect(body(format, [])).not.toContain("undefined");
     const early = segment(1, "early", { started_at: START - 5000, ended_at: START - 5000 });
     expect(body("vtt", [early])).toContain("00:00:00.000 --> 00:00:00.001");
@@ -133,7 +133,7 @@ describe("hostile words and names stay harmless", () => {
     expect(FILES["txt"]?.trim().split("\n")).toHaveLength(3);
   });
 
-  test("vtt and srt: one cue, one arrow, no tag of theirs", () => {
+  test("vtt and srt: one cue, one arrow, no injected tag", () => {
     for (const text of [FILES["vtt"], FILES["srt"]]) {
       expect(text?.match(/-->/g)).toHaveLength(1);
       expect(text?.replace(/^<v /m, "")).not.toMatch(/<[a-z/]/);
@@ -171,7 +171,7 @@ describe("hostile words and names stay harmless", () => {
     for (const line of lines) expect(shown.replace(/&amp;/g, "&")).toContain(line);
   });
 
-  test("csv: formulas are words, quotes stay inside", () => {
+  test("csv: formulas become text, quotes stay inside their field", () => {
     const texts = [
       "=1+1",
       "+1",
@@ -199,12 +199,12 @@ describe("hostile words and names stay harmless", () => {
   });
 });
 
-describe("whatever was said", () => {
-  test("json: to the letter", () => {
+describe("any text", () => {
+  test("json: is kept unchanged", () => {
     expect(JSON.parse(FILES["json"] ?? "").segments[0].text).toBe(HOSTILE);
   });
 
-  test("a word of 1 MB, of any kind, takes no time to speak of", () => {
+  test("a word of 1 MB is written quickly", () => {
     for (const unit of ["w", "<", "-->", "=", "\\", "\u202e", " \n", "&", "😀", "*_"]) {
       const long = [segment(1, unit.repeat(1_000_000 / unit.length))];
       const begun = performance.now();

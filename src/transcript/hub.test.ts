@@ -57,7 +57,7 @@ describe("publishing", () => {
     );
   });
 
-  test("goes on counting where the log stands", () => {
+  test("continues the numbering of the log", () => {
     const { hub, log, session, publish } = openHub();
     publish("before the restart");
     const again = openHub({ log });
@@ -65,7 +65,7 @@ describe("publishing", () => {
     expect(hub.connectionCount).toBe(0);
   });
 
-  test("what the log refuses is seen by nobody and its number stays free", async () => {
+  test("an event that the log refuses reaches no client, and its number stays free", async () => {
     const { hub, log, session, publish } = openHub();
     const client = new FakeClient();
     await hub.connect(client, session);
@@ -79,7 +79,7 @@ describe("publishing", () => {
     expect(client.seqs).toEqual([1]);
   });
 
-  test("what comes after the end is stored all the same", () => {
+  test("an event after the end is still stored", () => {
     const { hub, log, session, publish } = openHub();
     hub.publish(session, ENDED);
     expect(publish("late").seq).toBe(2);
@@ -164,7 +164,7 @@ describe("replay", () => {
   });
 });
 
-describe("a replay in trouble", () => {
+describe("a replay that is delayed or fails", () => {
   test("a replay larger than the buffer goes as fast as the client reads", async () => {
     const { hub, session, publish } = openHub({ maxBufferedBytes: 1000 });
     for (const seq of upTo(100)) publish(String(seq));
@@ -240,7 +240,7 @@ describe("the end", () => {
     });
   }
 
-  test("that comes during the replay closes after it", async () => {
+  test("that arrives during the replay closes the client after it", async () => {
     const { hub, layer, session, publish } = openHub();
     publish("a");
     const read = layer.read.bind(layer);
@@ -326,7 +326,7 @@ describe("many clients", () => {
     expect([subscriptions, hub.connectionCount]).toEqual([0, 0]);
   });
 
-  test("sessions do not see each other's words", async () => {
+  test("receive only the events of their session", async () => {
     const { hub, session, publish } = openHub();
     const [here, there] = [new FakeClient(), new FakeClient()];
     const other = Bun.randomUUIDv7();

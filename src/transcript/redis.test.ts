@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** One Parley process as the layer sees it. */
+/** One Parley instance, as far as the layer is concerned. */
 async function openNode() {
   const [log, logger] = [new MemoryLog(), memoryLogger()];
   const layer = new RedisChannelLayer({ url: redis.url, log, logger });
@@ -42,7 +42,7 @@ type Node = Awaited<ReturnType<typeof openNode>>;
 
 channelLayerContract("RedisChannelLayer", openNode);
 
-/** Resolves once `check` is true; it is asked each time the event loop comes round. */
+/** Resolves once `check` is true, which every turn of the event loop checks. */
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await check())) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -55,20 +55,20 @@ async function untilRead(node: Node, session: string, seq: number): Promise<void
 }
 
 describe("two nodes on one Redis", () => {
-  test("a session of one is replayed and heard live on the other, end included", async () => {
+  test("a session of one is replayed and live on the other, including its end", async () => {
     await using here = await openNode();
     await using there = await openNode();
     const session = Bun.randomUUIDv7();
     here.publish(session, 1, 40);
     await untilRead(there, session, 40);
-    const heard = new Collector();
-    const end = await there.layer.subscribe(session, heard.listener);
+    const received = new Collector();
+    const end = await there.layer.subscribe(session, received.listener);
     expect(await there.layer.read(session, 0)).toEqual(here.log.read(session, 0));
     here.publish(session, 41, 300);
     here.log.append(envelopeOf(session, 301, ENDED));
     here.layer.publish(envelopeOf(session, 301, ENDED));
-    await heard.until(301);
-    expect(heard.seqs).toEqual(upTo(301).slice(40));
+    await received.until(301);
+    expect(received.seqs).toEqual(upTo(301).slice(40));
     expect(await there.layer.position(session)).toEqual({ seq: 301, ended: true });
     await end();
     expect([here.layer.counts.outgoing, there.layer.counts.feeds]).toEqual([0, 0]);
@@ -89,7 +89,7 @@ describe("two nodes on one Redis", () => {
     expect([own.seqs, far.seqs]).toEqual([upTo(100), upTo(100)]);
   });
 
-  test("subscribers that come and go in a storm miss nothing between read and live", async () => {
+  test("subscribers that come and go under load miss nothing between read and live", async () => {
     await using here = await openNode();
     await using there = await openNode();
     const session = Bun.randomUUIDv7();
@@ -97,20 +97,20 @@ describe("two nodes on one Redis", () => {
     await untilRead(there, session, 1);
     let next = 2;
     for (let round = 0; round < 30; round++) {
-      const heard = new Collector();
-      const subscribing = there.layer.subscribe(session, heard.listener);
+      const received = new Collector();
+      const subscribing = there.layer.subscribe(session, received.listener);
       here.publish(session, next, next + 9);
       const end = await subscribing;
       here.publish(session, next + 10, next + 19);
       const past = (await there.layer.read(session, 0)).map((envelope) => envelope.seq);
       here.publish(session, next + 20, next + 29);
       next += 30;
-      await heard.until(next - 1);
+      await received.until(next - 1);
       const read = past.at(-1) ?? 0;
       expect(past).toEqual(upTo(read));
-      const live = heard.seqs.filter((seq) => seq > read);
+      const live = received.seqs.filter((seq) => seq > read);
       expect([...past, ...live]).toEqual(upTo(next - 1));
-      expect(heard.seqs).toEqual([...heard.seqs].sort((a, b) => a - b));
+      expect(received.seqs).toEqual([...received.seqs].sort((a, b) => a - b));
       await end();
     }
   });
@@ -167,7 +167,7 @@ describe("Redis goes away", () => {
     );
   });
 
-  test("a node that starts while it is away catches up once it is there", async () => {
+  test("a node that starts meanwhile catches up once Redis is back", async () => {
     await redis.kill();
     const [log, logger] = [new MemoryLog(), memoryLogger()];
     await using layer = new RedisChannelLayer({ url: redis.url, log, logger });
@@ -183,38 +183,38 @@ describe("Redis goes away", () => {
   });
 });
 
-describe("strangers in Redis", () => {
+describe("unexpected data in Redis", () => {
   test("foreign and forged messages and entries are ignored", async () => {
     await using there = await openNode();
     await using here = await openNode();
-    const stranger = new RedisClient(redis.url, { autoReconnect: false });
-    await stranger.connect();
+    const intruder = new RedisClient(redis.url, { autoReconnect: false });
+    await intruder.connect();
     const session = Bun.randomUUIDv7();
     const [channel, stream] = [`parley:{${session}}:live`, `parley:{${session}}:events`];
-    const heard = new Collector();
-    await there.layer.subscribe(session, heard.listener);
+    const received = new Collector();
+    await there.layer.subscribe(session, received.listener);
     const forged = { ...envelopeOf(session, 1_000_000), seq: 1_000_000 };
     const other = envelopeOf(Bun.randomUUIDv7(), 1);
     const texts = ["", "not json", "[]", '{"type":"session"}', '{"__proto__":1}', "9".repeat(5000)];
     for (const text of [...texts, JSON.stringify(forged), JSON.stringify(other)]) {
-      await stranger.publish(channel, text);
+      await intruder.publish(channel, text);
     }
     here.publish(session, 1, 3);
-    await heard.until(3);
-    await stranger.send("XADD", [stream, "4-0", "e", "not json"]);
-    await stranger.send("XADD", [stream, "5-0", "e", JSON.stringify(envelopeOf(session, 77))]);
-    expect(heard.seqs).toEqual([1, 2, 3]);
+    await received.until(3);
+    await intruder.send("XADD", [stream, "4-0", "e", "not json"]);
+    await intruder.send("XADD", [stream, "5-0", "e", JSON.stringify(envelopeOf(session, 77))]);
+    expect(received.seqs).toEqual([1, 2, 3]);
     expect((await there.layer.read(session, 0)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
-    stranger.close();
+    intruder.close();
   });
 
-  test("a key of another type costs that session its other nodes, and nothing else", async () => {
+  test("a key of another type affects only that session, and only on other nodes", async () => {
     await using here = await openNode();
     await using there = await openNode();
-    const stranger = new RedisClient(redis.url, { autoReconnect: false });
-    await stranger.connect();
+    const intruder = new RedisClient(redis.url, { autoReconnect: false });
+    await intruder.connect();
     const [spoilt, fine] = [Bun.randomUUIDv7(), Bun.randomUUIDv7()];
-    await stranger.send("SET", [`parley:{${spoilt}}:events`, "mine"]);
+    await intruder.send("SET", [`parley:{${spoilt}}:events`, "mine"]);
     const own = new Collector();
     await here.layer.subscribe(spoilt, own.listener);
     here.publish(spoilt, 1, 100);
@@ -223,10 +223,10 @@ describe("strangers in Redis", () => {
     expect(own.seqs).toEqual(upTo(100));
     const errors = here.logger.lines.filter((line) => String(line["msg"]).includes("refused"));
     expect(errors).toHaveLength(1);
-    stranger.close();
+    intruder.close();
   });
 
-  test("what is kept expires a day after the last event", async () => {
+  test("a session expires a day after its newest event", async () => {
     await using here = await openNode();
     const session = Bun.randomUUIDv7();
     here.publish(session, 1);
@@ -239,7 +239,7 @@ describe("strangers in Redis", () => {
   });
 });
 
-test("closing sends what waits and leaves no connection behind", async () => {
+test("closing sends what still waits and leaves no connection open", async () => {
   const client = new RedisClient(redis.url, { autoReconnect: false });
   await client.connect();
   const count = async () =>
