@@ -1,143 +1,148 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import type { Hono } from "hono";
 import type { Logger } from "pino";
-import { type AgentStack, loadAgentStack } from "./agent/agent-stack.ts";
-import {
-  type AppParts,
-  openChoice,
-  openModels,
-  pageDefaults,
-  stageChecks,
-} from "./app-providers.ts";
+import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/open.ts";
-import { SessionStore } from "./db/session-store.ts";
-import { TranscriptStore } from "./db/transcript-store.ts";
-import { Failure, messageOf } from "./errors.ts";
+import { SqliteSessionStore } from "./db/session-store.ts";
+import { SqliteTranscriptStore } from "./db/transcript-store.ts";
+import { STAGES } from "./domain/stage.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
-import { transcriptSocketHandlers } from "./http/routes/transcript-socket.ts";
+import { listen } from "./http/listen.ts";
+import { modelRoutes } from "./http/routes/models.tsx";
+import { offerOf, offerRoutes } from "./http/routes/offer.tsx";
+import { pageRoutes } from "./http/routes/pages.tsx";
+import { providerRoutes } from "./http/routes/providers.tsx";
+import { sessionRoutes } from "./http/routes/sessions.ts";
+import { statusRoutes } from "./http/routes/status.ts";
+import { tokenRoutes } from "./http/routes/tokens.ts";
+import {
+  transcriptSocketHandlers,
+  transcriptSocketRoutes,
+} from "./http/routes/transcript-socket.ts";
+import { transcriptRoutes } from "./http/routes/transcripts.ts";
 import { createServer } from "./http/server.ts";
+import { lazy } from "./lib/lazy.ts";
+import { type LiveKitAccess, openLiveKit } from "./livekit/livekit.ts";
 import { createRoomService } from "./livekit/rooms.ts";
-import { findLiveKitServer } from "./livekit/server-binary.ts";
-import { startLiveKitServer } from "./livekit/server-process.ts";
 import { agentToken, userToken } from "./livekit/tokens.ts";
-import type { MetricSources, Metrics } from "./observability/metrics.ts";
+import { openLocalModels } from "./models/local-models.ts";
+import type { ModelLibrary } from "./models/model-library.ts";
+import type { RecommendedSetup } from "./models/offline-setup.ts";
+import { lazyMetrics } from "./observability/lazy-metrics.ts";
+import type { Metrics } from "./observability/metrics.ts";
 import { ProviderCheck } from "./providers/provider-check.ts";
+import {
+  type CreateEngine,
+  openProviderChoice,
+  type ProviderChoice,
+} from "./providers/provider-choice.ts";
 import type { Resources } from "./resources.ts";
-import { AgentManager } from "./session/session-manager.ts";
+import { SessionManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
 import { type ChannelLayer, LocalChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Which machine runs a session, for whoever reads several databases. */
-const NODE = hostname();
+export interface AppOptions {
+  config: Config;
+  logger: Logger;
+  /** What Parley brings beside its code. */
+  resources: Resources;
+  /** What the search for livekit-server, and its build, may use (`PATH`, proxies). */
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Creates the engine for local models; undefined for a program without one. */
+  createEngine?: CreateEngine | undefined;
+}
 
 export interface App extends AsyncDisposable {
-  /** Where Parley listens, with the port that was free if `PORT` is 0. */
+  /** Where Parley listens, with the actual port if `PORT` is 0. */
   readonly url: string;
 }
 
-/** The LiveKit that sessions run on, be it Parley's own child or somebody's server. */
-interface LiveKit extends AsyncDisposable {
-  url: string;
-  publicUrl: string;
-  apiKey: string;
-  apiSecret: string;
-  ready: Promise<void>;
-  /** What to do when it cannot be reached. */
-  mend: string;
-}
-
 /**
- * Wires everything and listens. LiveKit's server starts behind that; the agent stack, which is two
- * thirds of Parley's memory, loads when somebody comes who may talk. A session that starts
- * meanwhile waits for both.
+ * Wires everything and listens: the one place that knows all parts. LiveKit's server starts in the
+ * background; the agent stack, two thirds of Parley's memory, loads when a conversation is likely.
+ * A session that starts earlier waits for both.
  *
- * @param resources what Parley brings with it
- * @param environment what the search for livekit-server, and its build, may use (`PATH`, proxies)
  * @throws Failure when the database cannot be used or the port is taken; nothing is left open then
  */
-export async function startApp(
-  config: Config,
-  logger: Logger,
-  resources: Resources,
-  environment: Environment,
-  parts: AppParts = {},
-): Promise<App> {
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, logger, resources } = options;
+  // Closed in reverse order: sessions end, then clients are disconnected, then the server stops.
   await using opening = new AsyncDisposableStack();
   await resources.database();
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
-  const sessions = new SessionStore(database);
-  const transcripts = new TranscriptStore(database);
+  const sessions = new SqliteSessionStore(database);
+  const transcripts = new SqliteTranscriptStore(database);
   transcripts.compact(Date.now());
-
   const layer = opening.use(await createLayer(config, transcripts, logger));
   endCrashed(sessions, layer, logger);
 
-  // Closed in the reverse order: sessions end, then clients are told to go, then nobody listens.
-  const livekit = opening.use(provideLiveKit(config, logger, resources, environment));
-  const stack = opening.use(lazyStack(config, logger, resources));
+  const livekit = opening.use(openLiveKit(liveKitOptions(options)));
+  const tracing = opening.use(lazyTracing(config.otlpEndpoint));
+  const stack = opening.use(
+    lazy(
+      async () => {
+        await tracing.get();
+        const { vadModel } = await resources.speech();
+        return loadAgentStack(logger, vadModel);
+      },
+      (loaded) => loaded.close(),
+    ),
+  );
   let server: Bun.Server<unknown> | undefined;
   opening.defer(() => server?.stop(true));
   const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
-  const providers = new ProviderCheck();
-  const choice = opening.use(openChoice(config, providers, parts));
+  const check = new ProviderCheck();
+  const providers = opening.use(openProviderChoice(config, check, options.createEngine));
   const { models, offline } = opening.use(
-    openModels(config, choice, logger, parts.createEngine !== undefined),
+    openLocalModels({
+      dataDir: config.dataDir,
+      modelsCatalog: config.modelsCatalog,
+      hasEngine: options.createEngine !== undefined,
+      ...{ providers, logger },
+    }),
   );
   const metrics = lazyMetrics({
-    liveSessions: () => agents.liveCount,
+    liveSessions: () => manager.liveCount,
     socketClients: () => hub.connectionCount,
   });
-  const agents: AgentManager = opening.use(
-    new AgentManager({
+  const manager: SessionManager = opening.use(
+    new SessionManager({
       config,
-      stages: () => choice.stages(),
+      stages: () => providers.stages(),
       sessions,
       publish: (sessionId, event) => {
         hub.publish(sessionId, event);
         metrics.observe(event);
       },
-      stack: stack.load,
+      stack: stack.get,
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
-      providers,
-      node: NODE,
+      providers: check,
+      // Tells the sessions of several machines apart.
+      node: hostname(),
       logger,
     }),
   );
-  const assets = createAssets(resources.assets, config.dev);
-  const auth = openGate(config);
   const warmUp = opening.use(
-    startWarmUp([livekit.ready, resources.speech()], { stack: stack.load, logger }),
+    startWarmUp([livekit.ready, resources.speech()], { stack: stack.get, logger }),
   );
-  const http = createServer({
-    config,
-    logger,
-    auth,
-    assets,
-    routes: {
-      checks: { ...partChecks(config, database, livekit, layer), ...stageChecks(choice) },
-      metrics,
-      sessions,
-      transcripts,
-      agents,
-      hub,
-      livekitUrl: livekit.publicUrl,
-      userToken: (grant) => userToken({ ...livekit, ...grant }),
-      asset: assets.url,
-      defaults: () => pageDefaults(config, choice),
-      models,
-      providers: choice,
-      offline,
-      authEnabled: auth.enabled,
-      now: Date.now,
-      expectConversation: warmUp.expectConversation,
-    },
-  });
+
+  const parts = {
+    database,
+    sessions,
+    transcripts,
+    layer,
+    hub,
+    livekit,
+    models,
+    offline,
+    providers,
+  };
+  const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   const url = server.url.origin;
   logger.info({ url }, "listening");
@@ -145,27 +150,86 @@ export async function startApp(
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** What `/ready` asks of the parts that Parley itself is made of. */
-function partChecks(
+/** What the routes are made from. */
+interface HttpParts {
+  database: Database;
+  sessions: SqliteSessionStore;
+  transcripts: SqliteTranscriptStore;
+  layer: ChannelLayer;
+  hub: Hub;
+  livekit: LiveKitAccess;
+  models: ModelLibrary;
+  offline: RecommendedSetup;
+  providers: ProviderChoice;
+  metrics: Metrics;
+  manager: SessionManager;
+  warmUp(): void;
+}
+
+/** The HTTP server with the routes of every part; each takes what it needs. */
+function createHttp(options: AppOptions, parts: HttpParts): Hono {
+  const { config, logger, resources } = options;
+  const { sessions, transcripts, hub, livekit, models, offline, providers, metrics } = parts;
+  const assets = createAssets(resources.assets, config.dev);
+  const auth = createAuth(config);
+  const shell = { asset: assets.url, authEnabled: auth.enabled };
+  const livekitUrl = livekit.publicUrl;
+  return createServer({
+    corsOrigins: config.corsOrigins,
+    anyHost: config.authPassword !== undefined || config.authDisabled,
+    ...{ livekitUrl, auth, assets, logger },
+    routes: [
+      statusRoutes({
+        metrics,
+        checks: readyChecks(config, parts),
+      }),
+      tokenRoutes({
+        livekitUrl,
+        userToken: (grant) => userToken({ ...livekit, ...grant }),
+        warmUp: parts.warmUp,
+      }),
+      sessionRoutes({ sessions, manager: parts.manager }),
+      transcriptRoutes({ sessions, transcripts }),
+      transcriptSocketRoutes({ hub }),
+      modelRoutes({ models, providers, shell }),
+      providerRoutes({ models, providers }),
+      offerRoutes({ models, providers, offline }),
+      pageRoutes({
+        ...{ sessions, transcripts, shell, livekitUrl },
+        defaults: () => ({
+          systemPrompt: config.systemPrompt,
+          greeting: config.greeting,
+          ...providers.defaults(),
+        }),
+        offer: () => offerOf({ providers, offline }),
+        now: Date.now,
+        warmUp: parts.warmUp,
+      }),
+    ],
+  });
+}
+
+/** What `/ready` asks of each part. */
+function readyChecks(
   config: Config,
-  database: Database,
-  livekit: LiveKit,
-  layer: ChannelLayer,
+  parts: Pick<HttpParts, "database" | "livekit" | "layer" | "providers">,
 ): Record<string, () => Promise<unknown>> {
-  const rooms = createRoomService(livekit);
+  const { database, layer, providers } = parts;
+  const rooms = createRoomService(parts.livekit);
   return {
     database: async () => database.handle.prepare("select 1").get(),
     livekit: () => rooms.listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
+    ...Object.fromEntries(STAGES.map((stage) => [stage, () => providers.check(stage)])),
   };
 }
 
-function openGate(config: Config): Auth {
+function createAuth(config: Config): Auth {
   if (config.authPassword === undefined) return openAuth();
   return passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")));
 }
 
-function endCrashed(sessions: SessionStore, layer: ChannelLayer, logger: Logger): void {
+function endCrashed(sessions: SqliteSessionStore, layer: ChannelLayer, logger: Logger): void {
   const crashed = sessions.endCrashed(Date.now());
   for (const envelope of crashed) layer.publish(envelope);
   if (crashed.length > 0) {
@@ -175,7 +239,7 @@ function endCrashed(sessions: SessionStore, layer: ChannelLayer, logger: Logger)
 
 async function createLayer(
   config: Config,
-  log: TranscriptStore,
+  log: SqliteTranscriptStore,
   logger: Logger,
 ): Promise<ChannelLayer> {
   if (config.redisUrl === undefined) return new LocalChannelLayer({ log, logger });
@@ -183,100 +247,26 @@ async function createLayer(
   return new RedisChannelLayer({ url: config.redisUrl, log, logger });
 }
 
-function provideLiveKit(
-  config: Config,
-  logger: Logger,
-  resources: Resources,
-  env: Environment,
-): LiveKit {
-  if (config.livekit) {
-    return {
-      ...config.livekit,
-      ready: Promise.resolve(),
-      mend: "Check LIVEKIT_URL and its keys, then try again.",
-      [Symbol.asyncDispose]: async () => {},
-    };
-  }
-  const { livekitServerBin: bin, dataDir } = config;
-  const { livekitServer: embedded } = resources;
-  const own = startLiveKitServer({
-    binary: (signal) => findLiveKitServer({ bin, embedded, dataDir, env, signal, logger }),
+function liveKitOptions({ config, logger, resources, environment }: AppOptions) {
+  return {
+    existing: config.livekit,
+    publicUrl: config.livekitPublicUrl,
+    bin: config.livekitServerBin,
+    embedded: resources.livekitServer,
+    dataDir: config.dataDir,
+    env: environment,
     logger,
-  });
-  return Object.assign(own, {
-    publicUrl: config.livekitPublicUrl ?? own.url,
-    mend: "Parley starts its own server again; try again in a moment. The log says what happened.",
-  });
+  };
 }
 
-interface LazyStack extends AsyncDisposable {
-  load(): Promise<AgentStack>;
-}
-
-function lazyStack(config: Config, logger: Logger, resources: Resources): LazyStack {
-  let loading: Promise<AgentStack> | undefined;
-  let stopTracing = async () => {};
-  const load = async () => {
-    if (config.otlpEndpoint !== undefined) {
+/** Tracing, which starts before the agent stack so that the stack's spans reach it. */
+function lazyTracing(endpoint: string | undefined) {
+  return lazy(
+    async () => {
+      if (endpoint === undefined) return async () => {};
       const { startTracing } = await import("./observability/tracing.ts");
-      stopTracing = await startTracing(config.otlpEndpoint);
-    }
-    const { vadModel } = await resources.speech();
-    return loadAgentStack(logger, vadModel);
-  };
-  return {
-    load: () => {
-      loading ??= load().catch((error: unknown) => {
-        // The next session tries again.
-        loading = undefined;
-        throw error;
-      });
-      return loading;
+      return startTracing(endpoint);
     },
-    [Symbol.asyncDispose]: async () => {
-      const stack = await loading?.catch(() => undefined);
-      await stack?.close();
-      await stopTracing();
-    },
-  };
-}
-
-/** Metrics that load with the first event or reader: to listen does not wait for prom-client. */
-function lazyMetrics(sources: MetricSources): Metrics {
-  let loading: Promise<Metrics> | undefined;
-  const load = () => {
-    loading ??= import("./observability/metrics.ts").then((module) =>
-      module.createMetrics(sources),
-    );
-    return loading;
-  };
-  return {
-    observe: (event) => void load().then((metrics) => metrics.observe(event)),
-    text: async () => (await load()).text(),
-    contentType: "text/plain; version=0.0.4; charset=utf-8",
-  };
-}
-
-function listen(
-  config: Config,
-  fetch: (request: Request, server: Bun.Server<unknown>) => Response | Promise<Response>,
-  websocket: ReturnType<typeof transcriptSocketHandlers>,
-): Bun.Server<unknown> {
-  try {
-    return Bun.serve({
-      hostname: config.host,
-      port: config.port,
-      fetch,
-      websocket,
-      idleTimeout: 60,
-    });
-  } catch (error) {
-    const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-    const why = taken ? "another program listens there" : messageOf(error);
-    throw new Failure(
-      "unavailable",
-      `Parley cannot listen on ${config.host}:${config.port}: ${why}. Set HOST and PORT to something else.`,
-      { cause: error },
-    );
-  }
+    (stop) => stop(),
+  );
 }

@@ -1,18 +1,9 @@
-import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import type { ModelStage } from "./domain/model.ts";
+import { KEY_PATTERN } from "./domain/provider.ts";
+import { OPENAI_URL, type Stage, type StageProviders } from "./domain/stage.ts";
 import { Failure } from "./errors.ts";
-
-/** An OpenAI-compatible server that serves one stage of the pipeline. */
-export interface ProviderConfig {
-  baseURL: string;
-  /** Undefined for servers that want no key. */
-  apiKey: string | undefined;
-  model: string;
-  /** It is this machine's engine, which wants to know whose request is whose. */
-  isEngine?: boolean;
-}
+import { isLoopback } from "./lib/loopback.ts";
 
 export interface LiveKitConfig {
   url: string;
@@ -21,11 +12,8 @@ export interface LiveKitConfig {
   apiSecret: string;
 }
 
-/** Who serves each stage of the pipeline. */
-export type Stages = Pick<Config, "stt" | "llm" | "tts">;
-
-/** Everything Parley reads from its environment, once, at start. Passed in; never global. */
-export interface Config {
+/** Everything that Parley reads from its environment, once, at start. Passed in, never global. */
+export interface Config extends StageProviders {
   host: string;
   port: number;
   dev: boolean;
@@ -35,15 +23,11 @@ export interface Config {
   livekit: LiveKitConfig | undefined;
   livekitPublicUrl: string | undefined;
   livekitServerBin: string | undefined;
-  /** `model` undefined: the best of OpenAI's for the way it is reached. */
-  stt: Omit<ProviderConfig, "model"> & { model: string | undefined; realtime: "auto" | boolean };
-  llm: ProviderConfig;
-  tts: ProviderConfig & { voice: string };
-  /** The variable that decides who serves a stage; undefined: the settings of the page may. */
-  fixedBy: Readonly<Record<ModelStage, string | undefined>>;
-  /** Files on this machine that a stage's `…_MODEL` names, as a path or a file:// URL. */
-  modelPaths: Readonly<Record<ModelStage, string | undefined>>;
-  /** A catalogue of one's own, as a path or an http(s) URL. */
+  /** The variable that decides who serves a stage; undefined: the page's settings decide. */
+  fixedBy: Readonly<Record<Stage, string | undefined>>;
+  /** Local files that a stage's `…_MODEL` names, as a path or a file:// URL. */
+  modelPaths: Readonly<Record<Stage, string | undefined>>;
+  /** Another catalogue of models, as a path or an http(s) URL. */
   modelsCatalog: string | undefined;
   systemPrompt: string;
   greeting: string | undefined;
@@ -60,14 +44,13 @@ export interface Config {
 }
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-const OPENAI_URL = "https://api.openai.com/v1";
 const DEFAULT_PROMPT =
   "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
   "without lists, markup or emoji. Ask when something is unclear.";
 
-/** A variable whose value may not appear in a message or a log. */
+/** Variables whose values may not appear in a message or a log. */
 const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
-/** URLs may carry a password in their authority; one that is not encoded may hold any character. */
+/** URLs may carry a password, which may contain any character when it is not percent-encoded. */
 const URL_PASSWORD = /(\/\/[^/@:]*:).*@/s;
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
@@ -77,8 +60,7 @@ const liveKitUrl = z.url({
 });
 const flag = z.enum(["true", "false"], { error: 'must be "true" or "false"' });
 const text = z.string();
-/** Goes into an HTTP header, which has no place for other characters. */
-const apiKey = text.regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
+const apiKey = text.regex(KEY_PATTERN, "must be printable ASCII without spaces");
 
 function integer(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
@@ -114,7 +96,7 @@ const origins = z.string().transform((value, context) => {
   });
 });
 
-/** The origin as browsers write it, so that it compares equal; a port may be `*`. */
+/** The origin as browsers write it, so that it can be compared; a port may be `*`. */
 function normalOrigin(origin: string): string | undefined {
   const anyPort = origin.endsWith(":*");
   const url = URL.parse(anyPort ? origin.slice(0, -2) : origin);
@@ -123,12 +105,12 @@ function normalOrigin(origin: string): string | undefined {
   return anyPort ? `${url.protocol}//${url.hostname}:*` : url.origin;
 }
 
-/** Every variable Parley reads. `.env.example` and the README's table list the same names. */
+/** Every variable that Parley reads. A test keeps `.env.example` and the documentation complete. */
 export const environment = z.object({
   HOST: text.refine((host) => /^[A-Za-z0-9.:_-]+$/.test(host), "must be a host name or address"),
   PORT: integer(0, 65535),
   DATA_DIR: text,
-  /** Read by the executable alone, before anything else: see `embedded/cache-folder.ts`. */
+  /** Only the executable reads it, before anything else: see `embedded/cache-folder.ts`. */
   PARLEY_CACHE_DIR: text,
   DATABASE_URL: text.regex(/^file:.+/, "must be file: and a path"),
   LIVEKIT_URL: liveKitUrl,
@@ -170,7 +152,7 @@ export const environment = z.object({
 });
 const partialEnvironment = environment.partial();
 
-/** What the surroundings decide rather than a variable. */
+/** Defaults that depend on how the process was started. */
 export interface Surroundings {
   dev?: boolean;
   terminal?: boolean;
@@ -197,7 +179,7 @@ export function readConfig(
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0]);
-    throw new Failure("invalid", `${name}=${shown(name, given[name])}: ${issue?.message}`);
+    throw new Failure("invalid", `${name}=${masked(name, given[name])}: ${issue?.message}`);
   }
   const config = assemble(parsed.data, surroundings);
   refuseOpenHost(config);
@@ -238,7 +220,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
 }
 
 /** A stage's own server never receives the key meant for OpenAI's (or another stage's). */
-function providers(env: Variables): Pick<Config, "stt" | "llm" | "tts"> {
+function providers(env: Variables): StageProviders {
   const shared = { baseURL: env.OPENAI_BASE_URL ?? OPENAI_URL, apiKey: env.OPENAI_API_KEY };
   const stage = (baseURL?: string, apiKey?: string) => ({
     baseURL: (baseURL ?? shared.baseURL).replace(/\/+$/, ""),
@@ -261,9 +243,9 @@ function providers(env: Variables): Pick<Config, "stt" | "llm" | "tts"> {
 }
 
 const STAGE_PREFIXES = { stt: "STT", llm: "LLM", tts: "TTS" } as const;
-type StagePrefix = (typeof STAGE_PREFIXES)[ModelStage];
+type StagePrefix = (typeof STAGE_PREFIXES)[Stage];
 
-function eachStage<T>(of: (prefix: StagePrefix) => T): Record<ModelStage, T> {
+function eachStage<T>(of: (prefix: StagePrefix) => T): Record<Stage, T> {
   const { stt, llm, tts } = STAGE_PREFIXES;
   return { stt: of(stt), llm: of(llm), tts: of(tts) };
 }
@@ -280,7 +262,7 @@ function decidingVariable(env: Variables, stage: StagePrefix): string | undefine
   return names.find((name) => env[name] !== undefined);
 }
 
-/** The value where it is a path or a file:// URL, which no server's model is named like. */
+/** The value if it is a path or a file:// URL; no server names its models like that. */
 function filesNamed(model: string | undefined): string | undefined {
   return model !== undefined && /^(file:\/\/|\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(model)
     ? model
@@ -318,13 +300,6 @@ function socketUrl(url: string): string {
   return url.replace(/^http/, "ws").replace(/\/+$/, "");
 }
 
-/** True for names and addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
-  if (isIP(bare) === 4) return bare.startsWith("127.");
-  return bare === "::1" || bare === "localhost" || bare.endsWith(".localhost");
-}
-
 function refuseOpenHost(config: Config): void {
   if (isLoopback(config.host) || config.authPassword || config.authDisabled) return;
   throw new Failure(
@@ -334,7 +309,7 @@ function refuseOpenHost(config: Config): void {
   );
 }
 
-function shown(name: string, value: string | undefined): string {
+function masked(name: string, value: string | undefined): string {
   if (value === undefined) return "(unset)";
   if (SECRET.test(name)) return "***";
   const visible = value.replace(URL_PASSWORD, "$1***@");

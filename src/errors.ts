@@ -1,4 +1,4 @@
-/** Kinds of expected failure. Each maps to one HTTP status in `http/error-handler.ts`. */
+/** Kinds of expected failure. Each maps to one HTTP status in `http/error-handler.tsx`. */
 export type FailureKind =
   | "invalid"
   | "unauthorized"

@@ -2,20 +2,29 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Hono } from "hono";
 import { z } from "zod";
-import { openChoice, openModels } from "../src/app-providers.ts";
 import { readConfig } from "../src/config.ts";
-import { SessionStore } from "../src/db/session-store.ts";
-import { TranscriptStore } from "../src/db/transcript-store.ts";
+import { SqliteSessionStore } from "../src/db/session-store.ts";
+import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import type { Session, SessionRequest } from "../src/domain/session.ts";
 import { createAssets } from "../src/http/assets.ts";
 import { openAuth, passwordAuth } from "../src/http/auth.ts";
-import { createServer, type HttpDeps } from "../src/http/server.ts";
+import { modelRoutes } from "../src/http/routes/models.tsx";
+import { offerOf, offerRoutes } from "../src/http/routes/offer.tsx";
+import { pageRoutes } from "../src/http/routes/pages.tsx";
+import { providerRoutes } from "../src/http/routes/providers.tsx";
+import { sessionRoutes } from "../src/http/routes/sessions.ts";
+import { type StatusDeps, statusRoutes } from "../src/http/routes/status.ts";
+import { tokenRoutes } from "../src/http/routes/tokens.ts";
+import { transcriptSocketRoutes } from "../src/http/routes/transcript-socket.ts";
+import { transcriptRoutes } from "../src/http/routes/transcripts.ts";
+import { createServer } from "../src/http/server.ts";
 import { userToken } from "../src/livekit/tokens.ts";
+import { openLocalModels } from "../src/models/local-models.ts";
 import type { ModelLibrary } from "../src/models/model-library.ts";
 import type { RecommendedSetup } from "../src/models/offline-setup.ts";
 import { createMetrics } from "../src/observability/metrics.ts";
 import type { ProviderCheck } from "../src/providers/provider-check.ts";
-import type { ProviderChoice } from "../src/providers/provider-choice.ts";
+import { openProviderChoice, type ProviderChoice } from "../src/providers/provider-choice.ts";
 import { assetFolder } from "../src/resources.ts";
 import { LocalChannelLayer } from "../src/transcript/channel-layer.ts";
 import { Hub } from "../src/transcript/hub.ts";
@@ -32,8 +41,8 @@ export interface HttpOptions {
   livekitUrl?: string;
   /** What servers say that somebody chooses; all are content if unset. */
   assertReady?: ProviderCheck["assertReady"];
-  /** Parts of the wiring that a test replaces. */
-  routes?: Partial<HttpDeps["routes"]>;
+  /** What `/ready` and `/metrics` look at. */
+  status?: Partial<StatusDeps>;
   now?: () => number;
 }
 
@@ -46,9 +55,9 @@ export class FakeAgents {
   readonly said: [sessionId: string, text: string][] = [];
   /** Thrown by whatever is called next, until it is cleared. */
   failure: Error | undefined;
-  readonly #sessions: SessionStore;
+  readonly #sessions: SqliteSessionStore;
 
-  constructor(sessions: SessionStore) {
+  constructor(sessions: SqliteSessionStore) {
     this.#sessions = sessions;
   }
 
@@ -83,8 +92,8 @@ export type Caller = (path: string, init?: RequestInit) => Promise<Response>;
 export interface HttpSide extends AsyncDisposable {
   app: Hono;
   agents: FakeAgents;
-  sessions: SessionStore;
-  transcripts: TranscriptStore;
+  sessions: SqliteSessionStore;
+  transcripts: SqliteTranscriptStore;
   hub: Hub;
   logger: ReturnType<typeof memoryLogger>;
   providers: ProviderChoice;
@@ -103,40 +112,55 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const { variables = {}, livekitUrl = "ws://127.0.0.1:7880", now = Date.now } = options;
   const open = new AsyncDisposableStack();
   const { database } = open.use(temporaryDatabase());
-  const sessions = new SessionStore(database);
-  const transcripts = new TranscriptStore(database);
+  const sessions = new SqliteSessionStore(database);
+  const transcripts = new SqliteTranscriptStore(database);
   const logger = memoryLogger();
   const layer = open.use(new LocalChannelLayer({ log: transcripts, logger }));
   const hub = open.use(new Hub({ layer, log: transcripts, logger }));
   const dataDir = open.use(temporaryFolder()).path;
   const config = { ...readConfig(variables, { dev: options.dev ?? false }), dataDir };
-  const providers = open.use(openChoice(config, { assertReady: options.assertReady ?? agree }));
-  const { models, offline } = open.use(openModels(config, providers, logger, true));
+  const providers = open.use(
+    openProviderChoice(config, { assertReady: options.assertReady ?? agree }),
+  );
+  const { modelsCatalog } = config;
+  const { models, offline } = open.use(
+    openLocalModels({ dataDir, modelsCatalog, providers, logger, hasEngine: true }),
+  );
   const agents = new FakeAgents(sessions);
   const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, Buffer.alloc(32, 7), now)
     : openAuth();
-  const routes: HttpDeps["routes"] = {
-    checks: {},
-    metrics: createMetrics({ liveSessions: () => 0, socketClients: () => hub.connectionCount }),
-    sessions,
-    transcripts,
-    agents,
-    hub,
-    livekitUrl,
-    expectConversation: () => {},
-    userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
-    asset: assets.url,
-    defaults: () => ({ systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" }),
-    authEnabled: auth.enabled,
-    now,
-    models,
-    providers,
-    offline,
-    ...options.routes,
-  };
-  const app = createServer({ config, logger, auth, assets, routes });
+  const shell = { asset: assets.url, authEnabled: auth.enabled };
+  const metrics = createMetrics({
+    liveSessions: () => 0,
+    socketClients: () => hub.connectionCount,
+  });
+  const app = createServer({
+    corsOrigins: config.corsOrigins,
+    anyHost: config.authPassword !== undefined || config.authDisabled,
+    ...{ livekitUrl, auth, assets, logger },
+    routes: [
+      statusRoutes({ checks: {}, metrics, ...options.status }),
+      tokenRoutes({
+        livekitUrl,
+        userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
+        warmUp: () => {},
+      }),
+      sessionRoutes({ sessions, manager: agents }),
+      transcriptRoutes({ sessions, transcripts }),
+      transcriptSocketRoutes({ hub }),
+      modelRoutes({ models, providers, shell }),
+      providerRoutes({ models, providers }),
+      offerRoutes({ models, providers, offline }),
+      pageRoutes({
+        ...{ sessions, transcripts, shell, livekitUrl, now },
+        defaults: () => ({ systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" }),
+        offer: () => offerOf({ providers, offline }),
+        warmUp: () => {},
+      }),
+    ],
+  });
   const guest: Caller = async (path, init) => app.request(path, init);
   const user: Caller = (path, init) => {
     const headers = new Headers(init?.headers);

@@ -1,6 +1,7 @@
-import { bytesOf, type ListedModel, STAGE_NAMES, sizeInWords } from "../src/domain/catalog.ts";
-import type { ModelStage } from "../src/domain/model.ts";
+import { bytesOf, type ListedModel } from "../src/domain/catalog.ts";
 import type { StageOverview } from "../src/domain/provider.ts";
+import type { Stage } from "../src/domain/stage.ts";
+import { formatBytes, STAGE_NAMES } from "../src/lib/words.ts";
 import { CatalogList } from "./fragments/catalog.tsx";
 import {
   EndpointForm,
@@ -67,7 +68,7 @@ export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: Mo
   );
 }
 
-function presentFor(stage: ModelStage, models: readonly ListedModel[]): ListedModel[] {
+function presentFor(stage: Stage, models: readonly ListedModel[]): ListedModel[] {
   return models.filter(({ model, state }) => model.stage === stage && state.state === "present");
 }
 
@@ -159,7 +160,7 @@ function LocalForm(props: {
           <select id={id} name="model">
             {present.map(({ model }) => (
               <option value={model.id} selected={model.id === stage.model}>
-                {model.name} ({sizeInWords(bytesOf(model))})
+                {model.name} ({formatBytes(bytesOf(model))})
               </option>
             ))}
           </select>

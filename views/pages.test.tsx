@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { Session, SessionCounts, SessionPage } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";
-import { pages } from "../src/http/routes/pages.tsx";
+import { type PageDeps, pageRoutes } from "../src/http/routes/pages.tsx";
 import { ErrorPage } from "./error.tsx";
+import type { OfferProps } from "./fragments/offer.tsx";
 import { ago, dateAndTime, duration, endedBecause, offset } from "./fragments/words.tsx";
 import { SignInPage } from "./sign-in.tsx";
 
@@ -59,7 +60,7 @@ interface World {
 
 async function get(path: string, world: World = {}, headers: Record<string, string> = {}) {
   const list = world.sessions ?? [session()];
-  const asked: Parameters<Parameters<typeof pages>[0]["sessions"]["page"]>[0][] = [];
+  const asked: Parameters<PageDeps["sessions"]["page"]>[0][] = [];
   const store = {
     find: (id: string) => list.find((one) => one.id === id),
     live: () => list.filter((one) => one.state !== "ended"),
@@ -68,26 +69,23 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
       return { sessions: list, next: world.next ?? null };
     },
   };
-  const app = pages({
-    sessions: store as unknown as Parameters<typeof pages>[0]["sessions"],
+  const app = pageRoutes({
+    sessions: store as unknown as PageDeps["sessions"],
     transcripts: { segments: () => world.segments ?? [segment()] },
-    asset,
+    shell: { asset, authEnabled: true },
     livekitUrl: "ws://127.0.0.1:7880",
     defaults: () => ({ systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" }),
-    authEnabled: true,
-    expectConversation: () => {},
+    offer: async () => servedBy("OpenAI"),
+    warmUp: () => {},
     now: () => NOW,
-    ...servedBy("OpenAI"),
   });
   app.onError((error) => new Response(error.message, { status: 404 }));
   const response = await app.request(path, { headers });
   return { status: response.status, headers: response.headers, html: await response.text(), asked };
 }
 
-/** Stages that all are set up, with a hostile name where one is given. */
-function servedBy(
-  model: string,
-): Pick<Parameters<typeof pages>[0], "models" | "providers" | "offline"> {
+/** An offer where all stages are set up, with a hostile name where one is given. */
+function servedBy(model: string): OfferProps {
   const overview = (["stt", "llm", "tts"] as const).map((stage) => ({
     stage,
     use: "openai" as const,
@@ -98,12 +96,7 @@ function servedBy(
     fixedBy: undefined,
     problem: undefined,
   }));
-  const parts = {
-    models: {},
-    providers: { overview: () => overview, hasOpenAiKey: true },
-    offline: { plan: async () => [], underWay: false },
-  };
-  return parts as unknown as ReturnType<typeof servedBy>;
+  return { overview, hasOpenAiKey: true, plan: [], underWay: false };
 }
 
 /** No tag and no attribute of the hostile text may survive as markup. */

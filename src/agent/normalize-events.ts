@@ -1,4 +1,10 @@
-import type { AgentState, Role, SessionEvent, Stage, TurnMetrics } from "../domain/transcript.ts";
+import type {
+  AgentState,
+  ErrorSource,
+  Role,
+  SessionEvent,
+  TurnMetrics,
+} from "../domain/transcript.ts";
 
 /**
  * What happens in the agent, as plain data: events of AgentSession, the agent's words paced with
@@ -18,7 +24,7 @@ export type AgentSignal =
   /** A message of the user was added to the conversation. It ends a turn that is still open. */
   | { kind: "user_item"; text: string; latency: Latency }
   | { kind: "tokens"; prompt: number; completion: number }
-  | { kind: "error"; stage: Stage; code: string; message: string; recoverable: boolean }
+  | { kind: "error"; stage: ErrorSource; code: string; message: string; recoverable: boolean }
   /** The session closes: open segments become final. */
   | { kind: "close" };
 

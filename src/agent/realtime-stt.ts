@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
-import { inOwnWords } from "../providers/provider-errors.ts";
+import { redactProviderError } from "../providers/provider-errors.ts";
 import { UnansweredAudio } from "./audio-frames.ts";
 import { silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
@@ -122,7 +122,7 @@ class ReconnectingStream extends stt.SpeechStream {
       for await (const event of connection) this.#handle(event, connection);
       const cause = this.#timedOut ? new Error("timed out") : error;
       const duringTurn = this.#speaking || this.#unanswered.awaitsAnswer;
-      return { error: inOwnWords("speech recognition", cause), duringTurn };
+      return { error: redactProviderError("speech recognition", cause), duringTurn };
     } finally {
       this.#resetConnection();
       this.abortSignal.removeEventListener("abort", abort);

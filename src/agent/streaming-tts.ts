@@ -1,7 +1,7 @@
 import { type APIConnectOptions, AudioByteStream, shortuuid } from "@livekit/agents";
 import { ChunkedStream, TTS } from "@livekit/agents-plugin-openai";
 import type OpenAI from "openai";
-import { inOwnWords } from "../providers/provider-errors.ts";
+import { redactProviderError } from "../providers/provider-errors.ts";
 
 /** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
 const SAMPLE_RATE = 24_000;
@@ -88,7 +88,7 @@ class SpeechRequest extends ChunkedStream {
       }
       send(byteStream.flush(), true);
     } catch (error) {
-      if (!this.abortSignal.aborted) this.#report(inOwnWords("speech synthesis", error));
+      if (!this.abortSignal.aborted) this.#report(redactProviderError("speech synthesis", error));
     } finally {
       this.queue.close();
     }

@@ -1,7 +1,7 @@
 import { stt, type VAD, VADEventType, type VADStream } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import { AudioFrame } from "@livekit/rtc-node";
-import { inOwnWords } from "../providers/provider-errors.ts";
+import { redactProviderError } from "../providers/provider-errors.ts";
 import { durationOf } from "./audio-frames.ts";
 import { SttWrapper } from "./stt-wrapper.ts";
 import { UtteranceTurns } from "./utterance-turn.ts";
@@ -106,7 +106,7 @@ class UtteranceStream extends stt.SpeechStream {
 
   #report(error: unknown): void {
     if (this.abortSignal.aborted) return;
-    this.#owner.reportError(inOwnWords("speech recognition", error));
+    this.#owner.reportError(redactProviderError("speech recognition", error));
   }
 
   override close(): void {

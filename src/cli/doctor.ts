@@ -1,8 +1,8 @@
-import { openChoice } from "../app-providers.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { StageOverview } from "../domain/provider.ts";
 import { Failure } from "../errors.ts";
 import { ProviderCheck } from "../providers/provider-check.ts";
+import { openProviderChoice } from "../providers/provider-choice.ts";
 import { type Check, type CheckResult, failed, runCheck } from "./doctor/check.ts";
 import { liveKitChecks } from "./doctor/livekit.ts";
 import { checkClock, checkOpenFiles } from "./doctor/machine.ts";
@@ -46,7 +46,7 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
     const { defaultDataDir } = program;
     config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
     // As conversations have it: what was chosen on the page counts too.
-    const choice = openChoice(config, new ProviderCheck());
+    const choice = openProviderChoice(config, new ProviderCheck());
     config = { ...config, ...choice.remoteStages() };
     overview = choice.overview();
   } catch (error) {

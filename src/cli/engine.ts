@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { isLoopback } from "../config.ts";
-import { MODEL_STAGES } from "../domain/model.ts";
+import { STAGES } from "../domain/stage.ts";
 import { serveModels } from "../engine/serve-models.ts";
 import { Failure } from "../errors.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import { NO_ENGINE } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { createLogger } from "../observability/logger.ts";
@@ -41,7 +41,7 @@ export async function engine(
   }
   if (resources.engine === undefined) throw new Failure("unavailable", NO_ENGINE);
   await resources.engine();
-  const models = MODEL_STAGES.flatMap((stage) => {
+  const models = STAGES.flatMap((stage) => {
     const path = options[stage];
     return path === undefined ? [] : [resolveModel(stage, path, `--${stage}`)];
   });

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { readConfig } from "../config.ts";
-import { bytesOf, type Catalog, type CatalogModel, sizeInWords } from "../domain/catalog.ts";
-import { MODEL_STAGES } from "../domain/model.ts";
+import { bytesOf, type Catalog, type CatalogModel } from "../domain/catalog.ts";
+import { STAGES } from "../domain/stage.ts";
 import { progressReporter } from "../download/progress.ts";
 import { Failure } from "../errors.ts";
+import { formatBytes } from "../lib/words.ts";
 import { catalogSource } from "../models/catalog.ts";
 import { downloadModel, type ModelProgress } from "../models/download.ts";
 import { removeModel, storedState } from "../models/model-folder.ts";
@@ -48,7 +49,7 @@ export async function models(
 function list(catalog: Catalog, folder: string, json: boolean): number {
   const best = Object.values(recommended(catalog, thisMachine()));
   const rows = catalog
-    .toSorted((a, b) => MODEL_STAGES.indexOf(a.stage) - MODEL_STAGES.indexOf(b.stage))
+    .toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage))
     .map((model) => ({
       id: model.id,
       stage: model.stage,
@@ -72,7 +73,7 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
     const facts = [
       row.stage,
       row.id.padEnd(width),
-      sizeInWords(row.bytes).padStart(8),
+      formatBytes(row.bytes).padStart(8),
       row.licence,
     ];
     process.stdout.write(`${[...facts, ...marks.filter(Boolean)].join("  ")}\n`);
@@ -97,7 +98,7 @@ async function pull(catalog: Catalog, folder: string, ids: readonly string[]): P
         onProgress: tell.progress,
         onWait: () => process.stderr.write(`waiting for another process that gets ${model.id}\n`),
       }).finally(tell.end);
-      process.stdout.write(`${model.id}: ${sizeInWords(bytesOf(model))}, verified\n`);
+      process.stdout.write(`${model.id}: ${formatBytes(bytesOf(model))}, verified\n`);
     }
     return 0;
   } catch (error) {
@@ -134,7 +135,7 @@ function progressLine({ id }: CatalogModel) {
     progress: ({ received, total, bytesPerSecond }: ModelProgress) =>
       report(() => {
         const percent = Math.floor((100 * received) / total);
-        return `${id}: ${percent} %, ${sizeInWords(received)} of ${sizeInWords(total)}, ${sizeInWords(bytesPerSecond)}/s`;
+        return `${id}: ${percent} %, ${formatBytes(received)} of ${formatBytes(total)}, ${formatBytes(bytesPerSecond)}/s`;
       }),
     end: () => {
       if (terminal) process.stderr.write("\r\x1b[K");

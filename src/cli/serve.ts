@@ -1,9 +1,9 @@
 import type { Logger } from "pino";
 import { startApp } from "../app.ts";
-import type { AppParts } from "../app-providers.ts";
 import { readConfig } from "../config.ts";
 import { startEngine } from "../engine/engine-process.ts";
 import { createLogger } from "../observability/logger.ts";
+import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
 
 /** What a command is given of the program it belongs to. */
@@ -16,7 +16,7 @@ export interface Program {
   /** The text of `parley licenses`. */
   licenses?: (() => Promise<string>) | undefined;
   /** What serves models on this machine; undefined: the program itself, where it can. */
-  createEngine?: AppParts["createEngine"];
+  createEngine?: CreateEngine | undefined;
 }
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
@@ -50,7 +50,7 @@ export async function serve(
   // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
   const stopped = stopSignal();
   const createEngine = program.createEngine ?? engineOf(program, variables, logger);
-  const app = await startApp(config, logger, resources, variables, { createEngine });
+  const app = await startApp({ config, logger, resources, environment: variables, createEngine });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
   const closed = app[Symbol.asyncDispose]().then(() => "closed");

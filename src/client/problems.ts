@@ -1,5 +1,5 @@
 import type { EndReason } from "../domain/session.ts";
-import type { SessionEvent, Stage } from "../domain/transcript.ts";
+import type { ErrorSource, SessionEvent } from "../domain/transcript.ts";
 import { ApiError } from "./api.ts";
 
 /** What the person can do about a problem. The page shows a button or link for it. */
@@ -151,7 +151,7 @@ export const TRANSCRIPT_DELAYED: Problem = {
   tone: "warning",
 };
 
-const STAGES: Record<Stage, string> = {
+const STAGES: Record<ErrorSource, string> = {
   stt: "Speech recognition had a problem",
   llm: "The language model had a problem",
   tts: "The voice had a problem",

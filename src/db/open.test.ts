@@ -12,7 +12,7 @@ import {
 import { Failure } from "../errors.ts";
 import { readMigrations } from "./migrations.ts";
 import { openDatabase } from "./open.ts";
-import { SessionStore } from "./session-store.ts";
+import { SqliteSessionStore } from "./session-store.ts";
 
 function failureOf(path: string, migrations = MIGRATIONS): Failure {
   try {
@@ -59,9 +59,9 @@ describe("opening", () => {
     const path = join(folder.path, "parley.db");
     const session = sessionOf();
     using first = openDatabase(path, MIGRATIONS);
-    new SessionStore(first).insert(session);
+    new SqliteSessionStore(first).insert(session);
     using second = openDatabase(path, MIGRATIONS);
-    expect(new SessionStore(second).find(session.id)).toMatchObject(session);
+    expect(new SqliteSessionStore(second).find(session.id)).toMatchObject(session);
   });
 
   test("applies only migrations that are new", () => {
@@ -80,13 +80,13 @@ describe("opening", () => {
     const session = sessionOf();
     {
       using database = openDatabase(path, MIGRATIONS);
-      new SessionStore(database).insert(session);
+      new SqliteSessionStore(database).insert(session);
     }
     const statements = ["DELETE FROM sessions;", "CREATE TABLE oh no;"];
     const more = withMigration(folder.path, statements.join("--> statement-breakpoint\n"));
     expect(failureOf(path, more).message).toContain(path);
     using database = openDatabase(path, MIGRATIONS);
-    expect(new SessionStore(database).find(session.id)).toMatchObject(session);
+    expect(new SqliteSessionStore(database).find(session.id)).toMatchObject(session);
   });
 });
 
@@ -137,7 +137,7 @@ describe("what cannot be opened says why and what to do", () => {
 test("at most one session that has not ended holds a room, whoever writes", () => {
   using temporary = temporaryDatabase();
   const raw = new Sqlite(temporary.path);
-  new SessionStore(temporary.database).insert(sessionOf({ room: "den" }));
+  new SqliteSessionStore(temporary.database).insert(sessionOf({ room: "den" }));
   const copy =
     "insert into sessions select ?, room, identity, name, system_prompt, greeting, voice,";
   const rest =

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { sessionOf, temporaryDatabase } from "../../test/database.ts";
 import { Failure } from "../errors.ts";
-import { SessionStore } from "./session-store.ts";
-import { TranscriptStore } from "./transcript-store.ts";
+import { SqliteSessionStore } from "./session-store.ts";
+import { SqliteTranscriptStore } from "./transcript-store.ts";
 
 function open() {
   const temporary = temporaryDatabase();
   return {
-    sessions: new SessionStore(temporary.database),
-    transcripts: new TranscriptStore(temporary.database),
+    sessions: new SqliteSessionStore(temporary.database),
+    transcripts: new SqliteTranscriptStore(temporary.database),
     [Symbol.dispose]: () => temporary[Symbol.dispose](),
   };
 }

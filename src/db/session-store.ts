@@ -1,10 +1,5 @@
 import { and, desc, eq, getTableColumns, lt, ne, or, sql } from "drizzle-orm";
-import type {
-  Session,
-  SessionCounts,
-  SessionPage,
-  SessionStore as SessionStoreContract,
-} from "../domain/session.ts";
+import type { Session, SessionCounts, SessionPage, SessionStore } from "../domain/session.ts";
 import type { Envelope } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 import type { Database } from "./open.ts";
@@ -18,7 +13,7 @@ const withCounts = {
 };
 
 /** Sessions in SQLite. */
-export class SessionStore implements SessionStoreContract {
+export class SqliteSessionStore implements SessionStore {
   readonly #database: Database;
 
   constructor(database: Database) {

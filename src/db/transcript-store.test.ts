@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { sessionOf, temporaryDatabase } from "../../test/database.ts";
 import type { Envelope, SessionEvent, TranscriptData } from "../domain/transcript.ts";
-import { SessionStore } from "./session-store.ts";
-import { TranscriptStore } from "./transcript-store.ts";
+import { SqliteSessionStore } from "./session-store.ts";
+import { SqliteTranscriptStore } from "./transcript-store.ts";
 
 function open() {
   const temporary = temporaryDatabase();
-  const sessions = new SessionStore(temporary.database);
-  const transcripts = new TranscriptStore(temporary.database);
+  const sessions = new SqliteSessionStore(temporary.database);
+  const transcripts = new SqliteTranscriptStore(temporary.database);
   const session = sessionOf();
   sessions.insert(session);
   const envelope = (seq: number, event: SessionEvent): Envelope => ({

@@ -6,7 +6,7 @@ import {
   envelope,
   type Segment,
   type SessionPosition,
-  type TranscriptStore as TranscriptStoreContract,
+  type TranscriptStore,
   type TurnMetrics,
 } from "../domain/transcript.ts";
 import type { Database } from "./open.ts";
@@ -19,7 +19,7 @@ type Orm = Pick<BetterSQLite3Database, "insert" | "select">;
 const INTERIMS_KEPT_MS = 3_600_000;
 
 /** Events, final segments and turns in SQLite. */
-export class TranscriptStore implements TranscriptStoreContract, EventLog {
+export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -89,7 +89,7 @@ export class TranscriptStore implements TranscriptStoreContract, EventLog {
   }
 }
 
-/** See `TranscriptStore.append`; to be called within a transaction. */
+/** See `SqliteTranscriptStore.append`; to be called within a transaction. */
 export function appendEnvelope(orm: Orm, entry: Envelope): void {
   const at = Date.parse(entry.at);
   const stored = orm

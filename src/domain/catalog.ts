@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MODEL_STAGES, type ModelStage } from "./model.ts";
+import { STAGES } from "./stage.ts";
 
 export const MODEL_SIZES = ["small", "medium", "large"] as const;
 export type ModelSize = (typeof MODEL_SIZES)[number];
@@ -30,7 +30,7 @@ export type ModelFile = z.infer<typeof modelFile>;
 /** A model that can be downloaded. */
 export const catalogModel = z.strictObject({
   id: modelId,
-  stage: z.enum(MODEL_STAGES),
+  stage: z.enum(STAGES),
   /** How the engine loads it: see `LocalModel`. */
   kind: z.string().min(1).max(64),
   size: z.enum(MODEL_SIZES),
@@ -50,13 +50,6 @@ export type Catalog = readonly CatalogModel[];
 /** Bytes of all its files. */
 export function bytesOf(model: CatalogModel): number {
   return model.files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** `940 kB`, `44 MB`, `1.1 GB`: decimal units, as disks and downloads are counted. */
-export function sizeInWords(bytes: number): string {
-  if (bytes < 1e6) return `${Math.ceil(bytes / 1000)} kB`;
-  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** How a model of the catalogue is on this machine. */
@@ -103,9 +96,3 @@ export interface OfflineSetup {
   /** Told when it begins, ends or is cancelled. */
   subscribe(onChange: () => void): Disposable;
 }
-
-export const STAGE_NAMES: Readonly<Record<ModelStage, string>> = {
-  stt: "Speech recognition",
-  llm: "Language model",
-  tts: "Voice",
-};

@@ -1,7 +1,3 @@
-/** A stage of the pipeline that a model of this machine can serve. */
-export const MODEL_STAGES = ["stt", "llm", "tts"] as const;
-export type ModelStage = (typeof MODEL_STAGES)[number];
-
 /**
  * A model whose files are on this machine, as the engine loads it; every path is absolute. `id` is
  * what requests name it by.

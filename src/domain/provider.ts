@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MODEL_STAGES, type ModelStage } from "./model.ts";
+import { STAGES, type Stage } from "./stage.ts";
 
 /** A text of one line, named in what is said of a wrong one. */
 function line(what: string, max: number) {
@@ -11,10 +11,12 @@ function line(what: string, max: number) {
     .refine((value) => !/\p{Cc}/u.test(value), `${what} has control characters`);
 }
 
-/** Goes into an HTTP header, which has no place for other characters. */
+/** Characters of an API key: it is sent in an HTTP header, which allows no others. */
+export const KEY_PATTERN = /^[\x21-\x7e]+$/;
+
 export const providerKey = line("the key", 1024).refine(
-  (key) => /^[\x21-\x7e]+$/.test(key),
-  "the key may hold printable ASCII without spaces only",
+  (key) => KEY_PATTERN.test(key),
+  "the key may only contain printable ASCII characters, no spaces",
 );
 
 /** As `OPENAI_BASE_URL` takes it; a password in it would be shown, and a query goes nowhere. */
@@ -48,13 +50,13 @@ export type StageChoice = z.infer<typeof stageChoice>;
 /** What is stored of the choices. It holds keys: never to be shown or logged. */
 export const providerSettings = z.strictObject({
   openai_api_key: providerKey.optional(),
-  stages: z.partialRecord(z.enum(MODEL_STAGES), stageChoice).default({}),
+  stages: z.partialRecord(z.enum(STAGES), stageChoice).default({}),
 });
 export type ProviderSettings = z.infer<typeof providerSettings>;
 
 /** How a stage is served, without any secret. */
 export interface StageOverview {
-  stage: ModelStage;
+  stage: Stage;
   use: StageChoice["use"];
   /** Of OpenAI or an endpoint. */
   baseURL: string | undefined;
@@ -85,16 +87,16 @@ export interface ProviderSettingsService {
    * @param key undefined: the one that is stored
    * @throws Failure `invalid` (no key, or it is refused), `upstream_failed`
    */
-  useOpenAi(stages: readonly ModelStage[], key: string | undefined): Promise<void>;
+  useOpenAi(stages: readonly Stage[], key: string | undefined): Promise<void>;
   /**
    * @param endpoint `api_key` undefined: the one that is stored for the same address, if any
    * @throws Failure `invalid` or `upstream_failed`
    */
   useEndpoint(
-    stages: readonly ModelStage[],
+    stages: readonly Stage[],
     endpoint: Omit<Extract<StageChoice, { use: "endpoint" }>, "use">,
   ): Promise<void>;
-  useLocal(stage: ModelStage, model: { id: string; kind: string }): void;
+  useLocal(stage: Stage, model: { id: string; kind: string }): void;
   /** Removes all keys and choices that are stored. */
   forget(): void;
   /** Servers on this machine; asked at most every half minute. */

@@ -12,8 +12,8 @@ export const AGENT_IDENTITY_PREFIX = "agent-";
 const FORBIDDEN_CHARACTERS =
   /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/u;
 
-/** A short human-visible name: 1 to `max` characters after trimming, no control characters. */
-function nameOf(what: string, max: number) {
+/** A short name that people see: 1 to `max` characters after trimming, no control characters. */
+export function shortName(what: string, max: number) {
   return z
     .string({ error: `${what} is missing` })
     .trim()
@@ -22,14 +22,14 @@ function nameOf(what: string, max: number) {
     .refine((value) => !FORBIDDEN_CHARACTERS.test(value), `${what} has control characters`);
 }
 
-export const roomName = nameOf("room", 128);
+export const roomName = shortName("room", 128);
 
-export const participantIdentity = nameOf("identity", 128).refine(
+export const participantIdentity = shortName("identity", 128).refine(
   (value) => !value.startsWith(AGENT_IDENTITY_PREFIX),
   `identity may not start with "${AGENT_IDENTITY_PREFIX}"`,
 );
 
-export const participantName = nameOf("name", 128);
+export const participantName = shortName("name", 128);
 
 /** What a person types: any text without NUL, whose length is bounded in UTF-16 code units. */
 export function freeText(what: string, max: number) {
@@ -39,26 +39,15 @@ export function freeText(what: string, max: number) {
     .refine((value) => !value.includes("\0"), `${what} has a NUL character`);
 }
 
-/** Body of `POST /session`. Empty optional fields count as absent, as HTML forms send them. */
-export const sessionRequest = z.object({
-  room: roomName,
-  identity: z.preprocess(emptyToUndefined, participantIdentity.optional()),
-  system_prompt: z.preprocess(emptyToUndefined, freeText("system_prompt", 8000).optional()),
-  greeting: z.preprocess(emptyToUndefined, freeText("greeting", 1000).optional()),
-  voice: z.preprocess(emptyToUndefined, nameOf("voice", 64).optional()),
-  language: z.preprocess(
-    emptyToUndefined,
-    z
-      .string()
-      .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, "language is not a tag such as en or pt-BR")
-      .optional(),
-  ),
-  llm_model: z.preprocess(emptyToUndefined, nameOf("llm_model", 128).optional()),
-});
-export type SessionRequest = z.infer<typeof sessionRequest>;
-
-function emptyToUndefined(value: unknown): unknown {
-  return typeof value === "string" && value.trim() === "" ? undefined : value;
+/** What a caller may choose for a session; the rest comes from the configuration. */
+export interface SessionRequest {
+  room: string;
+  identity?: string | undefined;
+  system_prompt?: string | undefined;
+  greeting?: string | undefined;
+  voice?: string | undefined;
+  language?: string | undefined;
+  llm_model?: string | undefined;
 }
 
 export const sessionId = z.uuidv7("session_id is not a UUIDv7");
@@ -107,7 +96,7 @@ export interface SessionCounts {
   turns: number;
 }
 
-/** What a caller of the agent may set; the rest comes from the configuration. */
+/** One page of the history. */
 export interface SessionPage {
   sessions: (Session & SessionCounts)[];
   /** Cursor of the next (older) page, or null at the end. */

@@ -1,9 +1,11 @@
 import { z } from "zod";
 import type { EndReason, SessionState } from "./session.ts";
+import { STAGES, type Stage } from "./stage.ts";
 
 export type Role = "user" | "agent";
 export type AgentState = "initializing" | "listening" | "thinking" | "speaking";
-export type Stage = "stt" | "llm" | "tts" | "livekit";
+/** What an error is about. */
+export type ErrorSource = Stage | "livekit";
 
 /** Latency parts and token counts of one turn; ms, `null` where a part was not measured. */
 export interface TurnMetrics {
@@ -32,7 +34,7 @@ export type SessionEvent =
   | { type: "metrics"; data: TurnMetrics }
   | {
       type: "error";
-      data: { code: string; message: string; stage?: Stage; recoverable: boolean };
+      data: { code: string; message: string; stage?: ErrorSource; recoverable: boolean };
     };
 
 export interface TranscriptData {
@@ -115,7 +117,7 @@ const sessionEvent = z.discriminatedUnion("type", [
     data: z.object({
       code: z.string(),
       message: z.string(),
-      stage: z.enum(["stt", "llm", "tts", "livekit"]).optional(),
+      stage: z.enum([...STAGES, "livekit"]).optional(),
       recoverable: z.boolean(),
     }),
   }),

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { LocalModel, ModelStage } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
+import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -16,19 +17,19 @@ export interface Abilities {
 
 export interface LoadedModelsOptions {
   /** Loads a model of each stage. @throws Failure that says what is wrong */
-  load: { [S in ModelStage]: (model: LocalModel & { stage: S }) => Promise<Abilities[S]> };
+  load: { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<Abilities[S]> };
   /** Told before and after each load: a native library may end the process in between. */
   onLoad: (event: "loading" | "loaded" | "failed", model: LocalModel) => void;
 }
 
 interface Entry {
   model: LocalModel;
-  loaded: Promise<Abilities[ModelStage]> | undefined;
+  loaded: Promise<Abilities[Stage]> | undefined;
   users: number;
   dropped: boolean;
 }
 
-const NAMES: Record<ModelStage, string> = {
+const NAMES: Record<Stage, string> = {
   stt: "speech recognition",
   llm: "chat",
   tts: "speech",
@@ -75,7 +76,7 @@ export class LoadedModels implements AsyncDisposable {
    *
    * @throws Failure for a model that is not served or cannot be loaded
    */
-  async borrow<S extends ModelStage>(
+  async borrow<S extends Stage>(
     stage: S,
     id: string | undefined,
   ): Promise<Disposable & { model: Abilities[S]; id: string }> {
@@ -99,7 +100,7 @@ export class LoadedModels implements AsyncDisposable {
   }
 
   /** Whether a request may name this model. @throws Failure if not */
-  check(stage: ModelStage, id: string): void {
+  check(stage: Stage, id: string): void {
     this.#find(stage, id);
   }
 
@@ -113,7 +114,7 @@ export class LoadedModels implements AsyncDisposable {
   }
 
   /** Without an id, the only one of the stage. */
-  #find(stage: ModelStage, id: string | undefined): Entry {
+  #find(stage: Stage, id: string | undefined): Entry {
     const candidates = this.#entries.filter((entry) => entry.model.stage === stage);
     const found = candidates.find(({ model }) => model.id === id);
     if (found) return found;
@@ -127,7 +128,7 @@ export class LoadedModels implements AsyncDisposable {
     );
   }
 
-  #loaded(entry: Entry): Promise<Abilities[ModelStage]> {
+  #loaded(entry: Entry): Promise<Abilities[Stage]> {
     entry.loaded ??= this.#loads
       .run("", () => this.#load(entry.model))
       .catch((error) => {
@@ -138,7 +139,7 @@ export class LoadedModels implements AsyncDisposable {
     return entry.loaded;
   }
 
-  async #load(model: LocalModel): Promise<Abilities[ModelStage]> {
+  async #load(model: LocalModel): Promise<Abilities[Stage]> {
     const broken = this.#broken.get(model.id);
     if (broken !== undefined) throw new Failure("unavailable", broken);
     const { load, onLoad } = this.#options;

@@ -3,7 +3,7 @@ import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
-import { isLoopback } from "../config.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import { clientOf } from "./client.ts";
 import { localModel } from "./local-model.ts";
 import { jsonBody, openAiError, parse, refusal } from "./openai-error.ts";

@@ -113,7 +113,7 @@ describe("signing in", () => {
       expect(response.status).toBe(401);
       expect(response.headers.get("Set-Cookie")).toBeNull();
       const page = await response.text();
-      expect(page).toContain("That is not the password.");
+      expect(page).toContain("Wrong password.");
       expect(page).toContain('name="next" value="/history"');
     },
   );

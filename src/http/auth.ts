@@ -3,22 +3,23 @@ import { dirname } from "node:path";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
 import { Failure } from "../errors.ts";
+import { isHtmx, wantsPage } from "./request.ts";
 
 const COOKIE = "parley";
 const SIGNED_IN_SECONDS = 30 * 24 * 3600;
-/** What anybody may see: signs of life, the sign-in page and what it is made of. */
+/** Paths that need no sign-in: health checks, the sign-in page and its files. */
 const OPEN_PATHS = /^\/(?:health|ready|sign-in|favicon\.ico|assets\/.*)$/;
 
-/** Wrong passwords allowed in a window, over all callers: nobody types faster. */
+/** Wrong passwords allowed in a window, over all callers; nobody types faster. */
 const ATTEMPTS = 10;
-/** The same for bearers; programs send theirs with each of many requests. */
+/** The same for bearer tokens, which programs send with each of many requests. */
 const BEARER_ATTEMPTS = 100;
 const ATTEMPT_WINDOW_MS = 60_000;
 
-/** Who gets in. */
+/** Decides who may use Parley. */
 export interface Auth {
   readonly enabled: boolean;
-  /** Refuses what is neither open nor signed in: pages lead to the sign-in, the API gets a 401. */
+  /** Refuses requests that need a sign-in: pages lead to the sign-in page, the API gets a 401. */
   guard: MiddlewareHandler;
   /**
    * Signs the browser in if the password is right.
@@ -28,7 +29,7 @@ export interface Auth {
   signOut(c: Context): void;
 }
 
-/** Everybody gets in: Parley listens on loopback only, or something before it decides. */
+/** Lets everyone in: Parley listens on loopback only, or a proxy in front of it decides. */
 export function openAuth(): Auth {
   return {
     enabled: false,
@@ -39,9 +40,9 @@ export function openAuth(): Auth {
 }
 
 /**
- * One password for everybody, as a signed cookie for browsers or a bearer for programs.
+ * One password for everyone, as a signed cookie for browsers or a bearer token for programs.
  *
- * @param key signs the cookies; cookies end with the password they were made for
+ * @param key signs the cookies; a new password invalidates them
  */
 export function passwordAuth(password: string, key: Buffer, now: () => number = Date.now): Auth {
   const signingKey = new Bun.CryptoHasher("sha256", key).update(password).digest("hex");
@@ -62,7 +63,7 @@ export function passwordAuth(password: string, key: Buffer, now: () => number = 
       return refuse(c);
     },
     signIn: async (c, candidate) => {
-      if (!typed(candidate)) throw new Failure("unauthorized", "That is not the password.");
+      if (!typed(candidate)) throw new Failure("unauthorized", "Wrong password.");
       await setSignedCookie(c, COOKIE, String(now()), signingKey, {
         httpOnly: true,
         sameSite: "Lax",
@@ -77,7 +78,7 @@ export function passwordAuth(password: string, key: Buffer, now: () => number = 
   };
 }
 
-/** The check, which refuses to go on (`limit`) after too many wrong guesses within the window. */
+/** Wraps a check so that it throws a `limit` after too many wrong guesses within the window. */
 function limitGuesses(matches: (guess: string) => boolean, attempts: number, now: () => number) {
   let wrong: number[] = [];
   return (guess: string): boolean => {
@@ -93,7 +94,7 @@ function limitGuesses(matches: (guess: string) => boolean, attempts: number, now
   };
 }
 
-/** The key for cookies, made at the first start and kept in a file only its owner can read. */
+/** The key that signs cookies, created at the first start in a file that only its owner can read. */
 export function loadCookieKey(path: string): Buffer {
   try {
     const key = readFileSync(path);
@@ -103,7 +104,7 @@ export function loadCookieKey(path: string): Buffer {
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
-  // A file that is there already would keep its mode.
+  // An existing file would keep its mode.
   rmSync(path, { force: true });
   writeFileSync(path, key, { mode: 0o600 });
   return key;
@@ -111,17 +112,17 @@ export function loadCookieKey(path: string): Buffer {
 
 function refuse(c: Context): Response {
   const next = encodeURIComponent(c.req.path);
-  if (c.req.header("HX-Request")) {
+  if (isHtmx(c)) {
     return c.body(null, 401, { "HX-Redirect": `/sign-in?next=${next}` });
   }
-  if (c.req.method === "GET" && (c.req.header("Accept") ?? "").includes("text/html")) {
+  if (wantsPage(c)) {
     return c.redirect(`/sign-in?next=${next}`, 303);
   }
   c.header("WWW-Authenticate", 'Bearer realm="Parley"');
   throw new Failure("unauthorized", "Sign in, or send the password as a bearer token.");
 }
 
-/** Compares digests, so that neither the length nor the place of a difference shows in time. */
+/** Compares digests, so that the time taken reveals neither the length nor the first difference. */
 function sameText(key: Buffer, left: string, right: string): boolean {
   const digest = (text: string) => new Bun.CryptoHasher("sha256", key).update(text).digest();
   return crypto.timingSafeEqual(digest(left), digest(right));

@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Logger } from "pino";
 import { ErrorPage } from "../../views/error.tsx";
 import { Failure, type FailureKind } from "../errors.ts";
+import { isHtmx, wantsPage } from "./request.ts";
 
 const STATUS: Record<FailureKind, [ContentfulStatusCode, string]> = {
   invalid: [400, "Invalid request"],
@@ -12,9 +13,9 @@ const STATUS: Record<FailureKind, [ContentfulStatusCode, string]> = {
   not_found: [404, "Not found"],
   conflict: [409, "Conflict"],
   too_large: [413, "Too large"],
-  limit: [429, "Too many"],
-  upstream_failed: [502, "A server Parley depends on failed"],
-  unavailable: [503, "Not available now"],
+  limit: [429, "Too many requests"],
+  upstream_failed: [502, "Upstream service failed"],
+  unavailable: [503, "Temporarily unavailable"],
 };
 
 interface Problem {
@@ -25,13 +26,13 @@ interface Problem {
 }
 
 /**
- * Turns anything thrown by a route into the answer: a problem document (RFC 9457) for programs, a
- * page for browsers, a fragment for HTMX. What was not expected is logged with its context, and
- * nothing of it is told.
+ * Turns anything that a route throws into a response: a problem document (RFC 9457) for programs, a
+ * page for browsers, a fragment for HTMX. An unexpected error is logged with its context, and the
+ * response reveals nothing of it.
  */
 export function createErrorHandler(logger: Logger, asset: (path: string) => string) {
   return (error: Error, c: Context): Response | Promise<Response> => {
-    const problem = hungUp(error, c) ? HUNG_UP : describe(error);
+    const problem = isAborted(error, c) ? ABORTED : describe(error);
     if (problem.status >= 500 && !(error instanceof Failure)) {
       logger.error(
         { err: error, request_id: c.get("requestId"), path: c.req.path },
@@ -42,16 +43,16 @@ export function createErrorHandler(logger: Logger, asset: (path: string) => stri
       c.header("Retry-After", String(error.retryAfter));
     }
     c.header("Cache-Control", "no-store");
-    if (c.req.header("HX-Request")) return fragment(c, problem);
+    if (isHtmx(c)) return fragment(c, problem);
     if (wantsPage(c)) return c.html(<ErrorPage {...problem} asset={asset} />, problem.status);
     return problemJson(c, problem);
   };
 }
 
-/** Nobody reads it: the caller went away before the request was read. */
-const HUNG_UP: Problem = { status: 400, title: "Invalid request", detail: "It was not finished." };
+/** The caller disconnected before the request was read, so nobody reads this. */
+const ABORTED: Problem = { status: 400, title: "Invalid request", detail: "It was not finished." };
 
-function hungUp(error: Error, c: Context): boolean {
+function isAborted(error: Error, c: Context): boolean {
   return error.name === "AbortError" && c.req.raw.signal.aborted;
 }
 
@@ -67,18 +68,18 @@ function describe(error: Error): Problem {
   }
   if (error instanceof HTTPException) {
     const status = error.status as ContentfulStatusCode;
-    const foreign = "A page that is not Parley's may not do this. See CORS_ORIGINS if it should.";
+    const foreign = "This request came from another site and was blocked (see CORS_ORIGINS).";
     const detail = status === 403 ? foreign : error.message || "Parley does not take this request.";
     return { status, title: "The request was refused", detail };
   }
   return {
     status: 500,
     title: "Something went wrong",
-    detail: "Parley met an error it did not expect. The log has the details.",
+    detail: "Unexpected error. See the log for details.",
   };
 }
 
-/** A problem document. `type` is `about:blank`: the status says what kind it is. */
+/** A problem document whose `type` is `about:blank`, since the status says it all. */
 function problemJson(c: Context, problem: Problem): Response {
   return c.body(JSON.stringify({ type: "about:blank", ...problem }), problem.status, {
     "Content-Type": "application/problem+json",
@@ -92,8 +93,4 @@ function fragment(c: Context, problem: Problem): Response | Promise<Response> {
     </p>,
     problem.status,
   );
-}
-
-function wantsPage(c: Context): boolean {
-  return c.req.method === "GET" && (c.req.header("Accept") ?? "").includes("text/html");
 }

@@ -1,14 +1,15 @@
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { Failure } from "../errors.ts";
+import { isHtmx } from "./request.ts";
 
-/** Proxies and Parley's own server end connections that are silent for long. */
+/** Proxies and Bun close connections that are silent for long. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
  * Sends a fragment of a page as server-sent events: at once, and whenever it has changed.
  *
- * @param subscribe tells of what may have changed it
+ * @param subscribe calls `onChange` when the fragment may have changed
  */
 export function liveFragment(
   c: Context,
@@ -22,31 +23,31 @@ export function liveFragment(
     using _subscription = subscribe(() => changed.resolve());
     stream.onAbort(() => changed.resolve());
     for (let last = ""; !stream.aborted && !stream.closed; ) {
-      const html = await render().catch(refusal);
-      if (html === last) await stream.write(": still here\n\n");
+      const html = await render().catch(nothing);
+      if (html === last) await stream.write(": keep-alive\n\n");
       else await stream.writeSSE({ data: html });
       last = html;
-      await inTime(changed.promise);
+      await changedOrKeepAlive(changed.promise);
       changed = Promise.withResolvers<void>();
     }
   });
 }
 
 /**
- * The answer to a change that the page sees by its events: a fragment in the answer could be older
- * than what an event has brought meanwhile. Without HTMX the page is shown anew.
+ * Answers an action whose effect the page learns from its event stream. A fragment in this response
+ * could be older than what an event has brought in the meantime. Without HTMX the page reloads.
  */
-export function seenByEvents(c: Context, page: string): Response {
-  return c.req.header("HX-Request") ? c.body(null, 204) : c.redirect(page, 303);
+export function acknowledge(c: Context, page: string): Response {
+  return isHtmx(c) ? c.body(null, 204) : c.redirect(page, 303);
 }
 
-/** What cannot be shown now may be in a moment: nothing is swapped then. */
-function refusal(error: unknown): string {
+/** What cannot be rendered now may be soon, so nothing is swapped in. */
+function nothing(error: unknown): string {
   if (error instanceof Failure) return "";
   throw error;
 }
 
-async function inTime(work: Promise<void>): Promise<void> {
+async function changedOrKeepAlive(work: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, KEEP_ALIVE_MS);
   timer.unref();

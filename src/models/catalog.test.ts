@@ -10,7 +10,7 @@ import {
   MODEL_SIZES,
   bytesOf as sizeOf,
 } from "../domain/catalog.ts";
-import { MODEL_STAGES } from "../domain/model.ts";
+import { STAGES } from "../domain/stage.ts";
 import { catalogSource } from "./catalog.ts";
 import { localModel } from "./model-files.ts";
 
@@ -20,7 +20,7 @@ describe("the catalogue that Parley knows", async () => {
   const catalog = await catalogSource(undefined)();
 
   test("has a small, a medium and a large model for each stage", () => {
-    for (const stage of MODEL_STAGES) {
+    for (const stage of STAGES) {
       for (const size of MODEL_SIZES) {
         const fitting = catalog.filter((one) => one.stage === stage && one.size === size);
         expect({ stage, size, found: fitting.length > 0 }).toEqual({ stage, size, found: true });

@@ -1,10 +1,11 @@
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type CatalogModel, type ModelFile, sizeInWords } from "../domain/catalog.ts";
+import type { CatalogModel, ModelFile } from "../domain/catalog.ts";
 import { downloadFile } from "../download/download-file.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { fileHash } from "../lib/file-hash.ts";
 import { lock } from "../lib/lock.ts";
+import { formatBytes } from "../lib/words.ts";
 
 export interface ModelProgress {
   received: number;
@@ -92,8 +93,8 @@ async function assertSpace(
   if (needed === 0 || needed + SPARE_BYTES <= free) return;
   throw new Failure(
     "unavailable",
-    `${model.name} needs ${sizeInWords(needed)} more and ${sizeInWords(SPARE_BYTES)} to spare, but the ` +
-      `disk of ${target} has ${sizeInWords(free)} free. Free some space, or set DATA_DIR to another disk.`,
+    `${model.name} needs ${formatBytes(needed)} more and ${formatBytes(SPARE_BYTES)} to spare, but the ` +
+      `disk of ${target} has ${formatBytes(free)} free. Free some space, or set DATA_DIR to another disk.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { LocalModel, ModelStage } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
+import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 
 /** Files of a model: its folder and their paths in it, with forward slashes. */
@@ -19,7 +20,7 @@ const TRANSDUCER = {
 const PHONEMES = /(^|\/)phontab$/;
 
 /** What each kind is made of, by the names that sherpa-onnx and llama.cpp publish them under. */
-const KINDS: Readonly<Record<ModelStage, Readonly<Record<string, Record<string, RegExp>>>>> = {
+const KINDS: Readonly<Record<Stage, Readonly<Record<string, Record<string, RegExp>>>>> = {
   stt: {
     moonshine: {
       encoder: /encoder.*\.(ort|onnx)$/,
@@ -41,7 +42,7 @@ const KINDS: Readonly<Record<ModelStage, Readonly<Record<string, Record<string, 
  * The model that these files make.
  * @throws Failure when the kind is unknown or a file is missing
  */
-export function localModel(stage: ModelStage, kind: string, files: ModelFiles): LocalModel {
+export function localModel(stage: Stage, kind: string, files: ModelFiles): LocalModel {
   const parts = Object.hasOwn(KINDS[stage], kind) ? KINDS[stage][kind] : undefined;
   if (!parts) {
     const known = Object.keys(KINDS[stage]).join(", ");
@@ -72,11 +73,7 @@ function pick(paths: readonly string[], pattern: RegExp): string | undefined {
  * @param folder its name tells streaming transducers from others
  * @returns undefined when they make none of this stage
  */
-export function kindOf(
-  stage: ModelStage,
-  folder: string,
-  paths: readonly string[],
-): string | undefined {
+export function kindOf(stage: Stage, folder: string, paths: readonly string[]): string | undefined {
   const has = (pattern: RegExp) => paths.some((path) => pattern.test(path));
   if (stage === "llm") return has(/\.gguf$/) ? "gguf" : undefined;
   if (!has(TOKENS)) return undefined;

@@ -2,7 +2,8 @@ import { existsSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { CatalogModel, ModelState } from "../domain/catalog.ts";
-import type { LocalModel, ModelStage } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
+import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { lock } from "../lib/lock.ts";
 import { localModel } from "./model-files.ts";
@@ -33,7 +34,7 @@ export function storedState(
  */
 export function downloadedModel(
   folder: string,
-  stage: ModelStage,
+  stage: Stage,
   { id, kind }: { id: string; kind: string },
 ): LocalModel {
   const own = join(folder, id);

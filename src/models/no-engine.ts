@@ -5,7 +5,7 @@ export const NO_ENGINE =
   "This Parley runs no models itself: parley-offline does, and so does the source tree. Choose " +
   "OpenAI or another server.";
 
-/** Stands where a Parley has no engine: models of this machine are refused with a clear word. */
+/** Takes the engine's place in a program without one: it refuses local models and says why. */
 export function noEngine(): Engine {
   return {
     baseURL: "http://127.0.0.1:9/v1",

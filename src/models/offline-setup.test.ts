@@ -2,17 +2,17 @@ import { expect, test } from "bun:test";
 import { memoryLogger } from "../../test/event-log.ts";
 import { tinyModel } from "../../test/model-server.ts";
 import type { ListedModel, ModelService, ModelState } from "../domain/catalog.ts";
-import type { ModelStage } from "../domain/model.ts";
 import type { StageOverview } from "../domain/provider.ts";
+import type { Stage } from "../domain/stage.ts";
 import { RecommendedSetup } from "./offline-setup.ts";
 
 /** Models whose states a test sets, and stages that note what they shall use. */
-function open(fixed: ModelStage[] = []) {
+function open(fixed: Stage[] = []) {
   const states = new Map<string, ModelState>();
   const listeners = new Set<() => void>();
   const used: string[] = [];
   const cancelled: string[] = [];
-  const entry = (id: string, stage: ModelStage, recommended = true): ListedModel => ({
+  const entry = (id: string, stage: Stage, recommended = true): ListedModel => ({
     model: tinyModel("http://a", {}, { id, stage, kind: `${stage}-kind` }),
     state: states.get(id) ?? { state: "absent", kept: 0 },
     recommended,

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from "node:os";
 import type { Catalog, CatalogModel, ModelSize } from "../domain/catalog.ts";
-import { MODEL_STAGES, type ModelStage } from "../domain/model.ts";
+import { STAGES, type Stage } from "../domain/stage.ts";
 
 export interface Machine {
   /** Bytes of memory in all. */
@@ -17,7 +17,7 @@ export function thisMachine(): Machine {
 }
 
 /** The size that a machine runs quickly enough to talk with, as far as its memory goes. */
-function sizeFor(stage: ModelStage, { memory, cores }: Machine): ModelSize {
+function sizeFor(stage: Stage, { memory, cores }: Machine): ModelSize {
   if (memory < 4 * GIB) return "small";
   if (memory >= 16 * GIB && cores >= 8) return "large";
   // A small voice speaks sooner; larger ones want cores to spare.
@@ -30,13 +30,10 @@ function sizeFor(stage: ModelStage, { memory, cores }: Machine): ModelSize {
  *
  * @returns ids by stage; a stage that the catalogue has nothing for is left out
  */
-export function recommended(
-  catalog: Catalog,
-  machine: Machine,
-): Partial<Record<ModelStage, string>> {
+export function recommended(catalog: Catalog, machine: Machine): Partial<Record<Stage, string>> {
   let left = Math.max(0, machine.memory - RESERVED);
-  const chosen: Partial<Record<ModelStage, string>> = {};
-  for (const stage of MODEL_STAGES) {
+  const chosen: Partial<Record<Stage, string>> = {};
+  for (const stage of STAGES) {
     const model = best(
       catalog.filter((one) => one.stage === stage),
       sizeFor(stage, machine),

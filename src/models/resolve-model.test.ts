@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { temporaryFolder } from "../../test/database.ts";
-import type { ModelStage } from "../domain/model.ts";
+import type { Stage } from "../domain/stage.ts";
 import { resolveModel } from "./resolve-model.ts";
 
 /** A folder with empty files of these names. */
@@ -18,61 +18,60 @@ function folderOf(name: string, paths: readonly string[]) {
 }
 
 const PHONEMES = ["espeak-ng-data/phontab", "espeak-ng-data/en_dict"];
-const KNOWN: [stage: ModelStage, folder: string, files: string[], parts: Record<string, string>][] =
+const KNOWN: [stage: Stage, folder: string, files: string[], parts: Record<string, string>][] = [
   [
+    "stt",
+    "moonshine-tiny",
+    ["encoder_model.ort", "decoder_model_merged.ort", "tokens.txt"],
+    {
+      kind: "moonshine",
+      mergedDecoder: "decoder_model_merged.ort",
+      encoder: "encoder_model.ort",
+    },
+  ],
+  [
+    "stt",
+    "sherpa-onnx-whisper-base.en",
     [
-      "stt",
-      "moonshine-tiny",
-      ["encoder_model.ort", "decoder_model_merged.ort", "tokens.txt"],
-      {
-        kind: "moonshine",
-        mergedDecoder: "decoder_model_merged.ort",
-        encoder: "encoder_model.ort",
-      },
+      "base.en-decoder.onnx",
+      "base.en-decoder.int8.onnx",
+      "base.en-encoder.int8.onnx",
+      "base.en-encoder.onnx",
+      "base.en-tokens.txt",
     ],
-    [
-      "stt",
-      "sherpa-onnx-whisper-base.en",
-      [
-        "base.en-decoder.onnx",
-        "base.en-decoder.int8.onnx",
-        "base.en-encoder.int8.onnx",
-        "base.en-encoder.onnx",
-        "base.en-tokens.txt",
-      ],
-      {
-        kind: "whisper",
-        encoder: "base.en-encoder.int8.onnx",
-        decoder: "base.en-decoder.int8.onnx",
-        tokens: "base.en-tokens.txt",
-      },
-    ],
-    [
-      "stt",
-      "sherpa-onnx-streaming-zipformer-en",
-      ["encoder-epoch-99.onnx", "decoder-epoch-99.onnx", "joiner-epoch-99.onnx", "tokens.txt"],
-      { kind: "streaming-transducer", joiner: "joiner-epoch-99.onnx" },
-    ],
-    [
-      "stt",
-      "sherpa-onnx-nemo-parakeet-tdt-0.6b-v3-int8",
-      ["encoder.int8.onnx", "decoder.int8.onnx", "joiner.int8.onnx", "tokens.txt"],
-      { kind: "nemo-transducer", encoder: "encoder.int8.onnx" },
-    ],
-    ["llm", "llm", ["README.md", "model-q4.gguf"], { kind: "gguf", model: "model-q4.gguf" }],
-    [
-      "tts",
-      "vits-piper-en_US-amy",
-      ["en_US-amy.onnx", "en_US-amy.onnx.json", "tokens.txt", ...PHONEMES],
-      { kind: "piper", model: "en_US-amy.onnx", phonemes: "espeak-ng-data" },
-    ],
-    [
-      "tts",
-      "kokoro",
-      ["model.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
-      { kind: "kokoro", voices: "voices.bin", phonemes: "espeak-ng-data" },
-    ],
-  ];
+    {
+      kind: "whisper",
+      encoder: "base.en-encoder.int8.onnx",
+      decoder: "base.en-decoder.int8.onnx",
+      tokens: "base.en-tokens.txt",
+    },
+  ],
+  [
+    "stt",
+    "sherpa-onnx-streaming-zipformer-en",
+    ["encoder-epoch-99.onnx", "decoder-epoch-99.onnx", "joiner-epoch-99.onnx", "tokens.txt"],
+    { kind: "streaming-transducer", joiner: "joiner-epoch-99.onnx" },
+  ],
+  [
+    "stt",
+    "sherpa-onnx-nemo-parakeet-tdt-0.6b-v3-int8",
+    ["encoder.int8.onnx", "decoder.int8.onnx", "joiner.int8.onnx", "tokens.txt"],
+    { kind: "nemo-transducer", encoder: "encoder.int8.onnx" },
+  ],
+  ["llm", "llm", ["README.md", "model-q4.gguf"], { kind: "gguf", model: "model-q4.gguf" }],
+  [
+    "tts",
+    "vits-piper-en_US-amy",
+    ["en_US-amy.onnx", "en_US-amy.onnx.json", "tokens.txt", ...PHONEMES],
+    { kind: "piper", model: "en_US-amy.onnx", phonemes: "espeak-ng-data" },
+  ],
+  [
+    "tts",
+    "kokoro",
+    ["model.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
+    { kind: "kokoro", voices: "voices.bin", phonemes: "espeak-ng-data" },
+  ],
+];
 
 describe("the kind is judged by the files", () => {
   test.each(KNOWN)("%s in %s", (stage, name, files, { kind = "", ...parts }) => {

@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LocalModel, ModelStage } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
+import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { kindOf, localModel } from "./model-files.ts";
 
@@ -15,7 +16,7 @@ const SYSTEM_PHONEMES = [
 ];
 const MAX_DEPTH = 4;
 
-const WANTED: Readonly<Record<ModelStage, string>> = {
+const WANTED: Readonly<Record<Stage, string>> = {
   stt:
     "encoder, decoder and tokens.txt of a Moonshine, Whisper, streaming Zipformer or NeMo model " +
     "for sherpa-onnx",
@@ -31,7 +32,7 @@ const WANTED: Readonly<Record<ModelStage, string>> = {
  * @throws Failure that says what was looked for
  */
 export function resolveModel(
-  stage: ModelStage,
+  stage: Stage,
   named: string,
   namedBy: string = `${stage.toUpperCase()}_MODEL`,
 ): LocalModel {
@@ -61,7 +62,7 @@ export function resolveModel(
 }
 
 function withSystemPhonemes(
-  stage: ModelStage,
+  stage: Stage,
   kind: string,
   files: { id: string; folder: string; paths: string[] },
 ): LocalModel {

@@ -1,7 +1,11 @@
-import pino, { type Logger } from "pino";
-import type { Config } from "../config.ts";
+import pino, { type LevelWithSilent, type Logger } from "pino";
 
-/** Names under which a secret could stand in something that is logged. */
+export interface LogOptions {
+  logLevel: LevelWithSilent;
+  logFormat: "pretty" | "json";
+}
+
+/** Names of fields that could hold a secret in something that is logged. */
 const SECRET_FIELDS = [
   "authorization",
   "cookie",
@@ -22,9 +26,7 @@ const SECRET_FIELDS = [
 ];
 
 /** The process's logger: one JSON line an event, or readable lines on a terminal. */
-export async function createLogger(
-  config: Pick<Config, "logLevel" | "logFormat">,
-): Promise<Logger> {
+export async function createLogger(config: LogOptions): Promise<Logger> {
   const options = {
     level: config.logLevel,
     base: undefined,

@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
+import type { Stage, StageEndpoint } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
-import { type CheckedProvider, ProviderCheck } from "./provider-check.ts";
-
-type Stage = CheckedProvider["stage"];
+import { ProviderCheck } from "./provider-check.ts";
 
 interface FakeProvider extends AsyncDisposable {
   url: string;
@@ -62,7 +61,7 @@ describe("a provider before a session", () => {
 
   test("without a key of its own gets no key", async () => {
     await using provider = startProvider();
-    const keyless: CheckedProvider = { stage: "llm", baseURL: provider.url, apiKey: undefined };
+    const keyless: StageEndpoint = { stage: "llm", baseURL: provider.url, apiKey: undefined };
     await new ProviderCheck().assertReady([keyless]);
     expect(provider.seen).toEqual(["/v1/models null"]);
   });
@@ -97,7 +96,7 @@ describe("a provider before a session", () => {
   });
 
   test("that is OpenAI's needs a key; without one nothing is asked", async () => {
-    const openai: CheckedProvider = {
+    const openai: StageEndpoint = {
       stage: "llm",
       baseURL: "https://api.openai.com/v1",
       apiKey: undefined,

@@ -68,7 +68,7 @@ describe("without anything chosen", () => {
     using world = open();
     const overview = world.choice.overview();
     expect(overview.map(({ use, problem }) => [use, problem])).toEqual(
-      ALL.map(() => ["openai", "It has no key yet."]),
+      ALL.map(() => ["openai", "No API key yet."]),
     );
     expect(world.choice.stages()).toMatchObject({
       stt: { baseURL: "https://api.openai.com/v1", apiKey: undefined },
@@ -136,7 +136,7 @@ describe("OpenAI's key", () => {
 
   test("is needed where none is stored", async () => {
     using world = open();
-    await expect(world.choice.useOpenAi(ALL, undefined)).rejects.toThrow("Paste your OpenAI key");
+    await expect(world.choice.useOpenAi(ALL, undefined)).rejects.toThrow("Enter your OpenAI key");
   });
 });
 
@@ -243,7 +243,9 @@ describe("models on this machine", () => {
 test("what a variable decides is not changed, and the page is told which", async () => {
   using world = open({ LLM_BASE_URL: "http://ollama/v1" });
   const { choice } = world;
-  await expect(choice.useOpenAi(["llm"], KEY)).rejects.toThrow("LLM_BASE_URL in the environment");
+  await expect(choice.useOpenAi(["llm"], KEY)).rejects.toThrow(
+    "LLM_BASE_URL is set in the environment",
+  );
   await choice.useOpenAi(ALL, KEY);
   expect(choice.stages().llm).toMatchObject({ baseURL: "http://ollama/v1", apiKey: undefined });
   expect(choice.stages().tts.apiKey).toBe(KEY);

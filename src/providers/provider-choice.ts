@@ -1,57 +1,90 @@
-import type { Stages } from "../config.ts";
-import { type Engine, type LocalModel, MODEL_STAGES, type ModelStage } from "../domain/model.ts";
+import { join } from "node:path";
+import type { Engine, LocalModel } from "../domain/model.ts";
 import type {
   FoundServer,
   ProviderSettings,
   ProviderSettingsService,
   StageOverview,
 } from "../domain/provider.ts";
+import {
+  OPENAI_URL,
+  STAGES,
+  type Stage,
+  type StageEndpoint,
+  type StageProviders,
+} from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { downloadedModel } from "../models/model-folder.ts";
+import { noEngine } from "../models/no-engine.ts";
+import { resolveModel } from "../models/resolve-model.ts";
+import { localServerSearch } from "./local-servers.ts";
 import {
   choiceOf,
   type LocalModels,
-  OPENAI_URL,
   remoteProvider,
   resolveStages,
   type StageConfig,
 } from "./resolve-stages.ts";
 import { readSettings, writeSettings } from "./settings-file.ts";
 
-/** A server that is asked whether it is there and takes the key. */
-type Asked = { stage: ModelStage; baseURL: string; apiKey: string | undefined };
-
 export interface ProviderChoiceOptions {
   config: StageConfig;
   /** Where choices and keys are stored. */
   settingsPath: string;
   /** The files of a downloaded model. @throws Failure when some are missing */
-  downloaded(stage: ModelStage, model: { id: string; kind: string }): LocalModel;
-  /** The model that files of the user's make. @throws Failure */
-  modelAt(stage: ModelStage, path: string): LocalModel;
-  /** What serves models on this machine; made when a session first needs it. */
+  downloaded(stage: Stage, model: { id: string; kind: string }): LocalModel;
+  /** The model that the user's own files make up. @throws Failure */
+  modelAt(stage: Stage, path: string): LocalModel;
+  /** What runs local models; created when a session first needs it. */
   createEngine(models: readonly LocalModel[]): Engine;
   /** @throws Failure when the server does not answer, or refuses the key */
-  assertReady(servers: Asked[]): Promise<void>;
+  assertReady(servers: StageEndpoint[]): Promise<void>;
   localServers(): Promise<FoundServer[]>;
 }
 
-/** The stages as a session that starts now uses them, until it is disposed of. */
-export interface SessionStages extends Stages, Disposable {
+/** Creates the engine for local models. */
+export type CreateEngine = ProviderChoiceOptions["createEngine"];
+
+/**
+ * Opens the choice of providers over the settings and models of a data directory.
+ *
+ * @param createEngine undefined for a program that has no engine
+ * @throws Failure when the stored settings cannot be read
+ */
+export function openProviderChoice(
+  config: StageConfig & { dataDir: string },
+  { assertReady }: Pick<ProviderChoiceOptions, "assertReady">,
+  createEngine: CreateEngine = noEngine,
+): ProviderChoice {
+  const folder = join(config.dataDir, "models");
+  return new ProviderChoice({
+    config,
+    settingsPath: join(config.dataDir, "settings.json"),
+    downloaded: (stage, model) => downloadedModel(folder, stage, model),
+    modelAt: resolveModel,
+    createEngine,
+    assertReady,
+    localServers: localServerSearch(),
+  });
+}
+
+/** The stages as a session that starts now uses them, leased until they are disposed of. */
+export interface StageLease extends StageProviders, Disposable {
   /** Waits for the engine, if it serves a stage. @throws Failure */
   ready(): Promise<void>;
 }
 
 /**
- * Who serves each stage: what the environment says, else what was chosen on the page, else OpenAI.
- * It owns the engine for the stages of this machine.
+ * Decides who serves each stage: the environment, else what was chosen on the page, else OpenAI.
+ * It owns the engine that serves local models.
  */
 export class ProviderChoice implements ProviderSettingsService, AsyncDisposable {
   readonly #options: ProviderChoiceOptions;
   #settings: ProviderSettings;
   #engine: Engine | undefined;
-  /** Models of sessions that go on: the engine keeps them while others are chosen. */
+  /** Models of live sessions: the engine keeps them when others are chosen. */
   readonly #inUse = new Set<readonly LocalModel[]>();
-  /** What the engine serves, to tell whether it has to change. */
+  /** What the engine serves now, to know when it has to change. */
   #served = "";
 
   /** @throws Failure when the stored settings cannot be read */
@@ -60,10 +93,10 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     this.#settings = readSettings(options.settingsPath);
   }
 
-  /** @throws Failure when a stage of this machine has no model to run */
-  stages(): SessionStages {
+  /** @throws Failure when a local stage has no model to run */
+  stages(): StageLease {
     const local: LocalModels = {};
-    for (const stage of MODEL_STAGES) {
+    for (const stage of STAGES) {
       const model = this.#localModel(stage);
       if (model) Object.assign(local, { [stage]: model });
     }
@@ -83,12 +116,12 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return [...new Map(all.map((model) => [`${model.stage} ${model.id}`, model])).values()];
   }
 
-  /** The stages as if none ran on this machine: those that other servers serve are as they are. */
-  remoteStages(): Stages {
+  /** The stages as if no local model was chosen; those that other servers serve are unchanged. */
+  remoteStages(): StageProviders {
     return resolveStages(this.#options.config, this.#settings, {}, { baseURL: "", apiKey: "" });
   }
 
-  /** What a page shows before a conversation: the voice and the language model. */
+  /** The voice and the language model that a conversation begins with. */
   defaults(): { voice: string; llmModel: string } {
     const { config } = this.#options;
     const [, llm, tts] = this.overview();
@@ -99,23 +132,23 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   }
 
   /** Whether a stage can be used; the engine is not started for it. @throws Failure */
-  async check(stage: ModelStage): Promise<void> {
+  async check(stage: Stage): Promise<void> {
     if (this.#localModel(stage)) return;
     const { baseURL, apiKey } = remoteProvider(this.#options.config, this.#settings, stage);
     await this.#options.assertReady([{ stage, baseURL, apiKey }]);
   }
 
   overview(): StageOverview[] {
-    return MODEL_STAGES.map((stage) => this.#overviewOf(stage));
+    return STAGES.map((stage) => this.#overviewOf(stage));
   }
 
   get hasOpenAiKey(): boolean {
     return this.#settings.openai_api_key !== undefined;
   }
 
-  async useOpenAi(stages: readonly ModelStage[], key: string | undefined): Promise<void> {
+  async useOpenAi(stages: readonly Stage[], key: string | undefined): Promise<void> {
     const apiKey = key ?? this.#settings.openai_api_key;
-    if (apiKey === undefined) throw new Failure("invalid", "Paste your OpenAI key.");
+    if (apiKey === undefined) throw new Failure("invalid", "Enter your OpenAI key.");
     const free = this.#free(stages);
     if (key !== undefined) {
       await this.#options.assertReady([{ stage: "llm", baseURL: OPENAI_URL, apiKey }]);
@@ -127,7 +160,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   }
 
   async useEndpoint(
-    stages: readonly ModelStage[],
+    stages: readonly Stage[],
     endpoint: Parameters<ProviderSettingsService["useEndpoint"]>[1],
   ): Promise<void> {
     const free = this.#free(stages);
@@ -149,9 +182,9 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     });
   }
 
-  useLocal(stage: ModelStage, model: { id: string; kind: string }): void {
+  useLocal(stage: Stage, model: { id: string; kind: string }): void {
     this.#free([stage]);
-    // Refused now rather than when somebody wants to talk.
+    // Missing files are refused now rather than at the start of a conversation.
     this.#options.downloaded(stage, model);
     const choice = { use: "local" as const, model: model.id, kind: model.kind };
     this.#store({
@@ -177,20 +210,20 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     this.#settings = settings;
   }
 
-  /** The stages that no variable decides. @throws Failure when there are none */
-  #free(stages: readonly ModelStage[]): ModelStage[] {
+  /** Those of the stages that no environment variable decides. @throws Failure when there are none */
+  #free(stages: readonly Stage[]): Stage[] {
     const { fixedBy } = this.#options.config;
     const free = stages.filter((stage) => fixedBy[stage] === undefined);
     if (free.length > 0) return free;
     const names = [...new Set(stages.map((stage) => fixedBy[stage]))].join(" and ");
     throw new Failure(
       "conflict",
-      `${names} in the environment decides this. Take it out there, and start Parley again.`,
+      `${names} is set in the environment. Remove it and restart Parley.`,
     );
   }
 
-  /** The model of a stage that this machine serves. @throws Failure when its files are missing */
-  #localModel(stage: ModelStage): LocalModel | undefined {
+  /** The local model of a stage, if it has one. @throws Failure when its files are missing */
+  #localModel(stage: Stage): LocalModel | undefined {
     const { config, modelAt, downloaded } = this.#options;
     const choice = choiceOf(config, this.#settings, stage);
     if (choice.use === "path") return modelAt(stage, choice.path);
@@ -206,7 +239,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return this.#engine;
   }
 
-  #overviewOf(stage: ModelStage): StageOverview {
+  #overviewOf(stage: Stage): StageOverview {
     const { config } = this.#options;
     const choice = choiceOf(config, this.#settings, stage);
     const shared = { stage, fixedBy: config.fixedBy[stage], voice: undefined, hasKey: false };
@@ -216,19 +249,19 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     }
     const { baseURL, apiKey } = remoteProvider(config, this.#settings, stage);
     const { model, voice } = choice.use === "endpoint" ? choice : { model: "", voice: "" };
-    const isOpenAi = baseURL === OPENAI_URL;
+    const usesOpenAi = baseURL === OPENAI_URL;
     return {
       ...shared,
-      use: isOpenAi ? "openai" : "endpoint",
+      use: usesOpenAi ? "openai" : "endpoint",
       baseURL,
       model: model || config[stage].model,
       voice: stage === "tts" ? voice || config.tts.voice : undefined,
       hasKey: apiKey !== undefined,
-      problem: isOpenAi && apiKey === undefined ? "It has no key yet." : undefined,
+      problem: usesOpenAi && apiKey === undefined ? "No API key yet." : undefined,
     };
   }
 
-  #tryLocal(stage: ModelStage, named: string): Pick<StageOverview, "model" | "problem"> {
+  #tryLocal(stage: Stage, named: string): Pick<StageOverview, "model" | "problem"> {
     try {
       return { model: this.#localModel(stage)?.id ?? named, problem: undefined };
     } catch (error) {
@@ -237,6 +270,6 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   }
 }
 
-function each<T>(stages: readonly ModelStage[], value: T): Partial<Record<ModelStage, T>> {
+function each<T>(stages: readonly Stage[], value: T): Partial<Record<Stage, T>> {
   return Object.fromEntries(stages.map((stage) => [stage, value]));
 }

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import OpenAI from "openai";
-import { createProviderClient, type Patience } from "./provider-client.ts";
+import { createProviderClient, type Timeouts } from "./provider-client.ts";
 import { describeProviderError } from "./provider-errors.ts";
 
-const LONG: Patience = { answerMs: 60_000, idleMs: 60_000 };
+const LONG: Timeouts = { answerMs: 60_000, idleMs: 60_000 };
 
 const HEAD =
   "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -73,8 +73,8 @@ async function chat(client: OpenAI, signal?: AbortSignal) {
   }
 }
 
-function client(baseURL: string, patience: Patience): OpenAI {
-  return createProviderClient({ baseURL, apiKey: "sk-own" }, patience);
+function client(baseURL: string, timeouts: Timeouts): OpenAI {
+  return createProviderClient({ baseURL, apiKey: "sk-own" }, timeouts);
 }
 
 describe("a provider that", () => {
@@ -119,7 +119,7 @@ describe("a provider that", () => {
   test("is slow but steady is heard to the end", async () => {
     const { baseURL } = await providerThat((socket) => {
       let left = 14;
-      // Longer in all than the patience between two pieces.
+      // Longer in total than the timeout between two chunks.
       const timer = setInterval(() => {
         left -= 1;
         socket.write(left >= 0 ? chunk("a") : "0\r\n\r\n");

@@ -1,70 +1,70 @@
 import { setTimeout as delay } from "node:timers/promises";
 import OpenAI from "openai";
+import type { ProviderEndpoint } from "../domain/stage.ts";
 
 /** How long a provider may take, in ms, before a request counts as hung. */
-export interface Patience {
-  /** Until the head of the answer, a second try included. */
+export interface Timeouts {
+  /** Until the response head, including the retry. */
   answerMs: number;
-  /** Between two pieces of a streamed answer. */
+  /** Between two chunks of a streamed response. */
   idleMs: number;
 }
 
-const PATIENCE: Patience = { answerMs: 8000, idleMs: 5000 };
+const TIMEOUTS: Timeouts = { answerMs: 8000, idleMs: 5000 };
 
-/** Raised where a provider stays silent for longer than `Patience` allows. */
+/** Thrown when a provider stays silent for longer than its `Timeouts` allow. */
 class ProviderTimeout extends Error {
   override readonly name = "ProviderTimeout";
 }
 
-/** Wait before a request that failed at once is sent again, in ms: people wait for the answer. */
+/** Wait before the retry, in ms; short, because a person is waiting for the answer. */
 const RETRY_MS = 300;
 
 /**
- * The HTTP client of one stage. It never sends a key to another server than the stage's own. It
- * sends a request that failed at once a second time, and it gives up on answers that hang before
- * or in the middle of their stream, which the client's own time-out does not cover.
+ * Creates the HTTP client of one stage. It sends the stage's key to the stage's server only. It
+ * retries a request that failed at once, and gives up on responses that hang before or in the
+ * middle of their stream, which the OpenAI client's own timeout does not cover.
  */
 export function createProviderClient(
-  provider: {
-    baseURL: string;
-    apiKey: string | undefined;
-    headers?: Record<string, string> | undefined;
-  },
-  patience: Patience = PATIENCE,
+  provider: ProviderEndpoint & { headers?: Record<string, string> | undefined },
+  timeouts: Timeouts = TIMEOUTS,
 ): OpenAI {
   return new OpenAI({
     baseURL: provider.baseURL,
-    // The client insists on a key; servers without one ignore it.
+    // The client requires a key; servers without one ignore it.
     apiKey: provider.apiKey ?? "none",
     maxRetries: 0,
-    // Unset, the client would take these from variables that are none of Parley's.
+    // When unset, the client reads these from environment variables that are not Parley's.
     adminAPIKey: null,
     organization: null,
     project: null,
     logLevel: "off",
     defaultHeaders: provider.headers,
-    fetch: (input, init) => patientFetch(input, init, patience),
+    fetch: (input, init) => fetchWithTimeouts(input, init, timeouts),
   });
 }
 
-async function patientFetch(
+async function fetchWithTimeouts(
   input: string | URL | Request,
   init: RequestInit | undefined,
-  patience: Patience,
+  timeouts: Timeouts,
 ): Promise<Response> {
   const giveUp = new AbortController();
   const expire = (what: string) => () =>
     giveUp.abort(new ProviderTimeout(`timeout: the provider ${what}`));
   const signal = init?.signal ? AbortSignal.any([init.signal, giveUp.signal]) : giveUp.signal;
-  const timer = setTimeout(expire("did not answer"), patience.answerMs);
+  const timer = setTimeout(expire("did not answer"), timeouts.answerMs);
   try {
-    const response = await fetchTwice(input, { ...init, signal });
+    const response = await fetchWithRetry(input, { ...init, signal });
     if (!response.body) return response;
-    return new Response(watched(response.body, patience.idleMs, expire("stopped answering")), {
-      status: response.status,
-      statusText: response.statusText,
-      headers: response.headers,
-    });
+    return new Response(
+      withIdleTimeout(response.body, timeouts.idleMs, expire("stopped answering")),
+      {
+        status: response.status,
+        statusText: response.statusText,
+        headers: response.headers,
+      },
+    );
   } catch (error) {
     throw giveUp.signal.aborted ? giveUp.signal.reason : error;
   } finally {
@@ -72,8 +72,8 @@ async function patientFetch(
   }
 }
 
-/** A busy server or a broken connection gets a second chance; what hangs does not. */
-async function fetchTwice(
+/** Retries once after an overload or a broken connection, but not after a timeout. */
+async function fetchWithRetry(
   input: string | URL | Request,
   init: RequestInit & { signal: AbortSignal },
 ): Promise<Response> {
@@ -88,8 +88,8 @@ async function fetchTwice(
   return fetch(input, init);
 }
 
-/** The same stream; `expire` is called when no piece arrives for `idleMs` while one is awaited. */
-function watched(
+/** The same stream; calls `expire` when no chunk arrives for `idleMs` while one is awaited. */
+function withIdleTimeout(
   body: ReadableStream<Uint8Array>,
   idleMs: number,
   expire: () => void,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { APIConnectionTimeoutError, APIError } from "openai";
-import { describeProviderError, inOwnWords, statusOf } from "./provider-errors.ts";
+import { describeProviderError, redactProviderError, statusOf } from "./provider-errors.ts";
 
 const STAGES = ["stt", "llm", "tts"] as const;
 const KEY = "sk-proj-verysecret";
@@ -88,9 +88,9 @@ describe("statusOf", () => {
   });
 });
 
-describe("inOwnWords", () => {
+describe("redactProviderError", () => {
   test.each(CASES)("%s keeps its meaning and loses the provider's words", (_what, error, code) => {
-    const own = inOwnWords("speech recognition", error);
+    const own = redactProviderError("speech recognition", error);
     expect(describeProviderError("stt", own).code).toBe(code);
     expect(`${own.message} ${own.stack} ${JSON.stringify(own)}`).not.toContain(KEY);
     expect(own.cause).toBeUndefined();
@@ -104,6 +104,6 @@ describe("inOwnWords", () => {
     ["The server had an error while processing your request", 500],
     ["connect ECONNREFUSED 127.0.0.1:1", undefined],
   ])("of a WebSocket, which has words alone, %p means %p", (words, status) => {
-    expect(statusOf(inOwnWords("speech recognition", new Error(words)))).toBe(status);
+    expect(statusOf(redactProviderError("speech recognition", new Error(words)))).toBe(status);
   });
 });

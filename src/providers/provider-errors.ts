@@ -1,15 +1,10 @@
-import type { Stage } from "../domain/transcript.ts";
-
-const STAGE_NAMES: Record<Exclude<Stage, "livekit">, string> = {
-  stt: "Speech recognition",
-  llm: "The language model",
-  tts: "The voice",
-};
+import type { Stage } from "../domain/stage.ts";
+import { STAGE_NOUNS } from "../lib/words.ts";
 
 export interface ProviderProblem {
   /** For programs; stable. */
   code: string;
-  /** For people. Made of our own words only: a provider's text may quote the API key. */
+  /** For people. It quotes nothing of the provider's text, which may contain the API key. */
   message: string;
 }
 
@@ -19,11 +14,8 @@ export interface ProviderProblem {
  * @param error an error of the openai client or of the agents library; its `status` or
  *   `statusCode` and its name decide
  */
-export function describeProviderError(
-  stage: Exclude<Stage, "livekit">,
-  error: unknown,
-): ProviderProblem {
-  const name = STAGE_NAMES[stage];
+export function describeProviderError(stage: Stage, error: unknown): ProviderProblem {
+  const name = capitalised(STAGE_NOUNS[stage]);
   const prefix = stage.toUpperCase();
   const status = statusOf(error);
   if (status === 401 || status === 403) {
@@ -62,7 +54,7 @@ export function describeProviderError(
   };
 }
 
-/** A provider's failure without a word of the provider's. */
+/** A provider's failure without any of the provider's text. */
 class ProviderError extends Error {
   override readonly name = "ProviderError";
   readonly status: number | undefined;
@@ -74,13 +66,13 @@ class ProviderError extends Error {
 }
 
 /**
- * The same failure without what the provider said, which may quote the API key and would end in
- * logs. Where only words tell what happened, as on a WebSocket, they are reduced to a status.
+ * Removes the provider's text from a failure, because it may quote the API key and would end up in
+ * logs. Where only the text says what happened, as on a WebSocket, it is reduced to a status.
  *
  * @param what what failed, such as "speech synthesis"
  */
-export function inOwnWords(what: string, error: unknown): Error {
-  const status = statusOf(error) ?? statusInWords(error);
+export function redactProviderError(what: string, error: unknown): Error {
+  const status = statusOf(error) ?? statusInMessage(error);
   if (status !== undefined) return new ProviderError(`${what} answered ${status}`, status);
   return new ProviderError(isTimeout(error) ? `${what} timed out` : `${what} broke`);
 }
@@ -91,20 +83,24 @@ const WORDINGS: [RegExp, number][] = [
   [/server (?:had an )?error/i, 500],
 ];
 
-function statusInWords(error: unknown): number | undefined {
+function statusInMessage(error: unknown): number | undefined {
   if (!isObject(error)) return undefined;
-  const words = String(error["message"]);
-  const [, refused] = /unexpected server response: (\d{3})/i.exec(words) ?? [];
-  return refused ? Number(refused) : WORDINGS.find(([wording]) => wording.test(words))?.[1];
+  const message = String(error["message"]);
+  const [, refused] = /unexpected server response: (\d{3})/i.exec(message) ?? [];
+  return refused ? Number(refused) : WORDINGS.find(([wording]) => wording.test(message))?.[1];
 }
 
-/** HTTP status of a provider's failure, looked for along the chain of causes. */
+/** The HTTP status of a provider's failure, searched along the chain of causes. */
 export function statusOf(error: unknown): number | undefined {
   for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
     const status = at["status"] ?? at["statusCode"];
     if (typeof status === "number" && status >= 100) return status;
   }
   return undefined;
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function isTimeout(error: unknown): boolean {

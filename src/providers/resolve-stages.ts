@@ -1,17 +1,25 @@
-import type { Config, ProviderConfig, Stages } from "../config.ts";
-import type { LocalModel, ModelStage } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
 import type { ProviderSettings, StageChoice } from "../domain/provider.ts";
-
-export const OPENAI_URL = "https://api.openai.com/v1";
+import {
+  OPENAI_URL,
+  type ProviderEndpoint,
+  type Stage,
+  type StageProviders,
+} from "../domain/stage.ts";
 
 /** The part of the configuration that decides who serves the stages. */
-export type StageConfig = Stages & Pick<Config, "fixedBy" | "modelPaths">;
+export interface StageConfig extends StageProviders {
+  /** The environment variable that decides a stage; undefined: the stored settings do. */
+  fixedBy: Readonly<Record<Stage, string | undefined>>;
+  /** Local files that the environment names for a stage. */
+  modelPaths: Readonly<Record<Stage, string | undefined>>;
+}
 
-/** Who serves a stage: a variable decides before what is stored, and else it is OpenAI. */
+/** Who serves a stage: the environment comes first, then what is stored, and OpenAI otherwise. */
 export function choiceOf(
   config: StageConfig,
   settings: ProviderSettings,
-  stage: ModelStage,
+  stage: Stage,
 ): StageChoice | { use: "environment" } | { use: "path"; path: string } {
   const path = config.modelPaths[stage];
   if (path !== undefined) return { use: "path", path };
@@ -19,12 +27,12 @@ export function choiceOf(
   return settings.stages[stage] ?? { use: "openai" };
 }
 
-/** The server of a stage that does not run on this machine. */
+/** The server of a stage without a local model. */
 export function remoteProvider(
   config: StageConfig,
   settings: ProviderSettings,
-  stage: ModelStage,
-): Omit<ProviderConfig, "model"> {
+  stage: Stage,
+): ProviderEndpoint {
   const choice = choiceOf(config, settings, stage);
   if (choice.use === "openai") return { baseURL: OPENAI_URL, apiKey: settings.openai_api_key };
   if (choice.use === "endpoint") return { baseURL: choice.base_url, apiKey: choice.api_key };
@@ -32,27 +40,27 @@ export function remoteProvider(
   return { baseURL, apiKey };
 }
 
-/** Models that run on this machine, by stage. */
-export type LocalModels = Partial<Record<ModelStage, LocalModel>>;
+/** Local models by stage. */
+export type LocalModels = Partial<Record<Stage, LocalModel>>;
 
 /**
  * The stages as a session uses them.
  *
- * @param local models of the stages that this machine serves
- * @param engine what serves these
+ * @param local the local models
+ * @param engine the server of the local models
  */
 export function resolveStages(
   config: StageConfig,
   settings: ProviderSettings,
   local: LocalModels,
   engine: { baseURL: string; apiKey: string },
-): Stages {
-  const server = (stage: ModelStage) => {
+): StageProviders {
+  const server = (stage: Stage) => {
     const model = local[stage];
     if (model) return { baseURL: engine.baseURL, apiKey: engine.apiKey, isEngine: true };
     return remoteProvider(config, settings, stage);
   };
-  const chosen = (stage: ModelStage) => {
+  const chosen = (stage: Stage) => {
     const choice = choiceOf(config, settings, stage);
     return choice.use === "endpoint" ? choice : undefined;
   };

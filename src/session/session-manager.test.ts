@@ -3,14 +3,14 @@ import { temporaryDatabase } from "../../test/database.ts";
 import { memoryLogger } from "../../test/event-log.ts";
 import type { Agent, AgentStack } from "../agent/agent-stack.ts";
 import { readConfig } from "../config.ts";
-import { SessionStore } from "../db/session-store.ts";
-import { TranscriptStore } from "../db/transcript-store.ts";
+import { SqliteSessionStore } from "../db/session-store.ts";
+import { SqliteTranscriptStore } from "../db/transcript-store.ts";
 import type { EndReason } from "../domain/session.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure, type FailureKind } from "../errors.ts";
 import { LocalChannelLayer } from "../transcript/channel-layer.ts";
 import { Hub } from "../transcript/hub.ts";
-import { AgentManager, type AgentManagerOptions } from "./session-manager.ts";
+import { SessionManager, type SessionManagerOptions } from "./session-manager.ts";
 
 type RunningOptions = Parameters<AgentStack["start"]>[0];
 
@@ -31,9 +31,9 @@ class Bench implements AsyncDisposable {
   readonly agents: FakeAgent[] = [];
   readonly events: [sessionId: string, event: SessionEvent][] = [];
   readonly logger = memoryLogger();
-  readonly sessions: SessionStore;
-  readonly transcripts: TranscriptStore;
-  readonly manager: AgentManager;
+  readonly sessions: SqliteSessionStore;
+  readonly transcripts: SqliteTranscriptStore;
+  readonly manager: SessionManager;
   /** Agents stay on their way into the room until `joined` is resolved. */
   held = false;
   closesSlowly = false;
@@ -45,17 +45,17 @@ class Bench implements AsyncDisposable {
   readonly #open = new AsyncDisposableStack();
 
   constructor(
-    change: Partial<AgentManagerOptions> = {},
+    change: Partial<SessionManagerOptions> = {},
     variables: Record<string, string> = { STT_REALTIME: "false" },
   ) {
     const { database } = this.#open.use(temporaryDatabase());
-    this.sessions = new SessionStore(database);
-    this.transcripts = new TranscriptStore(database);
+    this.sessions = new SqliteSessionStore(database);
+    this.transcripts = new SqliteTranscriptStore(database);
     const { transcripts: log, logger } = this;
     const layer = this.#open.use(new LocalChannelLayer({ log, logger }));
     const hub = this.#open.use(new Hub({ layer, log, logger }));
     this.manager = this.#open.use(
-      new AgentManager({
+      new SessionManager({
         config: readConfig(variables),
         stages: () => {
           this.stagesInUse += 1;
@@ -77,7 +77,7 @@ class Bench implements AsyncDisposable {
           start: (options, signal) => this.#startAgent(options, signal),
           close: async () => {},
         }),
-        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), mend: "Mend it." },
+        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), hint: "Fix it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
         providers: { assertReady: async () => {}, answersRealtime: async () => false },
         node: "here",
@@ -291,15 +291,15 @@ describe("a start that fails", () => {
   });
   const check = { assertReady: async () => {}, answersRealtime: async () => false };
 
-  const STEPS: [what: string, change: () => Partial<AgentManagerOptions>, kind: FailureKind][] = [
+  const STEPS: [what: string, change: () => Partial<SessionManagerOptions>, kind: FailureKind][] = [
     [
       "LiveKit never becomes ready",
-      () => ({ livekit: { url: "ws://l", ready: never, mend: "Mend it." } }),
+      () => ({ livekit: { url: "ws://l", ready: never, hint: "Fix it." } }),
       "unavailable",
     ],
     [
       "LiveKit cannot start",
-      () => ({ livekit: { url: "ws://l", ready: rejected(), mend: "Mend it." } }),
+      () => ({ livekit: { url: "ws://l", ready: rejected(), hint: "Fix it." } }),
       "unavailable",
     ],
     ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
@@ -355,7 +355,7 @@ describe("a start that fails", () => {
   test("because a provider refuses the key says so without waiting for LiveKit", async () => {
     const providers = { ...check, assertReady: refused };
     await using bench = new Bench({
-      livekit: { url: "ws://l", ready: never, mend: "Mend it." },
+      livekit: { url: "ws://l", ready: never, hint: "Fix it." },
       providers,
     });
     const timers = jest.getTimerCount();
@@ -489,7 +489,7 @@ describe("a stop during the start", () => {
   test.each([
     [
       "LiveKit",
-      (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never, mend: "Mend it." } }),
+      (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never, hint: "Fix it." } }),
     ],
     ["the agent stack", (never: Promise<never>) => ({ stack: () => never })],
     [

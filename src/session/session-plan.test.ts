@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readConfig } from "../config.ts";
-import { providersOf, sessionPlan, sttModelFor } from "./session-plan.ts";
+import { endpointsOf, sessionPlan, sttModelFor } from "./session-plan.ts";
 
 test("a session without wishes runs with what is configured", () => {
   const config = readConfig({
@@ -57,7 +57,7 @@ test("each stage's server is checked with its own key", () => {
     LLM_BASE_URL: "http://ollama:11434/v1",
     TTS_API_KEY: "sk-tts",
   });
-  expect(providersOf(config)).toEqual([
+  expect(endpointsOf(config)).toEqual([
     { stage: "stt", baseURL: "https://api.openai.com/v1", apiKey: "sk-openai" },
     { stage: "llm", baseURL: "http://ollama:11434/v1", apiKey: undefined },
     { stage: "tts", baseURL: "https://api.openai.com/v1", apiKey: "sk-tts" },

@@ -1,37 +1,43 @@
-import type { Config, Stages } from "../config.ts";
 import type { SessionRequest, SessionSettings } from "../domain/session.ts";
-import type { CheckedProvider } from "../providers/provider-check.ts";
+import type { StageEndpoint, StageProviders } from "../domain/stage.ts";
 
-/** OpenAI's transcription models: the one that streams while somebody speaks, and the other. */
+/** OpenAI's transcription models: one streams while a person speaks, the other takes utterances. */
 const REALTIME_STT_MODEL = "gpt-realtime-whisper";
 const UTTERANCE_STT_MODEL = "gpt-4o-mini-transcribe";
 
-/** The settings of a new session: what was asked for, else what is configured. */
+/** What a session uses where its request does not say. */
+export interface SessionDefaults {
+  systemPrompt: string;
+  greeting: string | undefined;
+}
+
+/** The settings of a new session: what was requested, else what is configured. */
 export function sessionPlan(
-  config: Stages & Pick<Config, "systemPrompt" | "greeting">,
+  defaults: StageProviders & SessionDefaults,
   request: SessionRequest,
 ): SessionSettings {
+  const { stt, llm, tts } = defaults;
   return {
-    system_prompt: request.system_prompt ?? config.systemPrompt,
-    greeting: request.greeting ?? config.greeting ?? null,
-    voice: request.voice ?? config.tts.voice,
+    system_prompt: request.system_prompt ?? defaults.systemPrompt,
+    greeting: request.greeting ?? defaults.greeting ?? null,
+    voice: request.voice ?? tts.voice,
     language: request.language ?? null,
-    stt_model: sttModelFor(config.stt, config.stt.realtime !== false),
-    llm_model: request.llm_model ?? config.llm.model,
-    tts_model: config.tts.model,
+    stt_model: sttModelFor(stt, stt.realtime !== false),
+    llm_model: request.llm_model ?? llm.model,
+    tts_model: tts.model,
   };
 }
 
-/** The model to transcribe with, which depends on the way the server is reached. */
-export function sttModelFor(stt: Config["stt"], realtime: boolean): string {
+/** The model to transcribe with, which depends on how the server is reached. */
+export function sttModelFor(stt: StageProviders["stt"], realtime: boolean): string {
   return stt.model ?? (realtime ? REALTIME_STT_MODEL : UTTERANCE_STT_MODEL);
 }
 
-/** The providers a session with these stages talks to. */
-export function providersOf(config: Stages): CheckedProvider[] {
+/** The servers that a session with these stages talks to. */
+export function endpointsOf({ stt, llm, tts }: StageProviders): StageEndpoint[] {
   return [
-    { stage: "stt", baseURL: config.stt.baseURL, apiKey: config.stt.apiKey },
-    { stage: "llm", baseURL: config.llm.baseURL, apiKey: config.llm.apiKey },
-    { stage: "tts", baseURL: config.tts.baseURL, apiKey: config.tts.apiKey },
+    { stage: "stt", baseURL: stt.baseURL, apiKey: stt.apiKey },
+    { stage: "llm", baseURL: llm.baseURL, apiKey: llm.apiKey },
+    { stage: "tts", baseURL: tts.baseURL, apiKey: tts.apiKey },
   ];
 }

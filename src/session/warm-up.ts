@@ -3,13 +3,13 @@ import type { Logger } from "pino";
 import { messageOf } from "../errors.ts";
 
 export interface WarmUp extends Disposable {
-  /** To be called when somebody comes who may start a conversation. */
-  expectConversation(): void;
+  /** Loads the agent stack; to be called when a conversation is likely to start soon. */
+  begin(): void;
 }
 
 /**
- * Prepares conversations in two steps: at once what is started or put on disk, so that a fault in
- * it is known early; and when somebody comes the agent stack, which is most of Parley's memory.
+ * Prepares conversations in two steps: what is started or unpacked at once, so that a fault in it is
+ * known early; and, when a conversation is likely, the agent stack, which is most of Parley's memory.
  *
  * @param parts what the first step waits for
  * @param stack loads the agent stack
@@ -19,12 +19,12 @@ export function startWarmUp(
   { stack, logger }: { stack: () => Promise<unknown>; logger: Logger },
 ): WarmUp {
   let stopped = false;
-  let expected = false;
+  let begun = false;
   const report = (error: unknown) => {
     if (stopped) return;
     logger.error({ err: error }, `conversations cannot start: ${messageOf(error)}`);
   };
-  const isPrepared = Promise.all(parts).then(
+  const prepared = Promise.all(parts).then(
     () => true,
     (error: unknown) => {
       report(error);
@@ -32,20 +32,20 @@ export function startWarmUp(
     },
   );
   const load = async () => {
-    // Loading leaves little time for anything else, and whoever came is waiting for an answer.
+    // Loading blocks the event loop, and the request that began this waits for its response.
     await setImmediate();
     try {
       await stack();
-      if (await isPrepared) logger.info("ready for conversations");
+      if (await prepared) logger.info("ready for conversations");
     } catch (error) {
-      expected = false;
+      begun = false;
       report(error);
     }
   };
   return {
-    expectConversation: () => {
-      if (expected || stopped) return;
-      expected = true;
+    begin: () => {
+      if (begun || stopped) return;
+      begun = true;
       void load();
     },
     [Symbol.dispose]: () => {

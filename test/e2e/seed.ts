@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../../src/db/open.ts";
-import { SessionStore } from "../../src/db/session-store.ts";
-import { TranscriptStore } from "../../src/db/transcript-store.ts";
+import { SqliteSessionStore } from "../../src/db/session-store.ts";
+import { SqliteTranscriptStore } from "../../src/db/transcript-store.ts";
 import type { Session } from "../../src/domain/session.ts";
 import type { Role } from "../../src/domain/transcript.ts";
 import { MIGRATIONS, sessionOf } from "../database.ts";
@@ -17,8 +17,8 @@ export interface Past extends Partial<Session> {
 export function seededFolder(past: readonly Past[]): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "parley-seeded-"));
   using database = openDatabase(join(path, "parley.db"), MIGRATIONS);
-  const sessions = new SessionStore(database);
-  const transcripts = new TranscriptStore(database);
+  const sessions = new SqliteSessionStore(database);
+  const transcripts = new SqliteTranscriptStore(database);
   const newest = Date.now() - 60_000;
   for (const [index, { said = [], ...change }] of past.entries()) {
     const at = newest - index * 60_000;

@@ -17,7 +17,7 @@ test("with a password the page leads to the sign-in, lets only the right one in,
   await page.fill("#password", "wrong");
   await page.press("#password", "Enter");
   await page.waitForSelector("#sign-in-error");
-  expect(await page.textContent("#sign-in-error")).toBe("That is not the password.");
+  expect(await page.textContent("#sign-in-error")).toBe("Wrong password.");
   expect(await page.getAttribute("#password", "aria-invalid")).toBe("true");
   expect(await page.inputValue("#password")).toBe("");
 

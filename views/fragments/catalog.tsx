@@ -1,12 +1,7 @@
-import {
-  bytesOf,
-  type ListedModel,
-  type ModelState,
-  STAGE_NAMES,
-  sizeInWords,
-} from "../../src/domain/catalog.ts";
-import { MODEL_STAGES, type ModelStage } from "../../src/domain/model.ts";
+import { bytesOf, type ListedModel, type ModelState } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
+import { STAGES, type Stage } from "../../src/domain/stage.ts";
+import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { madeOnce } from "./made-once.ts";
 
 /** What a button changes comes by the page's events; a refusal is told above the catalogue. */
@@ -28,7 +23,7 @@ export function CatalogList({ models, overview }: CatalogProps) {
       <p class="visually-hidden" role="status" id="models-news">
         {newsOf(models)}
       </p>
-      {MODEL_STAGES.map((stage) => (
+      {STAGES.map((stage) => (
         <StageModels
           stage={stage}
           models={models.filter(({ model }) => model.stage === stage)}
@@ -50,7 +45,7 @@ function newsOf(models: readonly ListedModel[]): string {
 }
 
 function StageModels(props: {
-  stage: ModelStage;
+  stage: Stage;
   models: readonly ListedModel[];
   used: StageOverview | undefined;
 }) {
@@ -86,8 +81,8 @@ function ModelRow(props: { listed: ListedModel; used: boolean; fixedBy: string |
         </p>
         <p class="quiet wrap">{model.about}</p>
         <p class="model-facts">
-          <span>{sizeInWords(bytesOf(model))}</span>
-          <span>{sizeInWords(model.memory)} of memory</span>
+          <span>{formatBytes(bytesOf(model))}</span>
+          <span>{formatBytes(model.memory)} of memory</span>
           <span class="wrap">{languagesOf(model.languages)}</span>
           <span class="wrap">{model.licence}</span>
         </p>
@@ -115,7 +110,7 @@ export function Progress({ id, name, state }: { id: string; name: string; state:
     return <p class="notice notice-error model-failure">{state.message}</p>;
   }
   if (state.state === "absent" && state.kept > 0) {
-    return <p class="progress-text">{sizeInWords(state.kept)} of it are here already.</p>;
+    return <p class="progress-text">{formatBytes(state.kept)} of it are here already.</p>;
   }
   if (state.state !== "downloading") return null;
   const { received, total, bytesPerSecond } = state;
@@ -128,8 +123,8 @@ export function Progress({ id, name, state }: { id: string; name: string; state:
         aria-label={`Download of ${name}`}
       ></progress>
       <p class="progress-text">
-        {Math.floor((100 * received) / total)} %, {sizeInWords(received)} of {sizeInWords(total)}
-        {bytesPerSecond > 0 ? `, ${sizeInWords(bytesPerSecond)}/s, ${left(state)}` : ""}
+        {Math.floor((100 * received) / total)} %, {formatBytes(received)} of {formatBytes(total)}
+        {bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s, ${left(state)}` : ""}
       </p>
     </div>
   );
@@ -192,7 +187,7 @@ function ModelAction(props: { id: string; verb: string; label: string; of: strin
 }
 
 /** Not by HTMX: what it changes is shown in several places of the page. */
-function UseModel({ id, stage, name }: { id: string; stage: ModelStage; name: string }) {
+function UseModel({ id, stage, name }: { id: string; stage: Stage; name: string }) {
   return (
     <form method="post" action="/providers/local">
       <input type="hidden" name="stage" value={stage} />

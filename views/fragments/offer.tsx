@@ -1,5 +1,6 @@
-import { bytesOf, type ListedModel, STAGE_NAMES, sizeInWords } from "../../src/domain/catalog.ts";
+import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
+import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { Progress } from "./catalog.tsx";
 import { EndpointForm, FindServers, OpenAiForm } from "./provider-forms.tsx";
 
@@ -135,7 +136,7 @@ function LocalWay({ plan }: { plan: OfferProps["plan"] }) {
               {STAGE_NAMES[model.stage]}: {model.name}
             </span>
             <span class="quiet wrap">
-              {state.state === "present" ? "here" : sizeInWords(bytesOf(model))}, {model.licence}
+              {state.state === "present" ? "here" : formatBytes(bytesOf(model))}, {model.licence}
             </span>
           </li>
         ))}
@@ -151,7 +152,7 @@ function LocalWay({ plan }: { plan: OfferProps["plan"] }) {
         <button class="button button-primary" id="offer-download" type="submit">
           {bytes === 0
             ? "Use these models"
-            : `Accept and download ${sizeInWords(bytes).replace(" ", "\u00a0")}`}
+            : `Accept and download ${formatBytes(bytes).replace(" ", "\u00a0")}`}
         </button>
       </form>
       <div id="local-problem"></div>

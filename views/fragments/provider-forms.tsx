@@ -1,6 +1,6 @@
-import { STAGE_NAMES } from "../../src/domain/catalog.ts";
-import { MODEL_STAGES, type ModelStage } from "../../src/domain/model.ts";
 import type { FoundServer } from "../../src/domain/provider.ts";
+import { STAGES, type Stage } from "../../src/domain/stage.ts";
+import { STAGE_NAMES } from "../../src/lib/words.ts";
 
 /** Where a form leads when it was taken, and where its refusal is told. */
 export interface FormPlace {
@@ -25,11 +25,7 @@ export function sent(action: string, place: FormPlace) {
 }
 
 /** Paste a key: it is stored by the server, and never shown again. */
-export function OpenAiForm(props: {
-  place: FormPlace;
-  stages: readonly ModelStage[];
-  hasKey: boolean;
-}) {
+export function OpenAiForm(props: { place: FormPlace; stages: readonly Stage[]; hasKey: boolean }) {
   const { place, stages, hasKey } = props;
   const id = `${place.id}-key`;
   return (
@@ -58,13 +54,7 @@ export function OpenAiForm(props: {
 }
 
 /** Any server with OpenAI's API, for one stage or for several. */
-export function EndpointForm({
-  place,
-  stages,
-}: {
-  place: FormPlace;
-  stages: readonly ModelStage[];
-}) {
+export function EndpointForm({ place, stages }: { place: FormPlace; stages: readonly Stage[] }) {
   const several = stages.length > 1;
   const field = (name: string) => `${place.id}-${name}`;
   return (
@@ -112,17 +102,17 @@ export function EndpointForm({
   );
 }
 
-const MODEL_EXAMPLES: Readonly<Record<ModelStage, string>> = {
+const MODEL_EXAMPLES: Readonly<Record<Stage, string>> = {
   stt: "whisper-1",
   llm: "llama3.2",
   tts: "kokoro",
 };
 
-function StageBoxes({ id, stages }: { id: string; stages: readonly ModelStage[] }) {
+function StageBoxes({ id, stages }: { id: string; stages: readonly Stage[] }) {
   return (
     <fieldset class="boxes">
       <legend>For</legend>
-      {MODEL_STAGES.filter((stage) => stages.includes(stage)).map((stage) => (
+      {STAGES.filter((stage) => stages.includes(stage)).map((stage) => (
         <label class="box" for={`${id}-for-${stage}`}>
           <input id={`${id}-for-${stage}`} type="checkbox" name="stages" value={stage} checked />
           {STAGE_NAMES[stage]}
@@ -192,7 +182,7 @@ export function FindServers({ next }: { next: FormPlace["next"] }) {
   );
 }
 
-function Hidden({ place, stages }: { place: FormPlace; stages: readonly ModelStage[] }) {
+function Hidden({ place, stages }: { place: FormPlace; stages: readonly Stage[] }) {
   return (
     <>
       <input type="hidden" name="next" value={place.next} />

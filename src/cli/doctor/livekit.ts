@@ -1,6 +1,7 @@
 import { pino } from "pino";
-import { type Config, isLoopback } from "../../config.ts";
+import type { Config } from "../../config.ts";
 import { messageOf } from "../../errors.ts";
+import { isLoopback } from "../../lib/loopback.ts";
 import { createRoomService } from "../../livekit/rooms.ts";
 import { findLiveKitServer } from "../../livekit/server-binary.ts";
 import { startLiveKitServer } from "../../livekit/server-process.ts";

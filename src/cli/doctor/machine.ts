@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { isLoopback } from "../../config.ts";
+import { isLoopback } from "../../lib/loopback.ts";
 import { type Finding, failed, ok, warning } from "./check.ts";
 
 /** Servers refuse tokens that begin in their future, and forgive about this much. */

@@ -1,34 +1,31 @@
-import type { Stages } from "../../config.ts";
 import type { StageOverview } from "../../domain/provider.ts";
+import { isOpenAi, type Stage, type StageProviders } from "../../domain/stage.ts";
 import { wav } from "../../lib/wav.ts";
 import { ProviderCheck } from "../../providers/provider-check.ts";
 import { createProviderClient } from "../../providers/provider-client.ts";
 import { describeProviderError } from "../../providers/provider-errors.ts";
-import { providersOf, sttModelFor } from "../../session/session-plan.ts";
+import { endpointsOf, sttModelFor } from "../../session/session-plan.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 import { transcribeRealtime } from "./realtime.ts";
 import { RATE, vowel } from "./tone.ts";
-
-type Stage = "stt" | "llm" | "tts";
 
 const NAMES: Record<Stage, string> = {
   stt: "speech to text",
   llm: "language model",
   tts: "text to speech",
 };
-const PATIENCE = { answerMs: 7000, idleMs: 4000 };
+const TIMEOUTS = { answerMs: 7000, idleMs: 4000 };
 const DEADLINE_MS = 9000;
 const REALTIME_ANSWER_MS = 3000;
 /** Slower than this, people notice that they wait. */
 const SLOW_MS = 3000;
-const OPENAI_HOST = "api.openai.com";
 
 /**
  * A real, tiny request to each stage, as a conversation would make it. Of stages that this machine
  * serves the files are looked at: the engine is not started for it.
  */
 export function providerChecks(
-  config: Stages,
+  config: StageProviders,
   overview: readonly Pick<StageOverview, "stage" | "use" | "model" | "problem">[] = [],
 ): Check[] {
   const local = overview.filter(({ use }) => use === "local");
@@ -40,7 +37,7 @@ export function providerChecks(
     llm: () => firstToken(config),
     tts: () => sayHello(config),
   };
-  const stages = providersOf(config).map(({ stage }): Check => {
+  const stages = endpointsOf(config).map(({ stage }): Check => {
     const here = local.find((one) => one.stage === stage);
     if (here) return localCheck(here);
     const host = new URL(config[stage].baseURL).host;
@@ -71,10 +68,14 @@ function localCheck({
   };
 }
 
-async function ask(config: Stages, stage: Stage, request: () => Promise<number>): Promise<Finding> {
+async function ask(
+  config: StageProviders,
+  stage: Stage,
+  request: () => Promise<number>,
+): Promise<Finding> {
   const { baseURL, apiKey } = config[stage];
   const { host } = new URL(baseURL);
-  if (apiKey === undefined && host === OPENAI_HOST) {
+  if (apiKey === undefined && isOpenAi(baseURL)) {
     const own = `${stage.toUpperCase()}_BASE_URL`;
     return failed(
       "no provider is set up",
@@ -119,9 +120,9 @@ function mendOf(stage: Stage, code: string, host: string): string {
 }
 
 /** Whether sessions would transcribe over the realtime WebSocket. */
-async function findRealtime({ stt }: Stages): Promise<boolean> {
+async function findRealtime({ stt }: StageProviders): Promise<boolean> {
   if (stt.realtime === false) return false;
-  if (stt.apiKey === undefined && new URL(stt.baseURL).host === OPENAI_HOST) return false;
+  if (stt.apiKey === undefined && isOpenAi(stt.baseURL)) return false;
   const provider = { stage: "stt", baseURL: stt.baseURL, apiKey: stt.apiKey } as const;
   const found = await new ProviderCheck(REALTIME_ANSWER_MS).answersRealtime(
     provider,
@@ -130,7 +131,7 @@ async function findRealtime({ stt }: Stages): Promise<boolean> {
   return stt.realtime === true || found;
 }
 
-function realtimeCheck(config: Stages, realtime: Promise<boolean>): Check {
+function realtimeCheck(config: StageProviders, realtime: Promise<boolean>): Check {
   const { stt } = config;
   const run = async (): Promise<Finding> => {
     if (stt.realtime === false) return ok("no, as STT_REALTIME=false says: a request an utterance");
@@ -152,16 +153,16 @@ function realtimeCheck(config: Stages, realtime: Promise<boolean>): Check {
   };
 }
 
-async function transcribe({ stt }: Stages): Promise<number> {
-  const client = createProviderClient(stt, PATIENCE);
+async function transcribe({ stt }: StageProviders): Promise<number> {
+  const client = createProviderClient(stt, TIMEOUTS);
   const file = new File([wav(vowel(), RATE)], "audio.wav", { type: "audio/wav" });
   const startedAt = performance.now();
   await client.audio.transcriptions.create({ file, model: sttModelFor(stt, false) });
   return performance.now() - startedAt;
 }
 
-async function firstToken({ llm }: Stages): Promise<number> {
-  const client = createProviderClient(llm, PATIENCE);
+async function firstToken({ llm }: StageProviders): Promise<number> {
+  const client = createProviderClient(llm, TIMEOUTS);
   const startedAt = performance.now();
   // Servers differ in how an answer is limited to a token; all stop when nobody listens.
   const stream = await client.chat.completions.create({
@@ -178,8 +179,8 @@ async function firstToken({ llm }: Stages): Promise<number> {
   throw new Error("the answer had no words");
 }
 
-async function sayHello({ tts }: Stages): Promise<number> {
-  const client = createProviderClient(tts, PATIENCE);
+async function sayHello({ tts }: StageProviders): Promise<number> {
+  const client = createProviderClient(tts, TIMEOUTS);
   const startedAt = performance.now();
   const response = await client.audio.speech.create({
     model: tts.model,

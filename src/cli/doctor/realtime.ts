@@ -1,9 +1,9 @@
-import type { Stages } from "../../config.ts";
+import type { StageProviders } from "../../domain/stage.ts";
+import { authorization, realtimeUrl } from "../../providers/provider-check.ts";
 import { sttModelFor } from "../../session/session-plan.ts";
 import { vowel } from "./tone.ts";
 
 const ANSWER_MS = 7000;
-const OPENAI_HOST = "api.openai.com";
 
 /**
  * Transcribes half a second over OpenAI's realtime WebSocket.
@@ -11,14 +11,10 @@ const OPENAI_HOST = "api.openai.com";
  * @returns ms from the end of the audio to the answer
  * @throws Error in words of ours, as a server's may quote the key
  */
-export async function transcribeRealtime(stt: Stages["stt"]): Promise<number> {
+export async function transcribeRealtime(stt: StageProviders["stt"]): Promise<number> {
   const model = sttModelFor(stt, true);
-  const url = new URL(`${stt.baseURL.replace(/^http/, "ws")}/realtime`);
-  url.searchParams.set("intent", "transcription");
-  if (url.host !== OPENAI_HOST) url.searchParams.set("model", model);
-  const headers = stt.apiKey === undefined ? {} : { Authorization: `Bearer ${stt.apiKey}` };
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const socket = new WebSocket(url, { headers });
+  const socket = new WebSocket(realtimeUrl(stt.baseURL, model), { headers: authorization(stt) });
   const timer = setTimeout(() => reject(new Error("timeout: no transcript came")), ANSWER_MS);
   let sentAt = 0;
   socket.onopen = () => {

@@ -177,7 +177,7 @@ describe("hostile input", () => {
   });
 
   const refused: [what: string, path: string, fields: Record<string, string>, detail: RegExp][] = [
-    ["no key", "/providers/openai", { stages: "llm" }, /Paste your OpenAI key/],
+    ["no key", "/providers/openai", { stages: "llm" }, /Enter your OpenAI key/],
     [
       "a key with a line break",
       "/providers/openai",
@@ -186,7 +186,7 @@ describe("hostile input", () => {
     ],
     ["a key of two words", "/providers/openai", { stages: "llm", api_key: "a b" }, /printable/],
     ["an endless key", "/providers/openai", { stages: "llm", api_key: "k".repeat(2000) }, /longer/],
-    ["no stage", "/providers/openai", { api_key: KEY }, /choose what/],
+    ["no stage", "/providers/openai", { api_key: KEY }, /Select at least one use/],
     ["an unknown stage", "/providers/openai", { api_key: KEY, stages: "constructor" }, /Invalid/],
     ["no address", "/providers/endpoint", { stages: "llm" }, /address is missing/],
     ["a file", "/providers/endpoint", { stages: "llm", base_url: "file:///etc/passwd" }, /http/],
@@ -203,7 +203,7 @@ describe("hostile input", () => {
       "another stage's model",
       "/providers/local",
       { stage: "tts", model: "tiny-llm" },
-      /something else/,
+      /cannot be used for that/,
     ],
   ];
   test.each(refused)("%s is a 400 that says so", async (_, path, fields, detail) => {
@@ -279,7 +279,7 @@ describe("who serves a stage", () => {
     const { status, detail } = await problemOf(response);
     expect({ status, detail }).toEqual({
       status: 409,
-      detail: expect.stringContaining("OPENAI_API_KEY in the environment"),
+      detail: expect.stringContaining("OPENAI_API_KEY is set in the environment"),
     });
     const html = await (await http.guest("/models")).text();
     expect(html).not.toContain("/providers/openai");

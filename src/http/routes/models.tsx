@@ -1,22 +1,20 @@
 import { type Context, Hono } from "hono";
 import { CatalogList } from "../../../views/fragments/catalog.tsx";
+import type { Shell } from "../../../views/layout.tsx";
 import { ModelsPage } from "../../../views/models.tsx";
 import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
 import { Failure } from "../../errors.ts";
-import { liveFragment, seenByEvents } from "../live-fragment.ts";
+import { acknowledge, liveFragment } from "../live-fragment.ts";
 
 export interface ModelDeps {
   models: ModelService;
   providers: ProviderSettingsService;
-  /** `/parley.css` to `/assets/parley.css?v=HASH`. */
-  asset: (path: string) => string;
-  authEnabled: boolean;
+  shell: Shell;
 }
 
-/** The page of models, and what its buttons do. */
-export function models(deps: ModelDeps): Hono {
-  const { models, providers } = deps;
+/** The Models page and the actions of its buttons. */
+export function modelRoutes({ models, providers, shell }: ModelDeps): Hono {
   const app = new Hono();
   const catalog = async () =>
     String(<CatalogList models={await models.list()} overview={providers.overview()} />);
@@ -25,7 +23,7 @@ export function models(deps: ModelDeps): Hono {
     c.header("Cache-Control", "no-store");
     return c.html(
       <ModelsPage
-        shell={deps}
+        shell={shell}
         overview={providers.overview()}
         hasOpenAiKey={providers.hasOpenAiKey}
         models={await listOrReason(models)}
@@ -33,15 +31,15 @@ export function models(deps: ModelDeps): Hono {
       />,
     );
   });
-  app.get("/models/events", (c) => liveFragment(c, (tell) => models.subscribe(tell), catalog));
+  app.get("/models/events", (c) => liveFragment(c, (notify) => models.subscribe(notify), catalog));
   app.post("/models/:id/download", async (c) => {
     await models.download([idOf(c)]);
-    return seenByEvents(c, "/models");
+    return acknowledge(c, "/models");
   });
   app.post("/models/:id/cancel", async (c) => {
     const { model } = await models.find(idOf(c));
     models.cancel(model.id);
-    return seenByEvents(c, "/models");
+    return acknowledge(c, "/models");
   });
   app.post("/models/:id/remove", async (c) => {
     const { model } = await models.find(idOf(c));
@@ -49,18 +47,15 @@ export function models(deps: ModelDeps): Hono {
       .overview()
       .some(({ use, model: id }) => use === "local" && id === model.id);
     if (used) {
-      throw new Failure(
-        "conflict",
-        `${model.name} is in use. Choose another one for that part first.`,
-      );
+      throw new Failure("conflict", `${model.name} is in use. Select another model first.`);
     }
     await models.remove(model.id);
-    return seenByEvents(c, "/models");
+    return acknowledge(c, "/models");
   });
   return app;
 }
 
-/** The catalogue, or in words why it cannot be read. */
+/** The catalogue, or the reason why it cannot be read. */
 async function listOrReason(service: ModelService): Promise<ListedModel[] | string> {
   try {
     return await service.list();

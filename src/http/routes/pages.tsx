@@ -1,53 +1,54 @@
 import { type Context, Hono } from "hono";
 import { ChatPage } from "../../../views/chat.tsx";
+import type { OfferProps } from "../../../views/fragments/offer.tsx";
 import { Recent } from "../../../views/fragments/recent.tsx";
 import { SessionRow, SessionRows } from "../../../views/fragments/session-row.tsx";
 import type { SetupDefaults } from "../../../views/fragments/setup.tsx";
 import { TranscriptLines } from "../../../views/fragments/transcript-lines.tsx";
 import { HistoryPage } from "../../../views/history.tsx";
+import type { Shell } from "../../../views/layout.tsx";
 import { TranscriptPage } from "../../../views/transcript.tsx";
 import type { SessionStore } from "../../domain/session.ts";
 import type { TranscriptStore } from "../../domain/transcript.ts";
-import { offerOf, type ProviderDeps } from "./providers.tsx";
-import { findSession } from "./sessions.ts";
+import { isHtmx } from "../request.ts";
+import { findSession } from "../session-resource.ts";
 
-/** What the pages need of the rest of Parley. */
-export interface PageDeps extends ProviderDeps {
+export interface PageDeps {
   sessions: SessionStore;
   transcripts: TranscriptStore;
-  /** `/parley.css` to `/assets/parley.css?v=HASH`. */
-  asset: (path: string) => string;
-  /** Where browsers reach LiveKit; read anew for each page. */
+  shell: Shell;
+  /** Where browsers reach LiveKit. */
   livekitUrl: string;
-  /** What the setup form begins with; read anew for each page. */
+  /** The initial values of the setup form; read again for each page. */
   defaults(): SetupDefaults;
-  authEnabled: boolean;
-  now: () => number;
-  /** Told when somebody comes who may start a conversation. */
-  expectConversation: () => void;
+  /** What the first page offers while a stage has no provider. */
+  offer(): Promise<OfferProps>;
+  now(): number;
+  /** Prepares for a conversation, which a visit to the first page announces. */
+  warmUp(): void;
 }
 
 const PAGE_SIZE = 25;
 const RECENT = 5;
-/** Without letters and digits that are taken for one another. */
+/** Without letters and digits that look alike. */
 const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 
-/** The pages for people, and the fragments of them that HTMX asks for. */
-export function pages(deps: PageDeps): Hono {
-  const { sessions, transcripts, now } = deps;
+/** The pages to talk and to read the history, and the fragments that HTMX asks for. */
+export function pageRoutes(deps: PageDeps): Hono {
+  const { sessions, transcripts, shell, now } = deps;
   const app = new Hono();
 
   app.get("/", async (c) => {
-    deps.expectConversation();
+    deps.warmUp();
     return page(
       c,
       <ChatPage
-        shell={deps}
+        shell={shell}
         livekitUrl={deps.livekitUrl}
         room={newRoom()}
         defaults={deps.defaults()}
         recent={sessions.page({ limit: RECENT }).sessions}
-        offer={await offerOf(deps)}
+        offer={await deps.offer()}
         now={now()}
       />,
     );
@@ -58,7 +59,7 @@ export function pages(deps: PageDeps): Hono {
     const found = sessions.page({ limit: PAGE_SIZE, ...(before === undefined ? {} : { before }) });
     if (isHtmx(c)) return page(c, <SessionRows page={found} now={now()} />);
     const older = before !== undefined;
-    return page(c, <HistoryPage shell={deps} page={found} older={older} now={now()} />);
+    return page(c, <HistoryPage shell={shell} page={found} older={older} now={now()} />);
   });
 
   app.get("/history/recent", (c) =>
@@ -70,7 +71,7 @@ export function pages(deps: PageDeps): Hono {
     const segments = transcripts.segments(session.id);
     return page(
       c,
-      <TranscriptPage shell={deps} session={session} segments={segments} now={now()} />,
+      <TranscriptPage shell={shell} session={session} segments={segments} now={now()} />,
     );
   });
 
@@ -87,15 +88,11 @@ export function pages(deps: PageDeps): Hono {
   return app;
 }
 
-/** HTML that is never kept: it shows what is now, and to those only who are signed in now. */
+/** A page that is never cached: it shows the present, and only to people who are signed in. */
 function page(c: Context, html: ReturnType<typeof ChatPage>): Response | Promise<Response> {
   c.header("Cache-Control", "no-store");
   c.header("Vary", "HX-Request");
   return c.html(html);
-}
-
-function isHtmx(c: Context): boolean {
-  return c.req.header("HX-Request") === "true";
 }
 
 /** A friendly room name such as `room-k3f9`. */

@@ -4,7 +4,7 @@ import { Failure } from "../../errors.ts";
 import type { Auth } from "../auth.ts";
 
 /** The sign-in form. It exists only where a password is set. */
-export function signIn(auth: Auth, asset: (path: string) => string): Hono {
+export function signInRoutes(auth: Auth, asset: (path: string) => string): Hono {
   const app = new Hono();
   if (!auth.enabled) return app;
   app.get("/sign-in", (c) =>
@@ -29,15 +29,15 @@ export function signIn(auth: Auth, asset: (path: string) => string): Hono {
   return app;
 }
 
-/** Any origin: only whether `next` stays in it counts. */
-const OWN = "http://parley.invalid";
+/** A placeholder origin: `next` must stay within it. */
+const OWN_ORIGIN = "http://parley.invalid";
 
 /**
- * Only a path of our own: an address in `next` could lead a person who just signed in away. Read
- * as a browser reads it, which drops tabs and takes a backslash for a slash.
+ * Reduces `next` to a path of Parley's own, because a foreign address could lead a person who just
+ * signed in elsewhere. It is parsed as a browser does, which drops tabs and reads `\` as a slash.
  */
 function localPath(next: unknown): string {
-  const url = typeof next === "string" ? URL.parse(next, OWN) : null;
-  if (url?.origin !== OWN || url.pathname.startsWith("//")) return "/";
+  const url = typeof next === "string" ? URL.parse(next, OWN_ORIGIN) : null;
+  if (url?.origin !== OWN_ORIGIN || url.pathname.startsWith("//")) return "/";
   return url.pathname + url.search;
 }

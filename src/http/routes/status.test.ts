@@ -16,7 +16,7 @@ describe("GET /health", () => {
   test("touches nothing else: not the database, LiveKit or a provider", async () => {
     const names = ["database", "livekit", "llm"];
     const checks = Object.fromEntries(names.map((name) => [name, touched(name)]));
-    await using http = openHttp({ routes: { checks } });
+    await using http = openHttp({ status: { checks } });
     http.sessions.live = () => {
       throw new Error("the database was touched");
     };
@@ -34,7 +34,7 @@ describe("GET /health", () => {
 describe("GET /ready", () => {
   test("is 200 when every part works", async () => {
     const checks = { database: async () => 1, livekit: async () => [] };
-    await using http = openHttp({ routes: { checks } });
+    await using http = openHttp({ status: { checks } });
     const response = await http.guest("/ready");
     expect(response.status).toBe(200);
     expect(response.headers.get("Cache-Control")).toBe("no-store");
@@ -52,7 +52,7 @@ describe("GET /ready", () => {
       livekit: async () => {},
       llm: () => Promise.reject(new Error("refused the key")),
     };
-    await using http = openHttp({ routes: { checks } });
+    await using http = openHttp({ status: { checks } });
     const response = await http.guest("/ready");
     expect(response.status).toBe(503);
     expect(await response.json()).toEqual({
@@ -65,7 +65,7 @@ describe("GET /ready", () => {
 describe("GET /metrics", () => {
   test("is Prometheus text that counts what events say", async () => {
     const metrics = createMetrics({ liveSessions: () => 3, socketClients: () => 0 });
-    await using http = openHttp({ routes: { metrics } });
+    await using http = openHttp({ status: { metrics } });
     const response = await http.guest("/metrics");
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Type")).toContain("text/plain");

@@ -1,4 +1,6 @@
 import { Hono } from "hono";
+import { messageOf } from "../../errors.ts";
+import { DeadlineExceeded, withDeadline } from "../../lib/deadline.ts";
 import type { Metrics } from "../../observability/metrics.ts";
 
 export interface StatusDeps {
@@ -10,7 +12,7 @@ export interface StatusDeps {
 const CHECK_MS = 5000;
 
 /** `/health` (this process answers), `/ready` (everything it needs works) and `/metrics`. */
-export function status({ checks, metrics }: StatusDeps): Hono {
+export function statusRoutes({ checks, metrics }: StatusDeps): Hono {
   const app = new Hono();
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/ready", async (c) => {
@@ -31,15 +33,10 @@ export function status({ checks, metrics }: StatusDeps): Hono {
 }
 
 async function result(check: () => Promise<unknown>): Promise<string> {
-  const late = Promise.withResolvers<string>();
-  const timer = setTimeout(() => late.resolve(`no answer within ${CHECK_MS} ms`), CHECK_MS);
-  const done = Promise.try(check).then(
-    () => "ok",
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
-  );
   try {
-    return await Promise.race([done, late.promise]);
-  } finally {
-    clearTimeout(timer);
+    await withDeadline(Promise.try(check), CHECK_MS, "the check");
+    return "ok";
+  } catch (error) {
+    return error instanceof DeadlineExceeded ? `no answer within ${CHECK_MS} ms` : messageOf(error);
   }
 }

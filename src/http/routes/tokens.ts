@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { freeText, participantIdentity, participantName, roomName } from "../../domain/session.ts";
-import { jsonBody, parse } from "../validation.ts";
+import { jsonBody, parse } from "../request.ts";
 
 export interface TokenDeps {
   /** Signs a token with which a person joins a room. */
@@ -14,8 +14,8 @@ export interface TokenDeps {
   }): Promise<string>;
   /** Where browsers reach LiveKit. */
   livekitUrl: string;
-  /** Told when somebody comes who may start a conversation. */
-  expectConversation: () => void;
+  /** Prepares for a conversation, which a request for a token announces. */
+  warmUp(): void;
 }
 
 const query = z.object({
@@ -24,7 +24,7 @@ const query = z.object({
   name: participantName.optional(),
 });
 
-/** Attributes that only LiveKit and its agents set. */
+/** Attributes that only LiveKit and its agents may set. */
 const RESERVED_ATTRIBUTE = /^lk\./;
 
 const attributes = z
@@ -36,8 +36,8 @@ const attributes = z
   );
 
 /**
- * LiveKit's standard token request. Of `room_config` only the agents are accepted, and they are
- * not dispatched: Parley's agent joins by `POST /session`.
+ * LiveKit's standard token request. Of `room_config` only `agents` is accepted, and ignored:
+ * Parley's agent joins by `POST /session`.
  */
 const standardRequest = z.strictObject({
   room_name: roomName.optional(),
@@ -49,17 +49,17 @@ const standardRequest = z.strictObject({
 });
 
 /** `GET /token` of Parley's own pages, and `POST /token` as LiveKit's starter apps call it. */
-export function tokens(deps: TokenDeps): Hono {
+export function tokenRoutes(deps: TokenDeps): Hono {
   const app = new Hono();
   app.get("/token", async (c) => {
     const { room, identity, name } = parse(query, c.req.query());
-    deps.expectConversation();
+    deps.warmUp();
     c.header("Cache-Control", "no-store");
     return c.json({ token: await deps.userToken({ room, identity, name }) });
   });
   app.post("/token", async (c) => {
     const body = parse(standardRequest, await jsonBody(c));
-    deps.expectConversation();
+    deps.warmUp();
     const token = await deps.userToken({
       room: body.room_name ?? `room-${shortId()}`,
       identity: body.participant_identity ?? `user-${shortId()}`,

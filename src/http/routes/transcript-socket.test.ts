@@ -4,20 +4,20 @@ import { Hono } from "hono";
 import { sessionOf, temporaryDatabase } from "../../../test/database.ts";
 import { ENDED, memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
 import { startRedis } from "../../../test/redis-server.ts";
-import { SessionStore } from "../../db/session-store.ts";
-import { TranscriptStore } from "../../db/transcript-store.ts";
+import { SqliteSessionStore } from "../../db/session-store.ts";
+import { SqliteTranscriptStore } from "../../db/transcript-store.ts";
 import { type Envelope, envelope } from "../../domain/transcript.ts";
 import { type ChannelLayer, LocalChannelLayer } from "../../transcript/channel-layer.ts";
 import { Hub } from "../../transcript/hub.ts";
 import { RedisChannelLayer } from "../../transcript/redis.ts";
 import { createErrorHandler } from "../error-handler.tsx";
-import { transcriptSocket, transcriptSocketHandlers } from "./transcript-socket.ts";
+import { transcriptSocketHandlers, transcriptSocketRoutes } from "./transcript-socket.ts";
 
 /** A Parley reduced to its transcripts: SQLite, hub, and Bun's server on a free port. */
 function openNode(redisUrl?: string) {
   const stack = new AsyncDisposableStack();
   const { database } = stack.use(temporaryDatabase());
-  const [log, logger] = [new TranscriptStore(database), memoryLogger()];
+  const [log, logger] = [new SqliteTranscriptStore(database), memoryLogger()];
   const layer: ChannelLayer = stack.use(
     redisUrl
       ? new RedisChannelLayer({ url: redisUrl, log, logger })
@@ -26,7 +26,7 @@ function openNode(redisUrl?: string) {
   const hub = new Hub({ layer, log, logger });
   const app = new Hono();
   app.onError(createErrorHandler(logger, (path) => path));
-  app.route("/", transcriptSocket({ hub }));
+  app.route("/", transcriptSocketRoutes({ hub }));
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -36,7 +36,7 @@ function openNode(redisUrl?: string) {
   stack.defer(() => server.stop(true));
   stack.use(hub);
   const session = sessionOf();
-  new SessionStore(database).insert(session);
+  new SqliteSessionStore(database).insert(session);
   const path = `/ws/transcript/${session.id}`;
   return {
     hub,

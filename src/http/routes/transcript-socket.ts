@@ -4,22 +4,22 @@ import { sessionId } from "../../domain/session.ts";
 import { Failure } from "../../errors.ts";
 import type { Hub } from "../../transcript/hub.ts";
 import type { HubClient } from "../../transcript/subscriber.ts";
-import { parse } from "../validation.ts";
+import { parse } from "../request.ts";
 
 export interface TranscriptSocketDeps {
   hub: Pick<Hub, "has">;
 }
 
-/** What a WebSocket carries from its upgrade on. */
+/** The data of a WebSocket, set at its upgrade. */
 interface SocketData {
   sessionId: string;
   after: number | undefined;
   client?: HubClient;
 }
 
-/** Clients have nothing to say here; what is longer is closed with 1009. */
+/** Clients send nothing of use; a longer message closes the socket with 1009. */
 const MAX_RECEIVED_BYTES = 1024;
-/** A connection is pinged before it was silent for so long, and closed when no pong comes, s. */
+/** A connection that is silent for this long is pinged, and closed without a pong, in s. */
 const IDLE_S = 60;
 
 const query = z.object({
@@ -34,7 +34,7 @@ const query = z.object({
  * `GET /ws/transcript/:session_id?after=SEQ`, a WebSocket for `transcriptSocketHandlers`. The app
  * must have been called as `app.fetch(request, server)` with Bun's server.
  */
-export function transcriptSocket({ hub }: TranscriptSocketDeps): Hono {
+export function transcriptSocketRoutes({ hub }: TranscriptSocketDeps): Hono {
   const app = new Hono();
   app.get("/ws/transcript/:session_id", async (c) => {
     const id = sessionId.safeParse(c.req.param("session_id")).data?.toLowerCase();
@@ -46,7 +46,7 @@ export function transcriptSocket({ hub }: TranscriptSocketDeps): Hono {
     if (!upgrade(c.env, c.req.raw, data)) {
       throw new Failure("invalid", "This address is a WebSocket: ask for an upgrade.");
     }
-    // Bun has answered 101 by now and drops this.
+    // Bun has already answered 101 and ignores this response.
     return new Response(null);
   });
   return app;
@@ -63,7 +63,7 @@ function isUpgrader(value: unknown): value is Upgrader {
   return typeof value === "object" && value !== null && "upgrade" in value;
 }
 
-/** Bun's `websocket` option: connects the sockets that `transcriptSocket` upgraded with the hub. */
+/** Bun's `websocket` option: connects the sockets that `transcriptSocketRoutes` upgraded with the hub. */
 export function transcriptSocketHandlers(
   hub: Pick<Hub, "connect" | "disconnect" | "drained">,
   idleTimeout: number = IDLE_S,
@@ -72,7 +72,7 @@ export function transcriptSocketHandlers(
     idleTimeout,
     sendPings: true,
     maxPayloadLength: MAX_RECEIVED_BYTES,
-    // The hub's own bound applies; Bun's would drop messages without a word.
+    // The hub has its own bound; Bun's would silently drop messages.
     backpressureLimit: 0,
     open(socket) {
       const client: HubClient = {
@@ -84,7 +84,7 @@ export function transcriptSocketHandlers(
       void hub.connect(client, socket.data.sessionId, socket.data.after);
     },
     message() {
-      // Whatever a client says is ignored.
+      // Messages of clients are ignored.
     },
     drain(socket) {
       if (socket.data.client) hub.drained(socket.data.client);

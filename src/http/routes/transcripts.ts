@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { SessionStore } from "../../domain/session.ts";
 import type { TranscriptStore } from "../../domain/transcript.ts";
 import { EXPORT_FORMATS, exportTranscript } from "../../transcript/export.ts";
-import { parse } from "../validation.ts";
-import { findSession, isoTime } from "./sessions.ts";
+import { parse } from "../request.ts";
+import { findSession, isoTime } from "../session-resource.ts";
 
 export interface TranscriptDeps {
   sessions: SessionStore;
@@ -18,12 +18,12 @@ const query = z.object({
 });
 
 /** `GET /transcripts/:session_id`: the final segments as JSON, or a download with `?format=`. */
-export function transcripts({ sessions, transcripts: store }: TranscriptDeps): Hono {
+export function transcriptRoutes({ sessions, transcripts }: TranscriptDeps): Hono {
   const app = new Hono();
   app.get("/transcripts/:session_id", (c) => {
     const session = findSession(sessions, c.req.param("session_id"));
     const { format } = parse(query, c.req.query());
-    const segments = store.segments(session.id);
+    const segments = transcripts.segments(session.id);
     c.header("Cache-Control", "no-store");
     if (format === undefined) {
       return c.json({

@@ -1,0 +1,39 @@
+/** The stages of the voice pipeline: speech recognition, language model, speech synthesis. */
+export const STAGES = ["stt", "llm", "tts"] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** OpenAI's API, the provider of every stage that has none of its own. */
+export const OPENAI_URL = "https://api.openai.com/v1";
+
+/** Whether the address is OpenAI's own, which needs a key and has realtime transcription. */
+export function isOpenAi(baseURL: string): boolean {
+  return new URL(baseURL).host === new URL(OPENAI_URL).host;
+}
+
+/** The address and key of a server with OpenAI's API. */
+export interface ProviderEndpoint {
+  /** Without a slash at its end. */
+  baseURL: string;
+  /** Undefined for servers that want no key. */
+  apiKey: string | undefined;
+}
+
+/** The server of one stage. */
+export interface StageEndpoint extends ProviderEndpoint {
+  stage: Stage;
+}
+
+/** What serves one stage of a session. */
+export interface StageProvider extends ProviderEndpoint {
+  model: string;
+  /** The server is the local engine, which keeps the state of each conversation. */
+  isEngine?: boolean;
+}
+
+/** What serves each stage of a session. */
+export interface StageProviders {
+  /** `model` undefined: OpenAI's best for the way the server is reached. */
+  stt: Omit<StageProvider, "model"> & { model: string | undefined; realtime: "auto" | boolean };
+  llm: StageProvider;
+  tts: StageProvider & { voice: string };
+}

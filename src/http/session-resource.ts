@@ -1,0 +1,63 @@
+import { z } from "zod";
+import {
+  freeText,
+  participantIdentity,
+  roomName,
+  type Session,
+  type SessionCounts,
+  type SessionRequest,
+  type SessionStore,
+  sessionId,
+  shortName,
+} from "../domain/session.ts";
+import { Failure } from "../errors.ts";
+import { optional } from "./request.ts";
+
+/** The body of `POST /session`. Empty optional fields count as absent, as HTML forms send them. */
+export const sessionRequest: z.ZodType<SessionRequest> = z.object({
+  room: roomName,
+  identity: optional(participantIdentity),
+  system_prompt: optional(freeText("system_prompt", 8000)),
+  greeting: optional(freeText("greeting", 1000)),
+  voice: optional(shortName("voice", 64)),
+  language: optional(
+    z
+      .string()
+      .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, "language is not a tag such as en or pt-BR"),
+  ),
+  llm_model: optional(shortName("llm_model", 128)),
+});
+
+/** @throws Failure `not_found`, also when the id is not a session id at all */
+export function findSession(
+  store: Pick<SessionStore, "find">,
+  id: string,
+): Session & SessionCounts {
+  const session = sessionId.safeParse(id).success ? store.find(id) : undefined;
+  if (!session) throw new Failure("not_found", "There is no such conversation.");
+  return session;
+}
+
+/** A session as the API answers it. */
+export function sessionJson(session: Session & SessionCounts) {
+  const { system_prompt, greeting, voice, language, stt_model, llm_model, tts_model } = session;
+  return {
+    session_id: session.id,
+    room: session.room,
+    identity: session.identity,
+    name: session.name,
+    state: session.state,
+    started_at: isoTime(session.started_at),
+    ended_at: isoTime(session.ended_at),
+    end_reason: session.end_reason,
+    settings: { system_prompt, greeting, voice, language, stt_model, llm_model, tts_model },
+    counts: { segments: session.segments, turns: session.turns },
+  };
+}
+
+/** ISO 8601 in UTC, as the API writes times. */
+export function isoTime(ms: number): string;
+export function isoTime(ms: number | null): string | null;
+export function isoTime(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,28 @@
+import { once } from "./once.ts";
+
+/** A resource that is created when it is first needed. */
+export interface Lazy<T> extends AsyncDisposable {
+  /** Creates the resource at the first call, and again after a failure. */
+  get(): Promise<T>;
+}
+
+/** @param close releases the resource on disposal, if it was ever created */
+export function lazy<T>(create: () => Promise<T>, close: (resource: T) => Promise<void>): Lazy<T> {
+  const created = once(create);
+  let latest: Promise<T> | undefined;
+  return {
+    get: () => {
+      latest = created();
+      return latest;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (latest === undefined) return;
+      const outcome = await latest.then(
+        (resource) => ({ resource }),
+        // Its caller has the error, and nothing was opened.
+        () => undefined,
+      );
+      if (outcome) await close(outcome.resource);
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Logger } from "pino";
+import { findLiveKitServer } from "./server-binary.ts";
+import { startLiveKitServer } from "./server-process.ts";
+
+export interface LiveKitOptions {
+  /** A server that runs already; undefined: Parley starts its own. */
+  existing: Omit<LiveKitAccess, "ready" | "hint"> | undefined;
+  /** What browsers connect to, where it differs from the own server's address. */
+  publicUrl: string | undefined;
+  /** The own server's executable, if one is configured. */
+  bin: string | undefined;
+  /** The executable that this program carries, if any. */
+  embedded: (() => Promise<string>) | undefined;
+  /** Where a downloaded or built executable is kept. */
+  dataDir: string;
+  /** What the search for the executable, and its build, may use (`PATH`, proxies). */
+  env: Readonly<Record<string, string | undefined>>;
+  logger: Logger;
+}
+
+/** How to reach the LiveKit server on which sessions run. */
+export interface LiveKitAccess {
+  url: string;
+  /** What browsers connect to. */
+  publicUrl: string;
+  apiKey: string;
+  apiSecret: string;
+  /** Resolves when it answers; rejects with a Failure when Parley's own cannot start. */
+  ready: Promise<void>;
+  /** What to do when it cannot be reached. */
+  hint: string;
+}
+
+/** Starts Parley's own LiveKit server, or uses the one that is configured. Returns at once. */
+export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDisposable {
+  const { existing, publicUrl, bin, embedded, dataDir, env, logger } = options;
+  if (existing) {
+    return {
+      ...existing,
+      ready: Promise.resolve(),
+      hint: "Check LIVEKIT_URL and its keys, then try again.",
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+  const server = startLiveKitServer({
+    binary: (signal) => findLiveKitServer({ bin, embedded, dataDir, env, signal, logger }),
+    logger,
+  });
+  const { url, apiKey, apiSecret, ready } = server;
+  return {
+    ...{ url, apiKey, apiSecret, ready },
+    publicUrl: publicUrl ?? url,
+    hint: "Parley restarts its LiveKit server by itself; try again in a moment. The log has details.",
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}

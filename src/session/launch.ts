@@ -1,0 +1,119 @@
+import type { Logger } from "pino";
+import type { AgentStack } from "../agent/agent-stack.ts";
+import type { EndReason, Session } from "../domain/session.ts";
+import { Failure } from "../errors.ts";
+import { untilAborted, withDeadline } from "../lib/deadline.ts";
+import type { ProviderCheck } from "../providers/provider-check.ts";
+import { EndedWhileStarting, whyEnded } from "./end.ts";
+import type { LiveSession } from "./live-session.ts";
+import { endpointsOf, sttModelFor } from "./session-plan.ts";
+
+export interface LaunchOptions {
+  /** Loads the agent stack; see `agent-stack.ts`. */
+  stack(): Promise<AgentStack>;
+  /** `hint` says what to do when agents cannot reach it. */
+  livekit: { url: string; ready: Promise<void>; hint: string };
+  /** A token with which the agent joins a room. */
+  token(room: string, identity: string): Promise<string>;
+  providers: Pick<ProviderCheck, "assertReady" | "answersRealtime">;
+  logger: Logger;
+  /** The agent can no longer go on. */
+  onEnd(live: LiveSession, reason: EndReason): void;
+}
+
+const LIVEKIT_READY_MS = 15_000;
+
+/**
+ * Brings the agent of a new session into its room; resolves once it listens. Whoever aborts
+ * `live.abort` meanwhile closes what has been opened.
+ *
+ * @throws Failure, or the reason of the abort
+ */
+export async function launch(live: LiveSession, options: LaunchOptions): Promise<void> {
+  const { livekit, providers, stack, token, logger } = options;
+  const { session, stages, abort } = live;
+  // A stop need not wait for any of these: each leaves nothing behind when it completes too late.
+  const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
+  await orAborted(stages.ready());
+  const ready = Promise.all([livekit.ready, providers.assertReady(endpointsOf(stages))]);
+  await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
+  const loaded = await orAborted(stack().catch(cannotLoad));
+  const realtime = await orAborted(usesRealtime(live, providers));
+  live.update({ stt_model: sttModelFor(stages.stt, realtime) });
+  live.agent = await loaded.start(
+    {
+      url: livekit.url,
+      token: await token(session.room, live.agentIdentity),
+      userIdentity: session.identity ?? undefined,
+      instructions: session.system_prompt,
+      greeting: session.greeting,
+      pipeline: pipelineOf(live, realtime),
+      logger: logger.child({ session_id: live.id }),
+      onSignal: (signal) => live.receive(signal),
+      onUser: (user) => live.userChanged(user),
+      onEnd: (reason) => options.onEnd(live, reason),
+    },
+    abort.signal,
+  );
+  abort.signal.throwIfAborted();
+  live.update({ state: "active" });
+  live.publish({ type: "session", data: { state: "active" } });
+  logger.info({ session_id: live.id, room: session.room }, "session started");
+}
+
+/** What to answer when a session could not start; what was not expected is logged. */
+export function startFailure(
+  error: unknown,
+  { livekit, logger }: Pick<LaunchOptions, "livekit" | "logger">,
+): Failure {
+  if (error instanceof Failure) {
+    logger.warn({ err: error }, "a session could not start");
+    return error;
+  }
+  if (error instanceof EndedWhileStarting) {
+    return error.reason === "stopped"
+      ? new Failure("conflict", "The conversation was stopped while it was starting.")
+      : new Failure("unavailable", whyEnded(error.reason));
+  }
+  logger.error({ err: error }, "a session could not start");
+  return new Failure(
+    "unavailable",
+    `The agent could not join the room: LiveKit at ${livekit.url} does not answer. ${livekit.hint}`,
+    { cause: error },
+  );
+}
+
+async function usesRealtime(
+  { session, stages }: LiveSession,
+  providers: LaunchOptions["providers"],
+): Promise<boolean> {
+  const { stt } = stages;
+  if (stt.realtime !== "auto") return stt.realtime;
+  return providers.answersRealtime({ stage: "stt", ...stt }, session.stt_model);
+}
+
+function pipelineOf({ session, stages }: LiveSession, realtime: boolean) {
+  const { stt, llm, tts } = stages;
+  const { stt_model, llm_model, tts_model, language, voice } = session;
+  return {
+    stt: { ...requestOptions(stt, session), model: stt_model, realtime, language },
+    llm: { ...requestOptions(llm, session), model: llm_model },
+    tts: { ...requestOptions(tts, session), model: tts_model, voice },
+  };
+}
+
+/** The engine shares its time between conversations and keeps the state of each, by this header. */
+function requestOptions<T extends { isEngine?: boolean }>(
+  { isEngine, ...options }: T,
+  { id }: Session,
+): Omit<T, "isEngine"> & { headers?: Record<string, string> } {
+  return isEngine ? { ...options, headers: { "X-Client-Id": id } } : options;
+}
+
+function cannotLoad(cause: unknown): never {
+  throw new Failure(
+    "unavailable",
+    "The agent's libraries could not be loaded, so no conversation can start. The log says why.",
+    { cause },
+  );
+}

@@ -1,0 +1,105 @@
+import type { Logger } from "pino";
+import type { Agent } from "../agent/agent-stack.ts";
+import { type AgentSignal, initialTranscriptState, normalize } from "../agent/normalize-events.ts";
+import { AGENT_IDENTITY_PREFIX, type Session, type SessionStore } from "../domain/session.ts";
+import type { StageProviders } from "../domain/stage.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
+
+/** The stages of one session, leased until they are disposed of. */
+export interface SessionStages extends StageProviders, Disposable {
+  /** Waits for the local engine, if it serves a stage. @throws Failure */
+  ready(): Promise<void>;
+}
+
+export interface LiveSessionOptions {
+  session: Session;
+  stages: SessionStages;
+  sessions: Pick<SessionStore, "update">;
+  /** Stores an event and sends it to subscribers. */
+  publish(sessionId: string, event: SessionEvent): void;
+  logger: Logger;
+}
+
+/** A session that has not ended: its record, its agent, and what it publishes. */
+export class LiveSession {
+  session: Session;
+  readonly stages: SessionStages;
+  /** Set once the agent is in the room. */
+  agent: Agent | undefined;
+  /** Aborted by a stop while the session is still starting. */
+  readonly abort = new AbortController();
+  /** Settles when the start is over, however it went. */
+  started: Promise<void> = Promise.resolve();
+  /** The end of the session, once it has begun; it happens once. */
+  ending: Promise<void> | undefined;
+  /** When the person left, ms since the epoch; undefined while they are there. */
+  userLeftAt: number | undefined;
+  /** When somebody last spoke, typed, came or left, ms since the epoch. */
+  lastActivity = Date.now();
+  readonly #options: LiveSessionOptions;
+  #transcript = initialTranscriptState;
+
+  constructor(options: LiveSessionOptions) {
+    this.#options = options;
+    this.session = options.session;
+    this.stages = options.stages;
+  }
+
+  get id(): string {
+    return this.session.id;
+  }
+
+  /** The LiveKit identity of the session's agent. */
+  get agentIdentity(): string {
+    return `${AGENT_IDENTITY_PREFIX}${this.id.slice(-12)}`;
+  }
+
+  /** Publishes an event. A session goes on, and can end, while its events cannot be stored. */
+  publish(event: SessionEvent): void {
+    const { publish, logger } = this.#options;
+    try {
+      publish(this.id, event);
+    } catch (error) {
+      const context = { err: error, session_id: this.id, type: event.type };
+      logger.error(context, "an event of a session was lost");
+    }
+  }
+
+  /** Changes the session's record, here and in the store. */
+  update(change: Partial<Session>): void {
+    this.session = { ...this.session, ...change };
+    this.#options.sessions.update(this.id, change);
+  }
+
+  /** Publishes what the agent reports. */
+  receive(signal: AgentSignal): void {
+    if (this.session.state === "ended") return;
+    if (signal.kind !== "agent_state" && signal.kind !== "error") this.lastActivity = Date.now();
+    const { state, events } = normalize(this.#transcript, signal, {
+      now: Date.now(),
+      newId: Bun.randomUUIDv7(),
+      userIdentity: this.session.identity ?? "",
+      agentIdentity: this.agentIdentity,
+    });
+    this.#transcript = state;
+    for (const event of events) this.publish(event);
+  }
+
+  /** Notes that the person joined or, with undefined, left. */
+  userChanged(user: { identity: string; name: string } | undefined): void {
+    this.userLeftAt = user ? undefined : Date.now();
+    this.lastActivity = Date.now();
+    if (user) this.update({ identity: user.identity, name: user.name || null });
+  }
+
+  /** Closes the agent and releases the stages. An agent that does not close cleanly is logged. */
+  async closeAgent(): Promise<void> {
+    using _stages = this.stages;
+    try {
+      await this.agent?.close();
+    } catch (error) {
+      const context = { err: error, session_id: this.id };
+      this.#options.logger.error(context, "a session did not close cleanly");
+    }
+  }
+}
