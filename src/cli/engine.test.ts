@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { linesOf } from "../lib/lines.ts";
+import { linesOf } from "../lib/child-output.ts";
 
 const MAIN = join(import.meta.dir, "..", "main.ts");
 

@@ -1,15 +1,14 @@
 import type { Logger } from "pino";
 import { z } from "zod";
-import { linesOf } from "../lib/lines.ts";
+import { ChildLog } from "../lib/child-output.ts";
 
-const LAST_WORDS = 5;
 const MAX_TEXT = 500;
 
-/** What Bun adds to the reason of a crash. */
+/** Lines that Bun prints around the reason of a crash. */
 const NOISE =
   /^[-=]*$|Bun v\d|bun\.report|Bun has crashed|redacted crash report|file a GitHub issue|^(?:Linux|Windows|macOS|CPU|Args|Features|Builtins|Elapsed|RSS)[: ]/;
 
-/** What the engine writes to its log, as far as it matters here. */
+/** The fields of the engine's log lines that matter here. */
 const entry = z.object({
   level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]),
   msg: z.string(),
@@ -18,77 +17,51 @@ const entry = z.object({
   err: z.object({ message: z.string() }).optional(),
 });
 
-/** Follows what an engine process writes: its own log, and the words of native libraries. */
-export class EngineLog {
+/** Reads what an engine process prints: its own log, and the output of native libraries. */
+export class EngineLog extends ChildLog {
   readonly #logger: Logger;
-  readonly #secret: string;
-  #lastWords: string[] = [];
-  /** The model that is being loaded. */
+  /** The id of the model that is being loaded. */
   loading: string | undefined;
 
-  /** @param secret a text that never reaches the log */
+  /** @param secret a text that must not reach the log */
   constructor(logger: Logger, secret: string) {
+    super(secret);
     this.#logger = logger;
-    this.#secret = secret;
   }
 
-  /** The newest of what it complained about, to explain an end. */
-  get lastWords(): string {
-    return this.#lastWords.join(" | ");
-  }
-
-  /** Forgets what the process before wrote. */
-  reset(): void {
-    this.#lastWords = [];
+  override reset(): void {
+    super.reset();
     this.loading = undefined;
   }
 
-  /** Follows both streams to their ends. */
-  async follow(out: ReadableStream<Uint8Array>, errors: ReadableStream<Uint8Array>): Promise<void> {
-    await Promise.all([
-      each(out, (line) => this.#entry(line)),
-      each(errors, (line) => this.#words(line)),
-    ]);
-  }
-
-  /** Adds to the last words. */
-  note(words: string): void {
-    this.#lastWords.push(words.slice(0, MAX_TEXT));
-    this.#lastWords = this.#lastWords.slice(-LAST_WORDS);
-  }
-
-  #entry(raw: string): void {
+  override line(raw: string): void {
     const { data } = entry.safeParse(parsed(raw));
     if (!data) {
-      this.#words(raw);
+      this.#plainLine(raw);
       return;
     }
     const { level, msg, event, model, err } = data;
     if (event) this.loading = event === "loading" ? model : undefined;
     if (level === "error" || level === "fatal") this.note(this.#clean(err?.message ?? msg));
-    // What the engine finds worth an info line is detail to Parley's reader.
-    const shown = level === "info" ? "debug" : level;
+    // An info line of the engine is a detail in Parley's log.
+    const ownLevel = level === "info" ? "debug" : level;
     const fields = {
       ...(model ? { model } : {}),
       ...(err ? { reason: this.#clean(err.message) } : {}),
     };
-    this.#logger[shown](fields, `engine: ${this.#clean(msg)}`);
+    this.#logger[ownLevel](fields, `engine: ${this.#clean(msg)}`);
   }
 
-  #words(raw: string): void {
-    const words = this.#clean(raw);
-    if (words === "") return;
-    if (!NOISE.test(words)) this.note(words);
-    this.#logger.debug(`engine: ${words}`);
+  #plainLine(raw: string): void {
+    const text = this.#clean(raw);
+    if (text === "") return;
+    if (!NOISE.test(text)) this.note(text);
+    this.#logger.debug(`engine: ${text}`);
   }
 
   #clean(text: string): string {
-    return Bun.stripANSI(text).replaceAll(this.#secret, "***").trim().slice(0, MAX_TEXT);
+    return this.redact(Bun.stripANSI(text)).slice(0, MAX_TEXT);
   }
-}
-
-async function each(stream: ReadableStream<Uint8Array>, take: (line: string) => void) {
-  for await (const line of linesOf(stream)) take(line);
 }
 
 function parsed(line: string): unknown {

@@ -23,7 +23,7 @@ test("levels are kept, and the server's info is detail to Parley", () => {
   expect(lines.map(({ level }) => level)).toEqual([20, 40, 50, 20, 40]);
   expect(lines[1]).toMatchObject({ room: "r", participant: "anna", msg: "livekit-server: slow" });
   expect(JSON.stringify(lines)).not.toContain("hidden");
-  expect(log.lastWords).toBe("slow | broken: why | panic: oh no");
+  expect(log.lastErrors).toBe("slow | broken: why | panic: oh no");
 });
 
 test("that somebody hung up is no warning, and no reason why a server stopped", () => {
@@ -33,7 +33,7 @@ test("that somebody hung up is no warning, and no reason why a server stopped", 
   log.line(entry("warn", "error writing to websocket", { error: "websocket: close sent" }));
   log.line(entry("warn", "error reading data channel", { error: "broken pipe" }));
   expect(lines.map(({ level }) => level)).toEqual([20, 20, 40]);
-  expect(log.lastWords).toBe("error reading data channel: broken pipe");
+  expect(log.lastErrors).toBe("error reading data channel: broken pipe");
 });
 
 test("the secret never gets into the log", () => {

@@ -1,53 +1,34 @@
 import type { Logger } from "pino";
-import { linesOf } from "../lib/lines.ts";
+import { ChildLog } from "../lib/child-output.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 
-/** Said at each start on nearly every machine; it matters to a host of hundreds of rooms only. */
+/** Warnings of nearly every start; they matter only to a machine with hundreds of rooms. */
 const HARMLESS = ["UDP receive buffer is too small"];
-/** What the server says of a connection that its owner closed: each hang-up gives several. */
+/** Errors of a connection that its participant closed: each hang-up causes several. */
 const HANG_UP = /User Initiated Abort|websocket: close sent/;
-/** Fields of the server's log lines that help and hold no content. */
+/** Fields of the server's log lines that are useful and hold no content. */
 const KEPT_FIELDS = ["logger", "error", "room", "participant", "reason"];
 const MAX_TEXT = 1000;
-const LAST_WORDS = 5;
 
 /** Turns what an embedded livekit-server prints into lines of Parley's log. */
-export class ServerLog {
+export class ServerLog extends ChildLog {
   readonly #logger: Logger;
-  readonly #secret: string;
-  #lastWords: string[] = [];
 
-  /** @param secret a text that never reaches the log */
+  /** @param secret a text that must not reach the log */
   constructor(logger: Logger, secret: string) {
+    super(secret);
     this.#logger = logger;
-    this.#secret = secret;
-  }
-
-  /** The newest problems, to explain a server that stopped. */
-  get lastWords(): string {
-    return this.#lastWords.join(" | ");
-  }
-
-  /** Forgets the last words, as a new server process starts. */
-  reset(): void {
-    this.#lastWords = [];
-  }
-
-  /** Follows one output stream of the server to its end. */
-  async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const line of linesOf(stream)) this.line(line);
   }
 
   /** Logs one line: JSON as livekit-server writes it, or plain text as Go's runtime does. */
-  line(raw: string): void {
-    const line = raw.replaceAll(this.#secret, "***").trim();
+  override line(raw: string): void {
+    const line = this.redact(raw);
     if (line === "") return;
     const entry = parseEntry(line);
     if (entry.level === "warn" || entry.level === "error") {
       const error = entry.fields["error"];
-      this.#lastWords.push(error ? `${entry.message}: ${error}` : entry.message);
-      this.#lastWords = this.#lastWords.slice(-LAST_WORDS);
+      this.note(error ? `${entry.message}: ${error}` : entry.message);
     }
     this.#logger[entry.level](entry.fields, `livekit-server: ${entry.message}`);
   }
@@ -61,7 +42,7 @@ interface Entry {
 
 function parseEntry(line: string): Entry {
   const parsed = line.startsWith("{") ? parseObject(line) : undefined;
-  // What is not a log entry is a panic, or the reason why the server could not start.
+  // A line that is not JSON is a panic, or the reason why the server could not start.
   if (!parsed) return { level: "warn", message: line.slice(0, MAX_TEXT), fields: {} };
   const message = (typeof parsed["msg"] === "string" ? parsed["msg"] : line).slice(0, MAX_TEXT);
   const fields: Record<string, string> = {};
@@ -75,7 +56,7 @@ function parseEntry(line: string): Entry {
 function levelOf(level: unknown, message: string, error = ""): Level {
   if (HARMLESS.some((text) => message.startsWith(text)) || HANG_UP.test(error)) return "debug";
   if (level === "warn") return "warn";
-  // What the server finds worth an info line is detail to Parley's reader.
+  // An info line of the server is a detail in Parley's log.
   return level === "debug" || level === "info" ? "debug" : "error";
 }
 

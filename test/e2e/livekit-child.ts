@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
-import { serverConfig } from "../../src/livekit/server-config.ts";
+import { serverConfig } from "../../src/livekit/server-process.ts";
 import { testBinary } from "../livekit-binary.ts";
 import { eventually } from "./deadline.ts";
 

@@ -1,0 +1,182 @@
+import { expect, test } from "bun:test";
+import { memoryLogger } from "../../test/event-log.ts";
+import { Failure } from "../errors.ts";
+import { ChildLog } from "./child-output.ts";
+import { type SupervisedOptions, SupervisedProcess } from "./supervised.ts";
+
+const SECRET = "s3cret-of-the-child";
+const HOST = "127.0.0.1";
+
+class Output extends ChildLog {
+  override line(raw: string): void {
+    this.note(this.redact(raw));
+  }
+}
+
+/** A server in a child process; it can be told to stop answering, and to ignore SIGTERM. */
+const SERVER = `
+  let answers = true;
+  process.on("SIGTERM", () => { if (!process.env.STUBBORN) process.exit(0); });
+  Bun.serve({
+    hostname: "${HOST}",
+    port: Number(process.env.PORT),
+    routes: {
+      "/health": () => answers ? new Response("well") : new Response("ill", { status: 503 }),
+      "/fall-ill": () => { answers = false; return new Response(); },
+      "/crash": () => process.exit(4),
+    },
+  });`;
+const BROKEN = `console.error("no port for " + process.env.SECRET); process.exit(3);`;
+const SILENT = "await Bun.sleep(60_000);";
+
+function supervise(script: string, change: Partial<SupervisedOptions> = {}) {
+  const logger = memoryLogger();
+  const child = new SupervisedProcess({
+    name: "the child",
+    host: HOST,
+    command: (port) => ({
+      argv: [process.execPath, "-e", script],
+      env: { PORT: String(port), SECRET },
+    }),
+    health: { path: "/health", body: "well", timeoutMs: 1000 },
+    output: new Output(SECRET),
+    logger,
+    maxStarts: 3,
+    firstBackoffMs: 10,
+    stopSignals: [
+      ["SIGTERM", 0],
+      ["SIGKILL", 300],
+    ],
+    failureMessage: (problem) => `The child ${problem}. Try another.`,
+    stoppedMessage: "The child was stopped",
+    ...change,
+  });
+  return { child, lines: logger.lines };
+}
+
+function ask(child: SupervisedProcess, path: string): Promise<unknown> {
+  return fetch(`http://${HOST}:${child.port}${path}`, { keepalive: false }).catch(() => {});
+}
+
+function isAlive(pid: number | undefined): boolean {
+  try {
+    return process.kill(Number(pid), 0);
+  } catch {
+    return false;
+  }
+}
+
+test("a child starts on demand, answers at its address and is gone after disposal", async () => {
+  const { child } = supervise(SERVER);
+  expect(child.state).toBe("idle");
+  expect(child.pid).toBeUndefined();
+  // Until then the port is taken, so that no other program gets it.
+  expect(() => Bun.listen({ hostname: HOST, port: child.port, socket: { data() {} } })).toThrow();
+  child.start();
+  child.start();
+  await child.answered;
+  expect(child.state).toBe("running");
+  expect(await child.healthy()).toBe(true);
+  const { pid } = child;
+  expect(isAlive(pid)).toBe(true);
+  await child[Symbol.asyncDispose]();
+  expect(isAlive(pid)).toBe(false);
+  expect(child.state).toBe("stopped");
+  expect(await child.healthy()).toBe(false);
+  child.start();
+  await expect(child.answered).rejects.toThrow("The child was stopped");
+});
+
+test("a child that crashes is started again at the same address", async () => {
+  const calls: string[] = [];
+  const { child, lines } = supervise(SERVER, {
+    onAnswer: () => void calls.push("answer"),
+    onExit: ({ exitCode }) => void calls.push(`exit ${exitCode}`),
+  });
+  await using _child = child;
+  child.start();
+  await child.answered;
+  const { port, pid } = child;
+  await ask(child, "/crash");
+  await child.exited(5000);
+  expect(child.pid).toBeUndefined();
+  await child.answered;
+  expect(child.port).toBe(port);
+  expect(child.pid).not.toBe(pid);
+  expect(calls).toEqual(["answer", "exit 4", "answer"]);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ msg: "the child stopped; starting it again", restartInMs: 10 }),
+  );
+});
+
+test("one that never answers is given up with its last errors, and started again when asked", async () => {
+  const { child, lines } = supervise(BROKEN);
+  await using _child = child;
+  for (let attempt = 0; attempt < 2; attempt++) {
+    lines.length = 0;
+    child.start();
+    const error: unknown = await child.answered.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Failure);
+    expect(String(error)).toBe(
+      "Failure: The child stopped 3 times before it answered: no port for ***. Try another.",
+    );
+    expect(child.state).toBe("failed");
+    // Each back-off is twice the one before.
+    expect(lines.map(({ restartInMs }) => restartInMs)).toEqual([10, 20, undefined]);
+  }
+});
+
+test("a child that does not answer in time is killed", async () => {
+  const { child } = supervise(SILENT, { startTimeoutMs: 200, maxStarts: 1 });
+  await using _child = child;
+  child.start();
+  await expect(child.answered).rejects.toThrow("it did not answer within 0.2 s");
+});
+
+test("a child that stops answering is killed and started again, if it is polled", async () => {
+  const { child, lines } = supervise(SERVER, { polling: { intervalMs: 20, failures: 2 } });
+  await using _child = child;
+  child.start();
+  await child.answered;
+  const { pid } = child;
+  await ask(child, "/fall-ill");
+  await child.exited(5000);
+  await child.answered;
+  expect(child.pid).not.toBe(pid);
+  expect(lines).toContainEqual(expect.objectContaining({ lastErrors: "it stopped answering" }));
+});
+
+test("a child that ignores SIGTERM is killed", async () => {
+  const { child } = supervise(SERVER, {
+    command: (port) => ({
+      argv: [process.execPath, "-e", SERVER],
+      env: { PORT: String(port), STUBBORN: "yes" },
+    }),
+  });
+  child.start();
+  await child.answered;
+  const { pid } = child;
+  await child[Symbol.asyncDispose]();
+  expect(isAlive(pid)).toBe(false);
+});
+
+test("without a command there is a failure at once, and disposal cancels the search for one", async () => {
+  const missing = () => Promise.reject(new Error("it is not installed"));
+  const { child } = supervise(SERVER, { command: missing });
+  await using _child = child;
+  child.start();
+  await expect(child.answered).rejects.toThrow(
+    "The child could not be started: it is not installed. Try another.",
+  );
+
+  const { child: searching } = supervise(SERVER, {
+    command: (_, stopping) =>
+      new Promise((_, reject) => {
+        stopping.addEventListener("abort", () => reject(stopping.reason));
+      }),
+  });
+  searching.start();
+  const { answered } = searching;
+  await searching[Symbol.asyncDispose]();
+  await expect(answered).rejects.toThrow("The child was stopped");
+});
