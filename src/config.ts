@@ -48,7 +48,7 @@ const DEFAULT_PROMPT =
   "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
   "without lists, markup or emoji. Ask when something is unclear.";
 
-/** Variables whose values may not appear in a message or a log. */
+/** Variables whose values must not appear in messages or logs. */
 const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
 /** URLs may carry a password, which may contain any character when it is not percent-encoded. */
 const URL_PASSWORD = /(\/\/[^/@:]*:).*@/s;

@@ -1,4 +1,4 @@
-/** Kinds of expected failure. Each maps to one HTTP status in `http/error-handler.tsx`. */
+/** Kinds of expected failures. Each maps to one HTTP status in `http/error-handler.tsx`. */
 export type FailureKind =
   | "invalid"
   | "unauthorized"
@@ -16,14 +16,14 @@ export interface FieldError {
 }
 
 /**
- * An expected failure. `message` is written for the person who reads it: what is wrong and what
- * to do. It never holds a secret.
+ * An expected failure. Its message tells a person what is wrong and what to do, and never contains
+ * a secret.
  */
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly kind: FailureKind;
   readonly errors: FieldError[] | undefined;
-  /** Seconds after which trying again makes sense. */
+  /** Seconds after which a retry makes sense. */
   readonly retryAfter: number | undefined;
 
   constructor(
@@ -38,7 +38,7 @@ export class Failure extends Error {
   }
 }
 
-/** The text of anything thrown, for logs. */
+/** The message of anything that was thrown, for logs. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

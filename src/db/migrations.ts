@@ -1,6 +1,6 @@
 import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator";
 
-/** Reads what drizzle-kit wrote (`drizzle/`). The executable has it inside, read by its build. */
+/** Reads the migrations that drizzle-kit wrote. The executable embeds them at its build. */
 export function readMigrations(folder: string): MigrationMeta[] {
   return readMigrationFiles({ migrationsFolder: folder });
 }

@@ -5,14 +5,14 @@ import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3"
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import { Failure, messageOf } from "../errors.ts";
 
-/** How long a statement waits for another process's write, ms. */
+/** How long a statement waits for a write of another process, in ms. */
 const BUSY_TIMEOUT_MS = 5000;
 
-/** An open database whose schema is the one this version of Parley knows. */
+/** An open database with the current schema. */
 export class Database implements Disposable {
   /** For queries. */
   readonly orm: BetterSQLite3Database;
-  /** For what Drizzle has no words for: backup, pragmas. */
+  /** For what Drizzle cannot express: backups and pragmas. */
   readonly handle: Sqlite.Database;
 
   constructor(handle: Sqlite.Database) {
@@ -20,7 +20,7 @@ export class Database implements Disposable {
     this.orm = drizzle(handle);
   }
 
-  /** Closes the file and folds the write-ahead log into it. Again: nothing. */
+  /** Closes the file and merges the write-ahead log into it. Closing again does nothing. */
   close(): void {
     this.handle.close();
   }
@@ -62,9 +62,9 @@ function prepareFile(path: string): void {
 }
 
 /**
- * As drizzle-orm's own migrator, whose table it shares, but: the check and the change are one
- * transaction, so that two processes may start at once, and a newer schema is refused. Foreign
- * keys are off meanwhile because SQLite changes a table by building a new one.
+ * Applies migrations like drizzle-orm's migrator, whose table it shares, with two differences: the
+ * check and the change are one transaction, so that two processes may start at the same time, and
+ * a newer schema is refused. Foreign keys are off, because SQLite alters tables by rebuilding them.
  */
 function migrate(handle: Sqlite.Database, migrations: readonly MigrationMeta[]): void {
   handle.pragma("foreign_keys = OFF");

@@ -11,8 +11,8 @@ import {
 import type { EndReason, SessionState } from "../domain/session.ts";
 import type { Role, SessionEvent } from "../domain/transcript.ts";
 
-// Every time is integer ms since the epoch, UTC. `drizzle-kit generate` turns this file into
-// `drizzle/`, which `open.ts` applies.
+// Times are integer ms since the epoch, UTC. `drizzle-kit generate` creates the migrations in
+// `drizzle/` from this file, and `open.ts` applies them.
 
 export const sessions = sqliteTable(
   "sessions",
@@ -48,7 +48,7 @@ const sessionReference = () =>
     .notNull()
     .references(() => sessions.id, { onDelete: "cascade" });
 
-/** Final segments: what was said. */
+/** Final segments. */
 export const segments = sqliteTable(
   "segments",
   {
@@ -91,7 +91,7 @@ export const turns = sqliteTable(
   ],
 );
 
-/** Every event of a session, from which clients replay. */
+/** Every event of a session; clients replay from here. */
 export const events = sqliteTable(
   "events",
   {
@@ -101,7 +101,7 @@ export const events = sqliteTable(
     type: text().$type<SessionEvent["type"]>().notNull(),
     /** JSON. */
     data: text().notNull(),
-    /** A transcript that a later one replaced or will replace; `compact` prunes these. */
+    /** Whether it is an interim transcript; `compact` removes these after the session. */
     interim: integer({ mode: "boolean" }).notNull(),
   },
   (table) => [

@@ -20,22 +20,22 @@ export class SqliteSessionStore implements SessionStore {
     this.#database = database;
   }
 
-  /** @throws Failure `conflict` when another session that has not ended holds the room */
+  /** @throws Failure `conflict` when another live session uses the room */
   insert(session: Session): void {
-    refuseTakenRoom(session.room, () => {
+    assertRoomFree(session.room, () => {
       this.#database.orm.insert(sessions).values(session).run();
     });
   }
 
-  /** Changes only the fields given; an unknown id is no error. */
+  /** Changes the given fields only; an unknown id is not an error. */
   update(id: string, change: Partial<Omit<Session, "id">>): void {
     if (Object.values(change).every((value) => value === undefined)) return;
-    refuseTakenRoom(change.room ?? id, () => {
+    assertRoomFree(change.room ?? id, () => {
       this.#database.orm.update(sessions).set(change).where(eq(sessions.id, id)).run();
     });
   }
 
-  /** Removes the session with its segments, turns and events. */
+  /** Deletes the session with its segments, turns and events. */
   delete(id: string): void {
     this.#database.orm.delete(sessions).where(eq(sessions.id, id)).run();
   }
@@ -55,7 +55,7 @@ export class SqliteSessionStore implements SessionStore {
 
   /**
    * @param options.limit at least 1
-   * @throws Failure `invalid` when `before` is no cursor of an earlier page
+   * @throws Failure `invalid` when `before` is not a cursor of an earlier page
    */
   page(options: { limit: number; before?: string }): SessionPage {
     const before = options.before === undefined ? undefined : readCursor(options.before);
@@ -70,7 +70,7 @@ export class SqliteSessionStore implements SessionStore {
           ),
       )
       .orderBy(desc(sessions.started_at), desc(sessions.id))
-      // One more than asked for tells whether there is a next page.
+      // One more than requested shows whether there is a next page.
       .limit(options.limit + 1)
       .all();
     const page = rows.slice(0, options.limit);
@@ -78,7 +78,7 @@ export class SqliteSessionStore implements SessionStore {
     return { sessions: page, next: rows.length > page.length && last ? cursorOf(last) : null };
   }
 
-  /** @returns the `session ended` events it logged, for other nodes' clients */
+  /** @returns the `session ended` events that it logged, for clients of other nodes */
   endCrashed(at: number): Envelope[] {
     return this.#database.orm.transaction(
       (transaction) => {
@@ -106,11 +106,11 @@ export class SqliteSessionStore implements SessionStore {
   }
 }
 
-function refuseTakenRoom(room: string, write: () => void): void {
+function assertRoomFree(room: string, write: () => void): void {
   try {
     write();
   } catch (error) {
-    // Drizzle may wrap what better-sqlite3 threw.
+    // Drizzle may wrap the error of better-sqlite3.
     const texts = [error, error instanceof Error ? error.cause : undefined].map(String);
     if (texts.some((text) => text.includes("UNIQUE constraint failed: sessions.room"))) {
       throw new Failure("conflict", `A session is already running in room "${room}"`, {

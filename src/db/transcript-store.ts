@@ -12,10 +12,10 @@ import {
 import type { Database } from "./open.ts";
 import { events, segments, sessions, turns } from "./schema.ts";
 
-/** What a database and a transaction of it have in common. */
+/** What a database and a transaction have in common. */
 type Orm = Pick<BetterSQLite3Database, "insert" | "select">;
 
-/** How long the interims of an ended session stay, ms. */
+/** How long the interims of an ended session are kept, in ms. */
 const INTERIMS_KEPT_MS = 3_600_000;
 
 /** Events, final segments and turns in SQLite. */
@@ -46,7 +46,8 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 
   /**
-   * Stores an event with what it completes. The same `session_id` and `seq` again: nothing.
+   * Stores an event with the segment or turn that it completes. An event whose `session_id` and
+   * `seq` are stored already is ignored.
    * @throws when the session is unknown or the disk fails; nothing is stored then
    */
   append(entry: Envelope): void {
@@ -55,9 +56,9 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
     });
   }
 
-  /** @throws Error when a row is not an envelope this version understands */
+  /** @throws Error when a row is not an envelope that this version can read */
   read(sessionId: string, after: number, limit = -1): Envelope[] {
-    // To SQLite a negative limit is none.
+    // SQLite reads a negative limit as none.
     return this.#database.orm
       .select()
       .from(events)
@@ -73,7 +74,7 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 
   /**
-   * Removes the interims of sessions that ended over an hour ago; what was said in the end stays.
+   * Removes the interims of sessions that ended over an hour ago; their finals stay.
    * @param now ms since the epoch
    * @returns how many events were removed
    */
@@ -89,7 +90,7 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 }
 
-/** See `SqliteTranscriptStore.append`; to be called within a transaction. */
+/** Does the work of `SqliteTranscriptStore.append` within a transaction of the caller. */
 export function appendEnvelope(orm: Orm, entry: Envelope): void {
   const at = Date.parse(entry.at);
   const stored = orm
@@ -111,7 +112,7 @@ export function appendEnvelope(orm: Orm, entry: Envelope): void {
 
 function addSegment(orm: Orm, entry: Envelope & { type: "transcript" }, at: number): void {
   const { segment_id, role, identity, text, started_at, interrupted = false } = entry.data;
-  const last = { role, identity, text, ended_at: at, interrupted };
+  const final = { role, identity, text, ended_at: at, interrupted };
   orm
     .insert(segments)
     .values({
@@ -119,10 +120,10 @@ function addSegment(orm: Orm, entry: Envelope & { type: "transcript" }, at: numb
       seq: entry.seq,
       segment_id,
       started_at: Math.round(started_at),
-      ...last,
+      ...final,
     })
     // A second final of a segment replaces the first, as it does on a client's screen.
-    .onConflictDoUpdate({ target: [segments.session_id, segments.segment_id], set: last })
+    .onConflictDoUpdate({ target: [segments.session_id, segments.segment_id], set: final })
     .run();
 }
 
@@ -136,17 +137,17 @@ function addTurn(orm: Orm, entry: Envelope & { type: "metrics" }, at: number): v
     .run();
 }
 
-/** Whole ms and tokens; only the columns, whatever else a metrics event comes to hold. */
+/** The columns of a turn, in whole ms and tokens. */
 function rounded(parts: Omit<TurnMetrics, "turn_id">): Omit<TurnMetrics, "turn_id"> {
-  const whole = (value: number | null) => (value === null ? null : Math.round(value));
+  const integer = (value: number | null) => (value === null ? null : Math.round(value));
   return {
-    endpointing_ms: whole(parts.endpointing_ms),
-    stt_ms: whole(parts.stt_ms),
-    llm_ttft_ms: whole(parts.llm_ttft_ms),
-    tts_ttfb_ms: whole(parts.tts_ttfb_ms),
-    voice_to_voice_ms: whole(parts.voice_to_voice_ms),
-    prompt_tokens: whole(parts.prompt_tokens),
-    completion_tokens: whole(parts.completion_tokens),
+    endpointing_ms: integer(parts.endpointing_ms),
+    stt_ms: integer(parts.stt_ms),
+    llm_ttft_ms: integer(parts.llm_ttft_ms),
+    tts_ttfb_ms: integer(parts.tts_ttfb_ms),
+    voice_to_voice_ms: integer(parts.voice_to_voice_ms),
+    prompt_tokens: integer(parts.prompt_tokens),
+    completion_tokens: integer(parts.completion_tokens),
   };
 }
 

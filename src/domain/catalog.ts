@@ -4,17 +4,20 @@ import { STAGES } from "./stage.ts";
 export const MODEL_SIZES = ["small", "medium", "large"] as const;
 export type ModelSize = (typeof MODEL_SIZES)[number];
 
-/** Names a folder, so it holds nothing that leads elsewhere. */
+/** It names a folder, so it cannot contain a path. */
 export const modelId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "is no name of a model")
-  .refine((id) => !id.includes(".."), "is no name of a model");
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "is not a valid model name")
+  .refine((id) => !id.includes(".."), "is not a valid model name");
 
-/** Inside the model's folder: no step up, no hidden file, nothing absolute. */
+/** A path inside the model's folder: no parent folder, no hidden file, not absolute. */
 const relativePath = z
   .string()
   .max(200)
-  .regex(/^(?![.])[A-Za-z0-9!._-]+(\/(?![.])[A-Za-z0-9!._-]+)*$/, "is no path inside the model");
+  .regex(
+    /^(?![.])[A-Za-z0-9!._-]+(\/(?![.])[A-Za-z0-9!._-]+)*$/,
+    "is not a path inside the model's folder",
+  );
 
 const modelFile = z.strictObject({
   path: relativePath,
@@ -23,7 +26,7 @@ const modelFile = z.strictObject({
     .int()
     .min(1)
     .max(2 ** 40),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, "is no SHA-256 in hexadecimal digits"),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in hexadecimal digits"),
 });
 export type ModelFile = z.infer<typeof modelFile>;
 
@@ -31,15 +34,15 @@ export type ModelFile = z.infer<typeof modelFile>;
 export const catalogModel = z.strictObject({
   id: modelId,
   stage: z.enum(STAGES),
-  /** How the engine loads it: see `LocalModel`. */
+  /** How the engine loads it; see `LocalModel`. */
   kind: z.string().min(1).max(64),
   size: z.enum(MODEL_SIZES),
   name: z.string().min(1).max(100),
-  /** A sentence on what it is good for. */
+  /** One sentence on what it is good for. */
   about: z.string().max(300),
   languages: z.array(z.string().regex(/^[a-z]{2,3}(-[A-Za-z0-9]+)*$/)).min(1),
   licence: z.string().min(1).max(100),
-  /** Bytes of memory that it takes while it runs, about. */
+  /** Approximate memory that it takes while it runs, in bytes. */
   memory: z.int().min(0),
   files: z.array(modelFile).min(1).max(2000),
 });
@@ -47,14 +50,14 @@ export type CatalogModel = z.infer<typeof catalogModel>;
 
 export type Catalog = readonly CatalogModel[];
 
-/** Bytes of all its files. */
+/** The size of all files of a model, in bytes. */
 export function bytesOf(model: CatalogModel): number {
   return model.files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** How a model of the catalogue is on this machine. */
+/** The state of a catalogue model on this machine. */
 export type ModelState =
-  | { state: "absent" /** Bytes of a download that was cut short. */; kept: number }
+  | { state: "absent" /** Bytes of an incomplete download. */; kept: number }
   | { state: "waiting" }
   | { state: "downloading"; received: number; total: number; bytesPerSecond: number }
   | { state: "failed"; message: string }
@@ -63,36 +66,36 @@ export type ModelState =
 export interface ListedModel {
   model: CatalogModel;
   state: ModelState;
-  /** Whether it suits this machine best of its stage. */
+  /** Whether it is the one that suits this machine best for its stage. */
   recommended: boolean;
 }
 
-/** The catalogue with what of it is on this machine, and its downloads. */
+/** The catalogue with the local state of each model, and the downloads. */
 export interface ModelService {
-  /** @throws Failure when one's own catalogue cannot be read */
+  /** @throws Failure when the configured catalogue cannot be read */
   list(): Promise<ListedModel[]>;
   /** @throws Failure `not_found` */
   find(id: string): Promise<ListedModel>;
-  /** Starts downloads, which go on by themselves one after the other. @throws Failure `not_found` */
+  /** Queues downloads, which run one after the other. @throws Failure `not_found` */
   download(ids: readonly string[]): Promise<void>;
   cancel(id: string): void;
-  /** Removes its files, also those of a download that was cut short. @throws Failure */
+  /** Deletes its files, including those of an incomplete download. @throws Failure */
   remove(id: string): Promise<void>;
-  /** Told of every change, some times a second while a download goes on. */
+  /** Calls `onChange` at every change, several times a second during a download. */
   subscribe(onChange: () => void): Disposable;
-  /** Where the files are. */
+  /** The folder with the files. */
   readonly folder: string;
 }
 
-/** The way to a Parley without any account: the models that suit this machine, for every stage. */
+/** The setup without any account: the local models that suit this machine, for every stage. */
 export interface OfflineSetup {
-  /** The models it would use; none for stages that a variable decides. @throws Failure */
+  /** The models it would use; none for stages that the environment decides. @throws Failure */
   plan(): Promise<ListedModel[]>;
-  /** Whether they are being downloaded to be used. */
+  /** Whether the setup has begun and its downloads have not finished. */
   readonly underWay: boolean;
-  /** Downloads them; once all are there, their stages use them. @throws Failure */
+  /** Downloads the models; once all are present, their stages use them. @throws Failure */
   begin(): Promise<void>;
   cancel(): void;
-  /** Told when it begins, ends or is cancelled. */
+  /** Calls `onChange` when the setup begins, ends or is cancelled. */
   subscribe(onChange: () => void): Disposable;
 }

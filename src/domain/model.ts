@@ -1,14 +1,14 @@
 /**
- * A model whose files are on this machine, as the engine loads it; every path is absolute. `id` is
- * what requests name it by.
+ * A model whose files are on this machine, as the engine loads it. Paths are absolute, and requests
+ * name the model by its `id`.
  */
 export type LocalModel = LocalSttModel | LocalLlmModel | LocalTtsModel;
 
-/** The kinds differ in their files, as sherpa-onnx takes them. */
+/** Kinds differ in the files that sherpa-onnx needs. */
 export type LocalSttModel = { stage: "stt"; id: string } & (
   | { kind: "moonshine"; encoder: string; mergedDecoder: string; tokens: string }
   | { kind: "whisper"; encoder: string; decoder: string; tokens: string }
-  /** Streaming: gives interim results by itself. */
+  /** A streaming model, which gives interim results. */
   | {
       kind: "streaming-transducer";
       encoder: string;
@@ -29,21 +29,21 @@ export interface LocalLlmModel {
 export type LocalTtsModel = {
   stage: "tts";
   id: string;
-} /** `phonemes`: the folder of espeak-ng's data. */ & (
+} /** `phonemes` is the folder of espeak-ng's data. */ & (
   | { kind: "piper"; model: string; tokens: string; phonemes: string }
   | { kind: "kokoro"; model: string; tokens: string; voices: string; phonemes: string }
 );
 
 /**
- * Speech recognition, language model and speech synthesis on this machine, behind OpenAI's HTTP
- * interface on loopback.
+ * Runs local models for speech recognition, language and speech synthesis, behind OpenAI's HTTP API
+ * on loopback.
  */
 export interface Engine extends AsyncDisposable {
-  /** As `OPENAI_BASE_URL` takes it; the same for the engine's whole life, through its restarts. */
+  /** In the form of `OPENAI_BASE_URL`; it stays the same when the engine restarts. */
   readonly baseURL: string;
   readonly apiKey: string;
-  /** Answers when it serves; starts the child if it does not run. @throws Failure with what to do */
+  /** Resolves when it can serve; starts the child process if needed. @throws Failure */
   ready(): Promise<void>;
-  /** Replaces what it serves, without an end to what is being answered. */
+  /** Replaces the models it serves, without aborting running requests. */
   use(models: readonly LocalModel[]): void;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { STAGES, type Stage } from "./stage.ts";
 
-/** A text of one line, named in what is said of a wrong one. */
+/** A text of one line; `what` names it in error messages. */
 function line(what: string, max: number) {
   return z
     .string({ error: `${what} is missing` })
@@ -19,19 +19,19 @@ export const providerKey = line("the key", 1024).refine(
   "the key may only contain printable ASCII characters, no spaces",
 );
 
-/** As `OPENAI_BASE_URL` takes it; a password in it would be shown, and a query goes nowhere. */
+/** In the form of `OPENAI_BASE_URL`. A password would be shown, and a query would be lost. */
 export const providerUrl = line("the address", 2048)
   .pipe(z.url({ protocol: /^https?$/, error: "the address must be an http:// or https:// URL" }))
   .refine((url) => {
     const { username, password, search, hash } = new URL(url);
     return username + password + search + hash === "";
-  }, "the address may have no user name, password, query or fragment")
+  }, "the address must not contain a user name, password, query or fragment")
   .transform((url) => url.replace(/\/+$/, ""));
 
 export const providerModel = line("the model", 256);
 export const providerVoice = line("the voice", 64);
 
-/** Who serves a stage, as somebody chose on the page. */
+/** What serves a stage, as chosen on the Models page. */
 export const stageChoice = z.discriminatedUnion("use", [
   z.strictObject({ use: z.literal("openai") }),
   z.strictObject({
@@ -39,57 +39,57 @@ export const stageChoice = z.discriminatedUnion("use", [
     base_url: providerUrl,
     api_key: providerKey.optional(),
     model: providerModel.optional(),
-    /** Of speech synthesis. */
+    /** For speech synthesis only. */
     voice: providerVoice.optional(),
   }),
-  /** A downloaded model, with its kind, so that its files are found without the catalogue. */
+  /** A downloaded model; its kind allows finding its files without the catalogue. */
   z.strictObject({ use: z.literal("local"), model: providerModel, kind: z.string() }),
 ]);
 export type StageChoice = z.infer<typeof stageChoice>;
 
-/** What is stored of the choices. It holds keys: never to be shown or logged. */
+/** The stored choices. They contain keys and must never be shown or logged. */
 export const providerSettings = z.strictObject({
   openai_api_key: providerKey.optional(),
   stages: z.partialRecord(z.enum(STAGES), stageChoice).default({}),
 });
 export type ProviderSettings = z.infer<typeof providerSettings>;
 
-/** How a stage is served, without any secret. */
+/** What serves a stage, without secrets. */
 export interface StageOverview {
   stage: Stage;
   use: StageChoice["use"];
-  /** Of OpenAI or an endpoint. */
+  /** For OpenAI or another endpoint. */
   baseURL: string | undefined;
   model: string | undefined;
   voice: string | undefined;
-  /** Whether a key of its own goes with the endpoint. */
+  /** Whether a key is stored for the endpoint. */
   hasKey: boolean;
-  /** The variable that decides it, so that the page cannot. */
+  /** The environment variable that decides the stage; the page cannot change it then. */
   fixedBy: string | undefined;
-  /** Why it cannot serve, and what to do; undefined: it can be tried. */
+  /** Why it cannot serve and what to do; undefined when it can be tried. */
   problem: string | undefined;
 }
 
-/** A server with OpenAI's API that runs on this machine. */
+/** A server with OpenAI's API that was found on this machine. */
 export interface FoundServer {
   name: string;
   baseURL: string;
   models: string[];
 }
 
-/** Reads and changes who serves each stage; a change counts from the next session on. */
+/** Reads and changes what serves each stage; changes apply to the next session. */
 export interface ProviderSettingsService {
   overview(): StageOverview[];
-  /** Whether OpenAI's key is stored. */
+  /** Whether an OpenAI key is stored. */
   readonly hasOpenAiKey: boolean;
   /**
-   * Stages that a variable decides are left as they are.
-   * @param key undefined: the one that is stored
+   * Stages that the environment decides stay unchanged.
+   * @param key undefined: the stored key
    * @throws Failure `invalid` (no key, or it is refused), `upstream_failed`
    */
   useOpenAi(stages: readonly Stage[], key: string | undefined): Promise<void>;
   /**
-   * @param endpoint `api_key` undefined: the one that is stored for the same address, if any
+   * @param endpoint `api_key` undefined: the key that is stored for the same address, if any
    * @throws Failure `invalid` or `upstream_failed`
    */
   useEndpoint(
@@ -97,8 +97,8 @@ export interface ProviderSettingsService {
     endpoint: Omit<Extract<StageChoice, { use: "endpoint" }>, "use">,
   ): Promise<void>;
   useLocal(stage: Stage, model: { id: string; kind: string }): void;
-  /** Removes all keys and choices that are stored. */
+  /** Deletes all stored keys and choices. */
   forget(): void;
-  /** Servers on this machine; asked at most every half minute. */
+  /** Servers on this machine; they are searched for at most every half minute. */
   localServers(): Promise<FoundServer[]>;
 }

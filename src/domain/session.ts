@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Envelope } from "./transcript.ts";
 
-/** LiveKit identities that belong to agents; a person may not take one. */
+/** Prefix of the LiveKit identities that belong to agents; participants may not use it. */
 export const AGENT_IDENTITY_PREFIX = "agent-";
 
 /**
  * Control characters (C0, DEL, C1), line separators, the bidirectional marks, overrides and
- * isolates of UAX #9, and characters without width: they can make a name look like another one.
- * The joiners U+200C and U+200D stay allowed, since scripts and emoji need them.
+ * isolates of UAX #9, and characters without width: they can make one name look like another.
+ * The joiners U+200C and U+200D are allowed, because scripts and emoji need them.
  */
 const FORBIDDEN_CHARACTERS =
   /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/u;
@@ -31,7 +31,7 @@ export const participantIdentity = shortName("identity", 128).refine(
 
 export const participantName = shortName("name", 128);
 
-/** What a person types: any text without NUL, whose length is bounded in UTF-16 code units. */
+/** Text that a person types, without NUL; `max` is in UTF-16 code units. */
 export function freeText(what: string, max: number) {
   return z
     .string({ error: `${what} is missing` })
@@ -54,7 +54,7 @@ export const sessionId = z.uuidv7("session_id is not a UUIDv7");
 
 export type SessionState = "starting" | "active" | "ending" | "ended";
 
-/** Why a session ended; shown in the history and sent with the last `session` event. */
+/** Why a session ended; the history shows it and the last `session` event carries it. */
 export type EndReason =
   | "stopped"
   | "user_left"
@@ -67,7 +67,7 @@ export type EndReason =
   | "shutdown"
   | "crashed";
 
-/** The settings a session runs with, after defaults are applied. */
+/** The settings of a session, after defaults are applied. */
 export interface SessionSettings {
   system_prompt: string;
   greeting: string | null;
@@ -103,21 +103,20 @@ export interface SessionPage {
   next: string | null;
 }
 
-/** Where sessions are kept. Every method is synchronous: SQLite answers in microseconds. */
+/** Stores sessions. Every method is synchronous, because SQLite answers in microseconds. */
 export interface SessionStore {
   insert(session: Session): void;
   update(id: string, change: Partial<Omit<Session, "id">>): void;
   delete(id: string): void;
   find(id: string): (Session & SessionCounts) | undefined;
-  /** Sessions not yet ended, newest first. */
+  /** Sessions that have not ended, newest first. */
   live(): (Session & SessionCounts)[];
   /** All sessions, newest first, `limit` a page; `before` is a cursor from an earlier page. */
   page(options: { limit: number; before?: string }): SessionPage;
   /**
-   * Ends what a crash left open, with reason `crashed`, and logs a `session` `ended` event for
-   * each; answers these events, for clients that listen on other nodes. One process uses a
-   * database, so at its start every open session is one of a process that is gone, whatever the
-   * machine was called then.
+   * Ends the sessions that a crash left open, with reason `crashed`, and logs a `session` `ended`
+   * event for each. Returns these events, for clients that are connected to other nodes. One
+   * process uses a database, so at its start every open session belongs to a process that is gone.
    */
   endCrashed(at: number): Envelope[];
 }

@@ -22,7 +22,7 @@ export interface TurnMetrics {
   completion_tokens: number | null;
 }
 
-/** What happens in a session, as the agent reports it and every client gets it. */
+/** What happens in a session, as the agent reports it and clients receive it. */
 export type SessionEvent =
   | { type: "session"; data: { state: SessionState; reason?: EndReason } }
   | { type: "agent_state"; data: { state: AgentState } }
@@ -141,7 +141,7 @@ export interface Segment {
   interrupted: boolean;
 }
 
-/** Where final segments and turns are kept and read. */
+/** Stores final segments. */
 export interface TranscriptStore {
   segments(sessionId: string): Segment[];
 }
@@ -156,7 +156,7 @@ export interface EventLog {
   position(sessionId: string): SessionPosition;
 }
 
-/** How far a session's log has come. */
+/** The end of a session's log. */
 export interface SessionPosition {
   seq: number;
   ended: boolean;

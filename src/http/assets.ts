@@ -5,7 +5,7 @@ import type { AssetSource } from "../resources.ts";
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
 export interface Assets {
-  /** The address of a file of `public/` with the hash of its content: `/assets/x.css?v=…`. */
+  /** The address of a file in `public/`, with the hash of its content: `/assets/x.css?v=…`. */
   url(path: string): string;
   routes: Hono;
 }
@@ -17,8 +17,8 @@ interface Asset {
 }
 
 /**
- * Serves files from memory under `/assets/`. Files are read on first use and, while
- * developing, anew each time.
+ * Serves files from memory under `/assets/`. Files are read on first use; in development mode, for
+ * every request.
  */
 export function createAssets(source: AssetSource, dev: boolean): Assets {
   const known = source.names();

@@ -1,17 +1,17 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { isSessionEnd, type SessionEvent, type TurnMetrics } from "../domain/transcript.ts";
 
-/** Bounds in seconds, around what people notice in a conversation. */
+/** Histogram bounds in seconds, around the delays that people notice in a conversation. */
 const LATENCY_BUCKETS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 1.5, 2, 3, 5, 10];
 
-/** What is counted now rather than as it happens. */
+/** Values that are read when metrics are scraped. */
 export interface MetricSources {
   liveSessions(): number;
   socketClients(): number;
 }
 
 export interface Metrics {
-  /** Counts what an event of a session says. */
+  /** Updates the metrics from an event of a session. */
   observe(event: SessionEvent): void;
   /** The Prometheus text format. */
   text(): Promise<string>;

@@ -1,33 +1,33 @@
 import { z } from "zod";
 import type { FoundServer } from "../domain/provider.ts";
 
-/** Where servers with OpenAI's API listen unless somebody told them otherwise. */
-const USUAL: readonly Omit<FoundServer, "models">[] = [
+/** Where servers with OpenAI's API listen by default. */
+const DEFAULTS: readonly Omit<FoundServer, "models">[] = [
   { name: "Ollama", baseURL: "http://127.0.0.1:11434/v1" },
   { name: "llama.cpp", baseURL: "http://127.0.0.1:8080/v1" },
   { name: "LM Studio", baseURL: "http://127.0.0.1:1234/v1" },
 ];
 const ANSWER_MS = 700;
-const BELIEVED_MS = 30_000;
+const CACHE_MS = 30_000;
 const MAX_MODELS = 20;
 
 const modelList = z.object({ data: z.array(z.object({ id: z.string().min(1).max(256) })) });
 
 /**
- * Looks for language model servers on this machine.
+ * Creates a search for language model servers on this machine.
  *
- * @param places where to look; the usual ports if unset
- * @returns a search that answers from its last result for half a minute
+ * @param places where to look; the default ports if omitted
+ * @returns the search, which caches its result for half a minute
  */
 export function localServerSearch(
-  places: readonly Omit<FoundServer, "models">[] = USUAL,
+  places: readonly Omit<FoundServer, "models">[] = DEFAULTS,
 ): () => Promise<FoundServer[]> {
-  let last: { found: Promise<FoundServer[]>; until: number } | undefined;
+  let cached: { found: Promise<FoundServer[]>; until: number } | undefined;
   return () => {
-    if (last === undefined || last.until < Date.now()) {
-      last = { found: search(places), until: Date.now() + BELIEVED_MS };
+    if (cached === undefined || cached.until < Date.now()) {
+      cached = { found: search(places), until: Date.now() + CACHE_MS };
     }
-    return last.found;
+    return cached.found;
   };
 }
 
@@ -41,7 +41,7 @@ async function search(places: readonly Omit<FoundServer, "models">[]): Promise<F
   return answers.flat();
 }
 
-/** Models to talk with; none where nothing answers as OpenAI does. */
+/** The chat models of a server; none if nothing there speaks OpenAI's API. */
 async function modelsOf(baseURL: string): Promise<string[]> {
   try {
     const response = await fetch(`${baseURL}/models`, {
@@ -54,7 +54,7 @@ async function modelsOf(baseURL: string): Promise<string[]> {
       .filter((id) => !/embed/i.test(id))
       .slice(0, MAX_MODELS);
   } catch {
-    // Nobody there, or somebody else.
+    // Nothing listens there, or it is another kind of server.
     return [];
   }
 }

@@ -24,8 +24,8 @@ export interface LaunchOptions {
 const LIVEKIT_READY_MS = 15_000;
 
 /**
- * Brings the agent of a new session into its room; resolves once it listens. Whoever aborts
- * `live.abort` meanwhile closes what has been opened.
+ * Brings the agent of a new session into its room; resolves once it listens. The caller closes
+ * what was opened, also after an abort by `live.abort`.
  *
  * @throws Failure, or the reason of the abort
  */

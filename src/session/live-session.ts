@@ -34,7 +34,7 @@ export class LiveSession {
   ending: Promise<void> | undefined;
   /** When the person left, ms since the epoch; undefined while they are there. */
   userLeftAt: number | undefined;
-  /** When somebody last spoke, typed, came or left, ms since the epoch. */
+  /** When a participant last spoke, typed, joined or left, ms since the epoch. */
   lastActivity = Date.now();
   readonly #options: LiveSessionOptions;
   #transcript = initialTranscriptState;
@@ -54,7 +54,7 @@ export class LiveSession {
     return `${AGENT_IDENTITY_PREFIX}${this.id.slice(-12)}`;
   }
 
-  /** Publishes an event. A session goes on, and can end, while its events cannot be stored. */
+  /** Publishes an event. A session continues, and can end, while events cannot be stored. */
   publish(event: SessionEvent): void {
     const { publish, logger } = this.#options;
     try {
