@@ -8,13 +8,13 @@ import type { Session } from "../src/domain/session.ts";
 export const MIGRATIONS_FOLDER = join(import.meta.dir, "../drizzle");
 export const MIGRATIONS = readMigrations(MIGRATIONS_FOLDER);
 
-/** A folder that is gone at the end of its scope. */
+/** A folder that is removed at the end of its scope. */
 export function temporaryFolder(): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "parley-db-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A database in a folder of its own, both gone at the end of their scope. */
+/** A database in a temporary folder; both are removed at the end of their scope. */
 export function temporaryDatabase() {
   const folder = temporaryFolder();
   const path = join(folder.path, "parley.db");

@@ -39,7 +39,7 @@ export interface HttpOptions {
   variables?: Record<string, string>;
   dev?: boolean;
   livekitUrl?: string;
-  /** What servers say that somebody chooses; all are content if unset. */
+  /** Checks a server that is chosen; every server passes if omitted. */
   assertReady?: ProviderCheck["assertReady"];
   /** What `/ready` and `/metrics` look at. */
   status?: Partial<StatusDeps>;
@@ -48,12 +48,12 @@ export interface HttpOptions {
 
 const agree = async () => {};
 
-/** Agents that join nothing: they note what they were asked for and fail when told to. */
-export class FakeAgents {
+/** A session manager whose agents join no room: it records its calls and fails on request. */
+export class FakeManager {
   readonly started: SessionRequest[] = [];
   readonly stopped: string[] = [];
   readonly said: [sessionId: string, text: string][] = [];
-  /** Thrown by whatever is called next, until it is cleared. */
+  /** Thrown by every call until it is cleared. */
   failure: Error | undefined;
   readonly #sessions: SqliteSessionStore;
 
@@ -86,12 +86,12 @@ export class FakeAgents {
   }
 }
 
-/** A caller of the app: a guest, or somebody who sends a cookie or a bearer with each request. */
+/** Sends a request to the app, as a guest or with a cookie or bearer token. */
 export type Caller = (path: string, init?: RequestInit) => Promise<Response>;
 
 export interface HttpSide extends AsyncDisposable {
   app: Hono;
-  agents: FakeAgents;
+  manager: FakeManager;
   sessions: SqliteSessionStore;
   transcripts: SqliteTranscriptStore;
   hub: Hub;
@@ -107,7 +107,7 @@ export interface HttpSide extends AsyncDisposable {
   signIn(password?: string): Promise<string>;
 }
 
-/** The whole HTTP side over SQLite in a folder of its own, with agents that join nothing. */
+/** The whole HTTP side over SQLite in a temporary folder, with a fake session manager. */
 export function openHttp(options: HttpOptions = {}): HttpSide {
   const { variables = {}, livekitUrl = "ws://127.0.0.1:7880", now = Date.now } = options;
   const open = new AsyncDisposableStack();
@@ -126,7 +126,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const { models, offline } = open.use(
     openLocalModels({ dataDir, modelsCatalog, providers, logger, hasEngine: true }),
   );
-  const agents = new FakeAgents(sessions);
+  const manager = new FakeManager(sessions);
   const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, Buffer.alloc(32, 7), now)
@@ -147,7 +147,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),
-      sessionRoutes({ sessions, manager: agents }),
+      sessionRoutes({ sessions, manager }),
       transcriptRoutes({ sessions, transcripts }),
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, shell }),
@@ -172,7 +172,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     return /^parley=[^;]*/.exec(response.headers.get("Set-Cookie") ?? "")?.[0] ?? "";
   };
   return {
-    ...{ app, agents, sessions, transcripts, hub, logger, guest, user, signIn },
+    ...{ app, manager, sessions, transcripts, hub, logger, guest, user, signIn },
     ...{ providers, models, offline, dataDir },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };

@@ -57,7 +57,7 @@ describe("a guest, where a password is set,", () => {
     expect(response.status).toBe(401);
     expect(response.headers.get("WWW-Authenticate")).toStartWith("Bearer");
     expect((await problemOf(response)).title).toBe("Sign-in needed");
-    expect([http.agents.started, http.agents.stopped, http.agents.said]).toEqual([[], [], []]);
+    expect([http.manager.started, http.manager.stopped, http.manager.said]).toEqual([[], [], []]);
   });
 
   test.each(OPEN)("may see %s", async (path, status) => {

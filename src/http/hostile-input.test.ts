@@ -198,7 +198,7 @@ test("what is no text where a text is expected is refused", async () => {
     }
     await expectHarmless("a whole body", await http.guest("/session", json(value)));
   }
-  expect(http.agents.started).toEqual([]);
+  expect(http.manager.started).toEqual([]);
 });
 
 describe("a body with __proto__ or constructor in it", () => {
@@ -215,8 +215,8 @@ describe("a body with __proto__ or constructor in it", () => {
       await expectHarmless(path, await http.guest(path, json(body)));
     }
     expect("polluted" in {}).toBe(false);
-    expect(JSON.stringify(http.agents.started)).not.toContain("evil");
-    for (const request of http.agents.started) {
+    expect(JSON.stringify(http.manager.started)).not.toContain("evil");
+    for (const request of http.manager.started) {
       expect(request.system_prompt).toBeUndefined();
       expect(request.identity).toBeUndefined();
     }

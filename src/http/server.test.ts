@@ -67,7 +67,7 @@ describe("an error", () => {
 
   test.each(KINDS)("of kind %s is %i with the words of the failure", async (kind, status) => {
     await using http = openHttp();
-    http.agents.failure = new Failure(kind, "Because <b>.", {
+    http.manager.failure = new Failure(kind, "Because <b>.", {
       errors: [{ path: "room", message: "is odd" }],
     });
     const response = await http.guest("/session", json({ room: "r" }));
@@ -81,7 +81,7 @@ describe("an error", () => {
 
   test("nobody expected is logged with its request and told nothing of", async () => {
     await using http = openHttp();
-    http.agents.failure = new Error("sk-secret at /home/parley/secret.ts");
+    http.manager.failure = new Error("sk-secret at /home/parley/secret.ts");
     for (const headers of [new Headers(), new Headers({ "HX-Request": "true" })]) {
       const init = json({ room: "r" }, Object.fromEntries(headers));
       const response = await http.guest("/session", init);
@@ -95,7 +95,7 @@ describe("an error", () => {
 
   test("in a page or fragment is escaped", async () => {
     await using http = openHttp();
-    http.agents.failure = new Failure("conflict", "<img src=x onerror=alert(1)>");
+    http.manager.failure = new Failure("conflict", "<img src=x onerror=alert(1)>");
     const headers = { "HX-Request": "true" };
     const response = await http.guest("/session", json({ room: "r" }, headers));
     expect(await response.text()).not.toContain("<img");
@@ -311,7 +311,7 @@ describe("a form post", () => {
         await problemOf(response);
       }
     }
-    expect(http.agents.started).toEqual([]);
+    expect(http.manager.started).toEqual([]);
   });
 
   test("that a browser says is cross-site is refused, even without an origin", async () => {
@@ -449,7 +449,7 @@ describe("limits", () => {
     const response = await http.guest("/session", json(body(256 * KIB + 1)));
     expect(response.status).toBe(413);
     expect((await problemOf(response)).detail).toContain("256 KiB");
-    expect(http.agents.started).toHaveLength(1);
+    expect(http.manager.started).toHaveLength(1);
   });
 
   test("a body that does not say how long it is is cut off too", async () => {

@@ -18,16 +18,16 @@ type RunningOptions = Parameters<AgentStack["start"]>[0];
 interface FakeAgent {
   options: RunningOptions;
   signal: AbortSignal;
-  /** Lets the agent be in its room; done at once unless `held`. */
+  /** Resolve it to let the agent join; already resolved unless `held`. */
   joined: PromiseWithResolvers<void>;
-  /** Lets `close` end; done at once unless `closesSlowly`. */
+  /** Resolve it to let `close` finish; already resolved unless `closesSlowly`. */
   left: PromiseWithResolvers<void>;
   closes: number;
   said: string[];
 }
 
-/** A manager over real stores and a fake agent stack whose steps a test holds, fails or watches. */
-class Bench implements AsyncDisposable {
+/** A manager over real stores and a fake agent stack that tests can hold, fail and observe. */
+class ManagerFixture implements AsyncDisposable {
   readonly agents: FakeAgent[] = [];
   readonly events: [sessionId: string, event: SessionEvent][] = [];
   readonly logger = memoryLogger();
@@ -40,7 +40,7 @@ class Bench implements AsyncDisposable {
   closeFails = false;
   sayFails = false;
   storing = true;
-  /** Sessions that have not let go of their stages. */
+  /** Sessions that have not released their stages. */
   stagesInUse = 0;
   readonly #open = new AsyncDisposableStack();
 
@@ -188,25 +188,25 @@ afterEach(() => {
 
 describe("start", () => {
   test("answers once the agent is in the room, which is active then", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    const starting = bench.manager.start({ room: "kitchen", identity: "ann" });
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    const starting = fixture.manager.start({ room: "kitchen", identity: "ann" });
     expect(await isPending(starting)).toBe(true);
-    expect(bench.sessions.live().map(({ state }) => state)).toEqual(["starting"]);
-    bench.agent.joined.resolve();
+    expect(fixture.sessions.live().map(({ state }) => state)).toEqual(["starting"]);
+    fixture.agent.joined.resolve();
     const session = await starting;
     expect(session).toMatchObject({ room: "kitchen", identity: "ann", state: "active" });
-    expect(bench.sessions.find(session.id)).toMatchObject({ state: "active", node: "here" });
-    expect(bench.states(session.id)).toEqual(["starting", "active"]);
-    expect(bench.manager.liveCount).toBe(1);
+    expect(fixture.sessions.find(session.id)).toMatchObject({ state: "active", node: "here" });
+    expect(fixture.states(session.id)).toEqual(["starting", "active"]);
+    expect(fixture.manager.liveCount).toBe(1);
   });
 
   test("gives the agent its room, its person, its instructions and the stages' servers", async () => {
     const variables = { STT_REALTIME: "false", OPENAI_API_KEY: "sk-1", LLM_BASE_URL: "http://l:1" };
-    await using bench = new Bench({}, variables);
+    await using fixture = new ManagerFixture({}, variables);
     const wishes = { system_prompt: "Be odd.", greeting: "Hi", voice: "echo", llm_model: "m" };
-    const session = await bench.manager.start({ room: "r", identity: "ann", ...wishes });
-    const { options } = bench.agent;
+    const session = await fixture.manager.start({ room: "r", identity: "ann", ...wishes });
+    const { options } = fixture.agent;
     expect(options.token).toMatch(/^token of agent-[0-9a-f]{12} for r$/);
     expect(options).toMatchObject({
       url: "ws://127.0.0.1:7880",
@@ -221,62 +221,62 @@ describe("start", () => {
 
   test("uses realtime transcription where the server has it, and its model", async () => {
     const providers = { assertReady: async () => {}, answersRealtime: async () => true };
-    await using bench = new Bench({ providers }, {});
-    const session = await bench.manager.start({ room: "r" });
-    expect(bench.agent.options.pipeline.stt.realtime).toBe(true);
+    await using fixture = new ManagerFixture({ providers }, {});
+    const session = await fixture.manager.start({ room: "r" });
+    expect(fixture.agent.options.pipeline.stt.realtime).toBe(true);
     expect(session.stt_model).toContain("realtime");
-    expect(bench.sessions.find(session.id)?.stt_model).toBe(session.stt_model);
+    expect(fixture.sessions.find(session.id)?.stt_model).toBe(session.stt_model);
   });
 });
 
 describe("a start beside others", () => {
   test("refuses a room that another session holds, also while that one starts or ends", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    bench.closesSlowly = true;
-    const starting = bench.manager.start({ room: "r" });
-    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    fixture.closesSlowly = true;
+    const starting = fixture.manager.start({ room: "r" });
+    expect((await failureOf(fixture.manager.start({ room: "r" }))).kind).toBe("conflict");
     await settle();
-    bench.agent.joined.resolve();
+    fixture.agent.joined.resolve();
     const { id } = await starting;
-    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
-    const stopping = bench.manager.stop(id);
-    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("conflict");
-    bench.agent.left.resolve();
+    expect((await failureOf(fixture.manager.start({ room: "r" }))).kind).toBe("conflict");
+    const stopping = fixture.manager.stop(id);
+    expect((await failureOf(fixture.manager.start({ room: "r" }))).kind).toBe("conflict");
+    fixture.agent.left.resolve();
     await stopping;
-    bench.held = false;
-    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+    fixture.held = false;
+    expect((await fixture.manager.start({ room: "r" })).state).toBe("active");
   });
 
   test("lets one of two starts at once for a room through", async () => {
-    await using bench = new Bench();
+    await using fixture = new ManagerFixture();
     const request = { room: "r" };
-    const both = [bench.manager.start(request), bench.manager.start(request)];
+    const both = [fixture.manager.start(request), fixture.manager.start(request)];
     const outcomes = await Promise.allSettled(both);
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
-    expect(bench.agents).toHaveLength(1);
+    expect(fixture.agents).toHaveLength(1);
   });
 
   test("refuses more sessions than allowed, and says when to try again", async () => {
-    await using bench = new Bench({}, { STT_REALTIME: "false", MAX_SESSIONS: "2" });
-    const first = await bench.manager.start({ room: "a" });
-    await bench.manager.start({ room: "b" });
-    const failure = await failureOf(bench.manager.start({ room: "c" }));
+    await using fixture = new ManagerFixture({}, { STT_REALTIME: "false", MAX_SESSIONS: "2" });
+    const first = await fixture.manager.start({ room: "a" });
+    await fixture.manager.start({ room: "b" });
+    const failure = await failureOf(fixture.manager.start({ room: "c" }));
     expect(failure.kind).toBe("limit");
     expect(failure.retryAfter).toBeGreaterThan(0);
-    await bench.manager.stop(first.id);
-    expect((await bench.manager.start({ room: "c" })).state).toBe("active");
+    await fixture.manager.stop(first.id);
+    expect((await fixture.manager.start({ room: "c" })).state).toBe("active");
   });
 
   test("after a crash finds the room free once the old session was ended", async () => {
-    await using bench = new Bench();
-    const old = await bench.manager.start({ room: "r" });
+    await using fixture = new ManagerFixture();
+    const old = await fixture.manager.start({ room: "r" });
     // A second Parley on the same database: the first has crashed and ends nothing.
-    await using after = new Bench({ sessions: bench.sessions });
+    await using after = new ManagerFixture({ sessions: fixture.sessions });
     expect((await failureOf(after.manager.start({ room: "r" }))).kind).toBe("conflict");
-    const ended = bench.sessions.endCrashed(Date.now());
+    const ended = fixture.sessions.endCrashed(Date.now());
     expect(ended.map(({ session_id }) => session_id)).toEqual([old.id]);
-    expect(bench.sessions.find(old.id)).toMatchObject({ state: "ended", end_reason: "crashed" });
+    expect(fixture.sessions.find(old.id)).toMatchObject({ state: "ended", end_reason: "crashed" });
     expect((await after.manager.start({ room: "r" })).state).toBe("active");
   });
 });
@@ -315,18 +315,18 @@ describe("a start that fails", () => {
   test.each(STEPS)(
     "because %s leaves no session, and its room is free",
     async (_what, change, kind) => {
-      await using bench = new Bench(change());
-      const starting = failureOf(bench.manager.start({ room: "r" }));
+      await using fixture = new ManagerFixture(change());
+      const starting = failureOf(fixture.manager.start({ room: "r" }));
       await settle();
       jest.advanceTimersByTime(15 * SECOND);
       const failure = await starting;
       expect(failure.kind).toBe(kind);
       expect(failure.message).not.toContain("sk-secret");
-      bench.expectNothingLeft();
-      expect(bench.sessions.page({ limit: 10 }).sessions).toEqual([]);
-      const id = bench.events[0]?.[0] ?? "";
-      expect((await failureOf(bench.manager.stop(id))).kind).toBe("not_found");
-      const again = failureOf(bench.manager.start({ room: "r" }));
+      fixture.expectNothingLeft();
+      expect(fixture.sessions.page({ limit: 10 }).sessions).toEqual([]);
+      const id = fixture.events[0]?.[0] ?? "";
+      expect((await failureOf(fixture.manager.stop(id))).kind).toBe("not_found");
+      const again = failureOf(fixture.manager.start({ room: "r" }));
       await settle();
       jest.advanceTimersByTime(15 * SECOND);
       expect((await again).kind).toBe(kind);
@@ -334,32 +334,32 @@ describe("a start that fails", () => {
   );
 
   test("tells who already listens to it that it has ended", async () => {
-    await using bench = new Bench(withStart(rejected));
-    await failureOf(bench.manager.start({ room: "r" }));
-    const id = bench.events[0]?.[0] ?? "";
-    expect(bench.states(id)).toEqual(["starting", "ended agent_failed"]);
+    await using fixture = new ManagerFixture(withStart(rejected));
+    await failureOf(fixture.manager.start({ room: "r" }));
+    const id = fixture.events[0]?.[0] ?? "";
+    expect(fixture.states(id)).toEqual(["starting", "ended agent_failed"]);
   });
 
   test("after the agent has joined closes the agent", async () => {
-    await using bench = new Bench();
-    const update = bench.sessions.update.bind(bench.sessions);
-    bench.sessions.update = (id, change) => {
+    await using fixture = new ManagerFixture();
+    const update = fixture.sessions.update.bind(fixture.sessions);
+    fixture.sessions.update = (id, change) => {
       if (change.state === "active") throw new Error("disk full");
       update(id, change);
     };
-    expect((await failureOf(bench.manager.start({ room: "r" }))).kind).toBe("unavailable");
-    expect(bench.agent.closes).toBe(1);
-    bench.expectNothingLeft();
+    expect((await failureOf(fixture.manager.start({ room: "r" }))).kind).toBe("unavailable");
+    expect(fixture.agent.closes).toBe(1);
+    fixture.expectNothingLeft();
   });
 
   test("because a provider refuses the key says so without waiting for LiveKit", async () => {
     const providers = { ...check, assertReady: refused };
-    await using bench = new Bench({
+    await using fixture = new ManagerFixture({
       livekit: { url: "ws://l", ready: never, hint: "Fix it." },
       providers,
     });
     const timers = jest.getTimerCount();
-    const failure = await failureOf(bench.manager.start({ room: "r" }));
+    const failure = await failureOf(fixture.manager.start({ room: "r" }));
     expect(failure.kind).toBe("upstream_failed");
     expect(jest.getTimerCount()).toBe(timers);
   });
@@ -367,107 +367,107 @@ describe("a start that fails", () => {
 
 describe("stop", () => {
   test("answers when the agent has left, and makes final what was open", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r", identity: "ann" });
-    bench.agent.options.onSignal({ kind: "user_text", text: "so I", final: false });
-    await bench.manager.stop(id);
-    expect(bench.states(id)).toEqual(["starting", "active", "ending stopped", "ended stopped"]);
-    expect(bench.sessions.find(id)).toMatchObject({
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r", identity: "ann" });
+    fixture.agent.options.onSignal({ kind: "user_text", text: "so I", final: false });
+    await fixture.manager.stop(id);
+    expect(fixture.states(id)).toEqual(["starting", "active", "ending stopped", "ended stopped"]);
+    expect(fixture.sessions.find(id)).toMatchObject({
       state: "ended",
       end_reason: "stopped",
       ended_at: Date.now(),
     });
-    const segments = bench.transcripts.segments(id).map(({ text, identity }) => [text, identity]);
+    const segments = fixture.transcripts.segments(id).map(({ text, identity }) => [text, identity]);
     expect(segments).toEqual([["so I", "ann"]]);
-    bench.expectNothingLeft();
+    fixture.expectNothingLeft();
   });
 
   test("twice at once closes the agent once, and both wait for it", async () => {
-    await using bench = new Bench();
-    bench.closesSlowly = true;
-    const { id } = await bench.manager.start({ room: "r" });
-    const both = [bench.manager.stop(id), bench.manager.stop(id, "idle")];
+    await using fixture = new ManagerFixture();
+    fixture.closesSlowly = true;
+    const { id } = await fixture.manager.start({ room: "r" });
+    const both = [fixture.manager.stop(id), fixture.manager.stop(id, "idle")];
     for (const stop of both) expect(await isPending(stop)).toBe(true);
-    bench.agent.left.resolve();
+    fixture.agent.left.resolve();
     await Promise.all(both);
-    expect(bench.agent.closes).toBe(1);
-    expect(bench.states(id).slice(2)).toEqual(["ending stopped", "ended stopped"]);
+    expect(fixture.agent.closes).toBe(1);
+    expect(fixture.states(id).slice(2)).toEqual(["ending stopped", "ended stopped"]);
   });
 
   test("again, after it has ended, changes nothing", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    await bench.manager.stop(id);
-    const heard = bench.events.length;
-    await bench.manager.stop(id);
-    expect(bench.events).toHaveLength(heard);
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    await fixture.manager.stop(id);
+    const heard = fixture.events.length;
+    await fixture.manager.stop(id);
+    expect(fixture.events).toHaveLength(heard);
   });
 
   test("of a session nobody knows is not found", async () => {
-    await using bench = new Bench();
-    expect((await failureOf(bench.manager.stop(Bun.randomUUIDv7()))).kind).toBe("not_found");
+    await using fixture = new ManagerFixture();
+    expect((await failureOf(fixture.manager.stop(Bun.randomUUIDv7()))).kind).toBe("not_found");
   });
 
   test("ends a session whose agent does not close cleanly all the same", async () => {
-    await using bench = new Bench();
-    bench.closeFails = true;
-    const { id } = await bench.manager.start({ room: "r" });
-    await bench.manager.stop(id);
-    expect(bench.states(id).at(-1)).toBe("ended stopped");
-    expect(bench.logger.lines.map(({ msg }) => msg)).toContain("a session did not close cleanly");
-    bench.expectNothingLeft();
+    await using fixture = new ManagerFixture();
+    fixture.closeFails = true;
+    const { id } = await fixture.manager.start({ room: "r" });
+    await fixture.manager.stop(id);
+    expect(fixture.states(id).at(-1)).toBe("ended stopped");
+    expect(fixture.logger.lines.map(({ msg }) => msg)).toContain("a session did not close cleanly");
+    fixture.expectNothingLeft();
   });
 
   test("ends a session whose events can no longer be stored", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    bench.storing = false;
-    bench.agent.options.onSignal({ kind: "user_speech", speaking: true });
-    await bench.manager.stop(id);
-    bench.expectNothingLeft();
-    expect(bench.logger.lines.map(({ msg }) => msg)).toContain("an event of a session was lost");
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    fixture.storing = false;
+    fixture.agent.options.onSignal({ kind: "user_speech", speaking: true });
+    await fixture.manager.stop(id);
+    fixture.expectNothingLeft();
+    expect(fixture.logger.lines.map(({ msg }) => msg)).toContain("an event of a session was lost");
   });
 
   test("lets nothing be heard of a session after its end", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    await bench.manager.stop(id);
-    const heard = bench.events.length;
-    bench.agent.options.onSignal({ kind: "user_text", text: "late", final: true });
-    bench.agent.options.onEnd("room_closed");
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    await fixture.manager.stop(id);
+    const heard = fixture.events.length;
+    fixture.agent.options.onSignal({ kind: "user_text", text: "late", final: true });
+    fixture.agent.options.onEnd("room_closed");
     await settle();
-    expect(bench.events).toHaveLength(heard);
+    expect(fixture.events).toHaveLength(heard);
   });
 });
 
 describe("a stop during the start", () => {
   test("waits until the agent that still joined has left again", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    bench.closesSlowly = true;
-    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    fixture.closesSlowly = true;
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
     await settle();
-    const [session] = bench.sessions.live();
-    const stopping = bench.manager.stop(session?.id ?? "");
-    expect(bench.agent.signal.aborted).toBe(true);
-    bench.agent.joined.resolve();
+    const [session] = fixture.sessions.live();
+    const stopping = fixture.manager.stop(session?.id ?? "");
+    expect(fixture.agent.signal.aborted).toBe(true);
+    fixture.agent.joined.resolve();
     expect(await isPending(stopping)).toBe(true);
-    bench.agent.left.resolve();
+    fixture.agent.left.resolve();
     await stopping;
     const failure = await starting;
     expect(failure.kind).toBe("conflict");
     expect(failure.message).toContain("stopped");
-    expect(bench.states(session?.id ?? "")).toEqual([
+    expect(fixture.states(session?.id ?? "")).toEqual([
       "starting",
       "ending stopped",
       "ended stopped",
     ]);
-    bench.expectNothingLeft();
+    fixture.expectNothingLeft();
   });
 
   test("also when the agent answers the abort with an error of its own", async () => {
     const started = Promise.withResolvers<AbortSignal>();
-    await using bench = new Bench({
+    await using fixture = new ManagerFixture({
       stack: async () => ({
         start: (_options, signal) =>
           new Promise((_resolve, reject) => {
@@ -477,13 +477,13 @@ describe("a stop during the start", () => {
         close: async () => {},
       }),
     });
-    const starting = failureOf(bench.manager.start({ room: "r" }));
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
     await started.promise;
-    const id = bench.sessions.live()[0]?.id ?? "";
-    await bench.manager.stop(id);
+    const id = fixture.sessions.live()[0]?.id ?? "";
+    await fixture.manager.stop(id);
     expect((await starting).kind).toBe("conflict");
-    expect(bench.sessions.find(id)?.end_reason).toBe("stopped");
-    bench.expectNothingLeft();
+    expect(fixture.sessions.find(id)?.end_reason).toBe("stopped");
+    fixture.expectNothingLeft();
   });
 
   test.each([
@@ -499,27 +499,27 @@ describe("a stop during the start", () => {
       }),
     ],
   ])("does not wait for %s", async (_what, change) => {
-    await using bench = new Bench(change(new Promise<never>(() => {})));
+    await using fixture = new ManagerFixture(change(new Promise<never>(() => {})));
     const timers = jest.getTimerCount();
-    const starting = failureOf(bench.manager.start({ room: "r" }));
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
     await settle();
-    await bench.manager.stop(bench.sessions.live()[0]?.id ?? "");
+    await fixture.manager.stop(fixture.sessions.live()[0]?.id ?? "");
     expect((await starting).kind).toBe("conflict");
-    expect(bench.agents).toEqual([]);
-    bench.expectNothingLeft();
+    expect(fixture.agents).toEqual([]);
+    fixture.expectNothingLeft();
     expect(jest.getTimerCount()).toBe(timers);
   });
 
   test("leaves the room free for the next start at once", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
     await settle();
-    const stopping = bench.manager.stop(bench.sessions.live()[0]?.id ?? "");
-    bench.agent.joined.resolve();
+    const stopping = fixture.manager.stop(fixture.sessions.live()[0]?.id ?? "");
+    fixture.agent.joined.resolve();
     await Promise.all([stopping, starting]);
-    bench.held = false;
-    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+    fixture.held = false;
+    expect((await fixture.manager.start({ room: "r" })).state).toBe("active");
   });
 });
 
@@ -527,41 +527,41 @@ describe("the person", () => {
   const ann = { identity: "ann", name: "Ann" };
 
   test("who joins is named in the session, and their words bear their identity", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    expect(bench.sessions.find(id)).toMatchObject({ identity: null, name: null });
-    bench.agent.options.onUser({ identity: "bob", name: "" });
-    expect(bench.sessions.find(id)).toMatchObject({ identity: "bob", name: null });
-    bench.agent.options.onUser(ann);
-    expect(bench.sessions.find(id)).toMatchObject({ identity: "ann", name: "Ann" });
-    bench.agent.options.onSignal({ kind: "user_turn", text: "Hi" });
-    expect(bench.transcripts.segments(id)[0]).toMatchObject({ identity: "ann", role: "user" });
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    expect(fixture.sessions.find(id)).toMatchObject({ identity: null, name: null });
+    fixture.agent.options.onUser({ identity: "bob", name: "" });
+    expect(fixture.sessions.find(id)).toMatchObject({ identity: "bob", name: null });
+    fixture.agent.options.onUser(ann);
+    expect(fixture.sessions.find(id)).toMatchObject({ identity: "ann", name: "Ann" });
+    fixture.agent.options.onSignal({ kind: "user_turn", text: "Hi" });
+    expect(fixture.transcripts.segments(id)[0]).toMatchObject({ identity: "ann", role: "user" });
   });
 
   test("who leaves for good ends the session after a time for a reload", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    bench.agent.options.onUser(ann);
-    bench.agent.options.onUser(undefined);
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    fixture.agent.options.onUser(ann);
+    fixture.agent.options.onUser(undefined);
     jest.advanceTimersByTime(14 * SECOND);
     await settle();
-    expect(bench.sessions.find(id)?.state).toBe("active");
+    expect(fixture.sessions.find(id)?.state).toBe("active");
     jest.advanceTimersByTime(3 * SECOND);
     await settle();
-    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "user_left" });
-    bench.expectNothingLeft();
+    expect(fixture.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "user_left" });
+    fixture.expectNothingLeft();
   });
 
   test("who comes back in time finds the session going on", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    bench.agent.options.onUser(ann);
-    bench.agent.options.onUser(undefined);
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    fixture.agent.options.onUser(ann);
+    fixture.agent.options.onUser(undefined);
     jest.advanceTimersByTime(14 * SECOND);
-    bench.agent.options.onUser(ann);
+    fixture.agent.options.onUser(ann);
     jest.advanceTimersByTime(60 * SECOND);
     await settle();
-    expect(bench.sessions.find(id)?.state).toBe("active");
+    expect(fixture.sessions.find(id)?.state).toBe("active");
   });
 });
 
@@ -573,32 +573,32 @@ describe("limits", () => {
   };
 
   test("a session in which nobody says a word ends as idle", async () => {
-    await using bench = new Bench({}, variables);
-    const { id } = await bench.manager.start({ room: "r" });
+    await using fixture = new ManagerFixture({}, variables);
+    const { id } = await fixture.manager.start({ room: "r" });
     // The agent's own states and errors are no words of anybody.
-    bench.agent.options.onSignal({ kind: "agent_state", state: "listening" });
+    fixture.agent.options.onSignal({ kind: "agent_state", state: "listening" });
     jest.advanceTimersByTime(59 * SECOND);
-    bench.agent.options.onSignal({ kind: "agent_state", state: "thinking" });
+    fixture.agent.options.onSignal({ kind: "agent_state", state: "thinking" });
     await settle();
-    expect(bench.sessions.find(id)?.state).toBe("active");
+    expect(fixture.sessions.find(id)?.state).toBe("active");
     jest.advanceTimersByTime(3 * SECOND);
     await settle();
-    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "idle" });
-    expect(bench.states(id).at(-1)).toBe("ended idle");
-    bench.expectNothingLeft();
+    expect(fixture.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "idle" });
+    expect(fixture.states(id).at(-1)).toBe("ended idle");
+    fixture.expectNothingLeft();
   });
 
   test("a session in which somebody speaks or types goes on until the time limit", async () => {
-    await using bench = new Bench({}, variables);
-    const { id } = await bench.manager.start({ room: "r" });
+    await using fixture = new ManagerFixture({}, variables);
+    const { id } = await fixture.manager.start({ room: "r" });
     for (let seconds = 0; seconds < 175; seconds += 50) {
-      expect(bench.sessions.find(id)?.state).toBe("active");
-      if (seconds === 100) await bench.manager.say(id, "still here");
-      else bench.agent.options.onSignal({ kind: "user_turn", text: "still here" });
+      expect(fixture.sessions.find(id)?.state).toBe("active");
+      if (seconds === 100) await fixture.manager.say(id, "still here");
+      else fixture.agent.options.onSignal({ kind: "user_turn", text: "still here" });
       jest.advanceTimersByTime(50 * SECOND);
       await settle();
     }
-    expect(bench.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "time_limit" });
+    expect(fixture.sessions.find(id)).toMatchObject({ state: "ended", end_reason: "time_limit" });
   });
 });
 
@@ -606,110 +606,110 @@ describe("an agent that ends by itself", () => {
   const REASONS: EndReason[] = ["provider_failed", "room_closed", "livekit_lost", "agent_failed"];
 
   test.each(REASONS)("tells why (%s), and its room is free", async (reason) => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    bench.agent.options.onEnd(reason);
-    bench.agent.options.onEnd("room_closed");
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    fixture.agent.options.onEnd(reason);
+    fixture.agent.options.onEnd("room_closed");
     await settle();
-    expect(bench.errors()).toEqual([`session_${reason}`]);
-    expect(bench.states(id).slice(2)).toEqual([`ending ${reason}`, `ended ${reason}`]);
-    expect(bench.sessions.find(id)?.end_reason).toBe(reason);
-    bench.expectNothingLeft();
-    expect((await bench.manager.start({ room: "r" })).state).toBe("active");
+    expect(fixture.errors()).toEqual([`session_${reason}`]);
+    expect(fixture.states(id).slice(2)).toEqual([`ending ${reason}`, `ended ${reason}`]);
+    expect(fixture.sessions.find(id)?.end_reason).toBe(reason);
+    fixture.expectNothingLeft();
+    expect((await fixture.manager.start({ room: "r" })).state).toBe("active");
   });
 
   test("during its start makes the start fail as unavailable", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    const starting = failureOf(bench.manager.start({ room: "r" }));
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
     await settle();
-    bench.agent.options.onEnd("livekit_lost");
-    bench.agent.joined.resolve();
+    fixture.agent.options.onEnd("livekit_lost");
+    fixture.agent.joined.resolve();
     const failure = await starting;
     expect(failure.kind).toBe("unavailable");
     expect(failure.message).toContain("LiveKit");
-    bench.expectNothingLeft();
+    fixture.expectNothingLeft();
   });
 });
 
 describe("say", () => {
   test("hands the words to the agent", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    await bench.manager.say(id, "What time is it?");
-    expect(bench.agent.said).toEqual(["What time is it?"]);
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    await fixture.manager.say(id, "What time is it?");
+    expect(fixture.agent.said).toEqual(["What time is it?"]);
   });
 
   test("to a session nobody knows is not found", async () => {
-    await using bench = new Bench();
-    expect((await failureOf(bench.manager.say(Bun.randomUUIDv7(), "x"))).kind).toBe("not_found");
+    await using fixture = new ManagerFixture();
+    expect((await failureOf(fixture.manager.say(Bun.randomUUIDv7(), "x"))).kind).toBe("not_found");
   });
 
   test("to a session that starts, ends or has ended is a conflict", async () => {
-    await using bench = new Bench();
-    bench.held = true;
-    bench.closesSlowly = true;
-    const starting = bench.manager.start({ room: "r" });
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    fixture.closesSlowly = true;
+    const starting = fixture.manager.start({ room: "r" });
     await settle();
-    const id = bench.sessions.live()[0]?.id ?? "";
-    const say = async () => (await failureOf(bench.manager.say(id, "x"))).kind;
+    const id = fixture.sessions.live()[0]?.id ?? "";
+    const say = async () => (await failureOf(fixture.manager.say(id, "x"))).kind;
     expect(await say()).toBe("conflict");
-    bench.agent.joined.resolve();
+    fixture.agent.joined.resolve();
     await starting;
-    const stopping = bench.manager.stop(id);
+    const stopping = fixture.manager.stop(id);
     expect(await say()).toBe("conflict");
-    bench.agent.left.resolve();
+    fixture.agent.left.resolve();
     await stopping;
     expect(await say()).toBe("conflict");
-    expect(bench.agent.said).toEqual([]);
+    expect(fixture.agent.said).toEqual([]);
   });
 
   test("to an agent that cannot take it is unavailable, and the session goes on", async () => {
-    await using bench = new Bench();
-    const { id } = await bench.manager.start({ room: "r" });
-    bench.sayFails = true;
-    expect((await failureOf(bench.manager.say(id, "x"))).kind).toBe("unavailable");
-    expect(bench.sessions.find(id)?.state).toBe("active");
+    await using fixture = new ManagerFixture();
+    const { id } = await fixture.manager.start({ room: "r" });
+    fixture.sayFails = true;
+    expect((await failureOf(fixture.manager.say(id, "x"))).kind).toBe("unavailable");
+    expect(fixture.sessions.find(id)?.state).toBe("active");
   });
 });
 
 describe("shutdown", () => {
   test("ends every session, those that start included, and none can start afterwards", async () => {
-    const bench = new Bench();
-    const active = await bench.manager.start({ room: "a" });
-    bench.held = true;
-    const starting = failureOf(bench.manager.start({ room: "b" }));
+    const fixture = new ManagerFixture();
+    const active = await fixture.manager.start({ room: "a" });
+    fixture.held = true;
+    const starting = failureOf(fixture.manager.start({ room: "b" }));
     await settle();
-    const closing = bench.manager[Symbol.asyncDispose]();
-    bench.agent.joined.resolve();
+    const closing = fixture.manager[Symbol.asyncDispose]();
+    fixture.agent.joined.resolve();
     await closing;
     expect((await starting).kind).toBe("unavailable");
-    expect(bench.sessions.find(active.id)?.end_reason).toBe("shutdown");
-    bench.expectNothingLeft();
-    const late = await failureOf(bench.manager.start({ room: "c" }));
+    expect(fixture.sessions.find(active.id)?.end_reason).toBe("shutdown");
+    fixture.expectNothingLeft();
+    const late = await failureOf(fixture.manager.start({ room: "c" }));
     expect([late.kind, late.message]).toEqual(["unavailable", "Parley is shutting down."]);
     expect(jest.getTimerCount()).toBe(0);
-    await bench[Symbol.asyncDispose]();
+    await fixture[Symbol.asyncDispose]();
   });
 
   test("is not kept from its end by one agent that does not close cleanly", async () => {
-    await using bench = new Bench();
-    bench.closeFails = true;
-    await bench.manager.start({ room: "a" });
-    await bench.manager.start({ room: "b" });
-    await bench.manager[Symbol.asyncDispose]();
-    bench.expectNothingLeft();
+    await using fixture = new ManagerFixture();
+    fixture.closeFails = true;
+    await fixture.manager.start({ room: "a" });
+    await fixture.manager.start({ room: "b" });
+    await fixture.manager[Symbol.asyncDispose]();
+    fixture.expectNothingLeft();
   });
 });
 
 test("a hundred starts and stops leave no session, timer or agent", async () => {
-  await using bench = new Bench();
+  await using fixture = new ManagerFixture();
   const timers = jest.getTimerCount();
   for (let round = 0; round < 100; round += 1) {
-    const { id } = await bench.manager.start({ room: "r" });
-    await bench.manager.stop(id);
+    const { id } = await fixture.manager.start({ room: "r" });
+    await fixture.manager.stop(id);
   }
-  bench.expectNothingLeft();
-  expect(bench.agents.map(({ closes }) => closes)).toEqual(Array(100).fill(1));
+  fixture.expectNothingLeft();
+  expect(fixture.agents.map(({ closes }) => closes)).toEqual(Array(100).fill(1));
   expect(jest.getTimerCount()).toBe(timers);
 });

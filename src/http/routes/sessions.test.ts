@@ -47,14 +47,14 @@ describe("POST /session", () => {
       llm_model: "gpt-5",
     };
     await start(http, { room: "  kitchen ", ...wishes, node: "elsewhere", id: UNKNOWN });
-    expect(http.agents.started).toEqual([{ room: "kitchen", ...wishes }]);
+    expect(http.manager.started).toEqual([{ room: "kitchen", ...wishes }]);
   });
 
   test("takes empty optional fields as absent, as HTML forms send them", async () => {
     await using http = openHttp();
     const empty = { identity: "", system_prompt: " ", greeting: "", voice: "", language: "" };
     await start(http, { room: "kitchen", ...empty, llm_model: "" });
-    expect(http.agents.started.map((one) => JSON.stringify(one))).toEqual(['{"room":"kitchen"}']);
+    expect(http.manager.started.map((one) => JSON.stringify(one))).toEqual(['{"room":"kitchen"}']);
   });
 
   test.each([
@@ -75,7 +75,7 @@ describe("POST /session", () => {
     expect(response.status).toBe(400);
     const problem = await problemOf(response);
     expect([...new Set(problem.errors?.map(({ path }) => path))]).toEqual(paths);
-    expect(http.agents.started).toEqual([]);
+    expect(http.manager.started).toEqual([]);
   });
 
   test.each([
@@ -85,7 +85,7 @@ describe("POST /session", () => {
   ] as const)("tells why a start failed (%s)", async (kind, status) => {
     await using http = openHttp();
     const failure = new Failure(kind, "That is why.");
-    http.agents.failure = failure;
+    http.manager.failure = failure;
     const response = await http.guest("/session", json({ room: "r" }));
     expect(response.status).toBe(status);
     expect(response.headers.get("Location")).toBeNull();
@@ -94,7 +94,7 @@ describe("POST /session", () => {
 
   test("beyond the limit is 429 and says when to try again", async () => {
     await using http = openHttp();
-    http.agents.failure = new Failure("limit", "All in use.", { retryAfter: 30 });
+    http.manager.failure = new Failure("limit", "All in use.", { retryAfter: 30 });
     const response = await http.guest("/session", json({ room: "r" }));
     expect(response.status).toBe(429);
     expect(response.headers.get("Retry-After")).toBe("30");
@@ -160,7 +160,7 @@ describe("DELETE /session/:id", () => {
       expect(response.status).toBe(200);
       expect(await response.json()).toEqual({ stopped: true });
     }
-    expect(http.agents.stopped).toEqual([id, id]);
+    expect(http.manager.stopped).toEqual([id, id]);
   });
 
   test.each(NO_IDS)("of %p is 404 and stops nothing", async (id) => {
@@ -168,7 +168,7 @@ describe("DELETE /session/:id", () => {
     const response = await http.guest(`/session/${id}`, { method: "DELETE" });
     expect(response.status).toBe(404);
     await problemOf(response);
-    expect(http.agents.stopped).toEqual([]);
+    expect(http.manager.stopped).toEqual([]);
   });
 });
 
@@ -178,7 +178,7 @@ describe("POST /session/:id/message", () => {
     const id = await start(http);
     const response = await http.guest(`/session/${id}/message`, json({ text: " Hello!\n" }));
     expect(response.status).toBe(202);
-    expect(http.agents.said).toEqual([[id, "Hello!"]]);
+    expect(http.manager.said).toEqual([[id, "Hello!"]]);
   });
 
   test.each([
@@ -195,13 +195,13 @@ describe("POST /session/:id/message", () => {
     const response = await http.guest(`/session/${id}/message`, json(body));
     expect(response.status).toBe(400);
     await problemOf(response);
-    expect(http.agents.said).toEqual([]);
+    expect(http.manager.said).toEqual([]);
   });
 
   test("to a session that is not running is 409, to an unknown one 404", async () => {
     await using http = openHttp();
     const id = await start(http);
-    http.agents.failure = new Failure("conflict", "It is not running.");
+    http.manager.failure = new Failure("conflict", "It is not running.");
     const path = `/session/${id}/message`;
     expect((await http.guest(path, json({ text: "hi" }))).status).toBe(409);
     for (const other of NO_IDS) {
