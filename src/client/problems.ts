@@ -171,7 +171,7 @@ export function eventProblem(data: Extract<SessionEvent, { type: "error" }>["dat
 }
 
 const ENDINGS: Record<EndReason, Problem> = {
-  stopped: info("The conversation was stopped", "It was ended from elsewhere."),
+  stopped: info("The conversation was stopped", "It was ended from somewhere else."),
   user_left: info("The conversation ended", "Everyone left the room."),
   idle: info("The conversation ended", "It was quiet for a while, so the agent hung up."),
   time_limit: info("Time is up", "The conversation reached its time limit."),
