@@ -1,7 +1,7 @@
 import pino from "pino";
 import type { LocalModel } from "../src/domain/model.ts";
-import type { Hearing } from "../src/engine/hearing.ts";
-import type { ChatAnswer, ChatRequest } from "../src/engine/language-model.ts";
+import type { AudioTools } from "../src/engine/audio-tools.ts";
+import type { Answer, AnswerRequest } from "../src/engine/language-model.ts";
 import { LoadedModels, type LoadedModelsOptions } from "../src/engine/loaded-models.ts";
 import { type EngineServer, serveEngine } from "../src/engine/server.ts";
 
@@ -30,14 +30,14 @@ export const TTS = {
 
 type Load = LoadedModelsOptions["load"];
 
-/** What tests of the engine's routes may set of its models; the rest is not to be reached. */
+/** What a test of the engine sets of its models; whatever it does not set must not be used. */
 export interface FakeModels {
-  answer?: (request: ChatRequest) => Promise<Partial<ChatAnswer>>;
+  answer?: (request: AnswerRequest) => Promise<Partial<Answer>>;
   load?: Partial<Load>;
   onLoad?: LoadedModelsOptions["onLoad"];
 }
 
-const ANSWER: ChatAnswer = {
+const ANSWER: Answer = {
   finish: "stop",
   calls: [],
   promptTokens: 7,
@@ -45,10 +45,10 @@ const ANSWER: ChatAnswer = {
   completionTokens: 2,
 };
 
-/** Models that need no files; each stage has one. */
+/** One model per stage, none of which needs files. */
 export function fakeModels({ answer, load, onLoad = () => {} }: FakeModels): LoadedModels {
   const unset = async () => {
-    throw new Error("this test needs no such model");
+    throw new Error("this test sets no such model");
   };
   const llm: Load["llm"] = async () => ({
     answer: async (request) => ({ ...ANSWER, ...(await answer?.(request)) }),
@@ -59,7 +59,7 @@ export function fakeModels({ answer, load, onLoad = () => {} }: FakeModels): Loa
   return models;
 }
 
-/** An engine's server in this process with such models. */
+/** The engine's server in this process, with such models. */
 export function serveFakes(fakes: FakeModels & { supervised?: boolean }): EngineServer {
   return serveEngine({
     host: "127.0.0.1",
@@ -67,8 +67,8 @@ export function serveFakes(fakes: FakeModels & { supervised?: boolean }): Engine
     apiKey: "sesame",
     supervised: fakes.supervised ?? false,
     models: fakeModels(fakes),
-    hearing: async (): Promise<Hearing> => {
-      throw new Error("this test needs no ears");
+    audioTools: async (): Promise<AudioTools> => {
+      throw new Error("this test needs no audio tools");
     },
     logger: pino({ level: "silent" }),
   });

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { STAGES } from "../domain/stage.ts";
-import { serveModels } from "../engine/serve-models.ts";
+import { serveModels } from "../engine/server.ts";
 import { Failure } from "../errors.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { NO_ENGINE } from "../models/no-engine.ts";

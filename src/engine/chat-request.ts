@@ -1,12 +1,13 @@
+import type { ChatHistoryItem, ChatModelFunctionCall, ChatModelFunctions } from "node-llama-cpp";
 import { z } from "zod";
+import type { AnswerRequest } from "./language-model.ts";
 
 const textPart = z.object({ type: z.enum(["text", "input_text"]), text: z.string() });
 const content = z.union([z.string(), z.array(textPart)], {
   error: "must be text, or a list of parts of type text: this engine reads nothing else",
 });
 
-/** A message of a conversation, in OpenAI's form. */
-export const chatMessage = z.discriminatedUnion("role", [
+const chatMessage = z.discriminatedUnion("role", [
   z.object({ role: z.enum(["system", "developer"]), content }),
   z.object({ role: z.literal("user"), content }),
   z.object({
@@ -23,6 +24,7 @@ export const chatMessage = z.discriminatedUnion("role", [
   }),
   z.object({ role: z.literal("tool"), tool_call_id: z.string(), content }),
 ]);
+type Message = z.infer<typeof chatMessage>;
 
 const tool = z.object({
   type: z.literal("function"),
@@ -37,8 +39,7 @@ const tokens = z.int().min(1).max(100_000).nullish();
 
 /**
  * The body of `POST /v1/chat/completions`
- * (https://platform.openai.com/docs/api-reference/chat/create). Fields that are not here have no
- * effect.
+ * (https://platform.openai.com/docs/api-reference/chat/create). Other fields have no effect.
  */
 export const chatRequest = z.object({
   model: z.string(),
@@ -74,4 +75,123 @@ export const chatRequest = z.object({
   user: z.string().max(256).nullish(),
 });
 
-export type ChatBody = z.infer<typeof chatRequest>;
+type ChatRequest = z.infer<typeof chatRequest>;
+
+/** OpenAI's default of 1 makes small models incoherent. */
+const DEFAULT_TEMPERATURE = 0.7;
+
+/** What the language model is asked for by a request's body. */
+export function answerRequest(
+  body: ChatRequest,
+): Omit<AnswerRequest, "client" | "signal" | "onText"> {
+  return {
+    history: chatHistory(body.messages),
+    functions: functionsOf(body),
+    schema: schemaOf(body),
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+    temperature: body.temperature ?? DEFAULT_TEMPERATURE,
+    topP: body.top_p ?? undefined,
+    seed: body.seed ?? undefined,
+    stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? []),
+    frequencyPenalty: body.frequency_penalty ?? undefined,
+    presencePenalty: body.presence_penalty ?? undefined,
+  };
+}
+
+function schemaOf({ response_format: format }: ChatRequest): AnswerRequest["schema"] {
+  if (format?.type === "json_schema") return format.json_schema.schema;
+  return format?.type === "json_object" ? "json" : undefined;
+}
+
+/** The choice of one function hides the others, but does not force the model to call it. */
+function functionsOf({ tools, tool_choice: choice }: ChatRequest): ChatModelFunctions | undefined {
+  if (!tools || choice === "none") return undefined;
+  const chosen = typeof choice === "object" ? choice?.function.name : undefined;
+  const entries = tools
+    .filter((one) => chosen === undefined || one.function.name === chosen)
+    .map(({ function: { name, description, parameters } }) => [
+      name,
+      { description, params: parameters },
+    ]);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+type Call = ChatModelFunctionCall & { id?: string };
+
+/**
+ * OpenAI's messages as node-llama-cpp's chat history. Consecutive messages of one role become one
+ * item, and a tool's result is stored with its call.
+ */
+export function chatHistory(messages: readonly Message[]): ChatHistoryItem[] {
+  const history: ChatHistoryItem[] = [];
+  for (const message of messages) {
+    switch (message.role) {
+      case "system":
+      case "developer":
+        history.push({ type: "system", text: textOf(message.content) });
+        break;
+      case "user":
+        addUserMessage(history, textOf(message.content));
+        break;
+      case "assistant":
+        addAssistantMessage(history, message);
+        break;
+      case "tool":
+        addResult(history, message.tool_call_id, textOf(message.content));
+    }
+  }
+  // The ids served to find the calls; node-llama-cpp has no such field.
+  for (const call of history.flatMap(callsOf)) delete call.id;
+  return history;
+}
+
+function addUserMessage(history: ChatHistoryItem[], text: string): void {
+  const newest = history.at(-1);
+  if (newest?.type === "user") newest.text = `${newest.text}\n${text}`;
+  else history.push({ type: "user", text });
+}
+
+function addAssistantMessage(
+  history: ChatHistoryItem[],
+  message: Extract<Message, { role: "assistant" }>,
+): void {
+  const text = textOf(message.content ?? "");
+  const calls = (message.tool_calls ?? []).map(
+    ({ id, function: { name, arguments: params } }): Call => ({
+      type: "functionCall",
+      id,
+      name,
+      params: jsonOrText(params),
+      result: undefined,
+    }),
+  );
+  const response = [...(text === "" ? [] : [text]), ...calls];
+  const newest = history.at(-1);
+  if (newest?.type === "model") newest.response.push(...response);
+  else history.push({ type: "model", response });
+}
+
+function addResult(history: readonly ChatHistoryItem[], id: string, result: string): void {
+  const call = history.flatMap(callsOf).find((one) => one.id === id);
+  if (call) call.result = jsonOrText(result);
+}
+
+function callsOf(item: ChatHistoryItem): Call[] {
+  if (item.type !== "model") return [];
+  return item.response.filter(
+    (part): part is Call => typeof part === "object" && part.type === "functionCall",
+  );
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function textOf(content: Message["content"]): string {
+  if (typeof content === "string") return content;
+  return (content ?? []).map((part) => part.text).join("\n");
+}

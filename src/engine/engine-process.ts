@@ -5,8 +5,8 @@ import type { Engine, LocalModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { randomText } from "../lib/random-text.ts";
 import { type Child, type Command, SupervisedProcess } from "../lib/supervised.ts";
+import { loadFailure } from "./check-model.ts";
 import { EngineLog } from "./engine-log.ts";
-import { loadFailure } from "./load-failure.ts";
 
 export interface EngineOptions {
   /** How this program is started as an engine, without an engine's arguments; see `Program`. */

@@ -1,33 +1,34 @@
 interface Job {
   start: () => Promise<void>;
+  /** Removes the job from the queue and rejects its promise. */
   abandon: () => void;
   signal: AbortSignal | undefined;
 }
 
 /**
- * Runs jobs a few at a time. The clients take turns, and each client's own jobs run in order, so
- * that one with many does not keep the others waiting for all of them.
+ * Runs a limited number of jobs at a time. Clients take turns, and each client's own jobs run in
+ * order, so that a client with many jobs does not delay the others by all of them.
  */
 export class FairQueue {
-  readonly #atOnce: number;
-  /** In the order of the turns to come. */
+  readonly #concurrency: number;
+  /** By client, in the order of their next turns. */
   readonly #waiting = new Map<string, Job[]>();
   #running = 0;
 
-  /** @param atOnce how many jobs may run at the same time */
-  constructor(atOnce = 1) {
-    this.#atOnce = atOnce;
+  /** @param concurrency how many jobs may run at the same time */
+  constructor(concurrency = 1) {
+    this.#concurrency = concurrency;
   }
 
   /** Whether a job would have to wait. */
   get busy(): boolean {
-    return this.#running >= this.#atOnce;
+    return this.#running >= this.#concurrency;
   }
 
   /**
    * Runs a job when it is its client's turn.
    *
-   * @param signal takes a job that waits out of the queue; one that runs has to look at it itself
+   * @param signal removes a waiting job from the queue; a running job must observe it itself
    * @returns the job's outcome
    * @throws the signal's reason, or what the job throws
    */
@@ -42,8 +43,8 @@ export class FairQueue {
       },
       signal,
     };
-    const line = this.#waiting.get(client);
-    if (line) line.push(entry);
+    const jobs = this.#waiting.get(client);
+    if (jobs) jobs.push(entry);
     else this.#waiting.set(client, [entry]);
     signal?.addEventListener("abort", entry.abandon, { once: true });
     this.#fill();
@@ -63,19 +64,19 @@ export class FairQueue {
 
   #next(): Job | undefined {
     if (this.busy) return undefined;
-    for (const [client, line] of this.#waiting) {
-      const job = line.shift();
-      // Removed and put in again, it is the last one.
+    for (const [client, jobs] of this.#waiting) {
+      const job = jobs.shift();
+      // A Map iterates in insertion order, so inserting the client again puts it last.
       this.#waiting.delete(client);
-      if (line.length > 0) this.#waiting.set(client, line);
+      if (jobs.length > 0) this.#waiting.set(client, jobs);
       if (job) return job;
     }
     return undefined;
   }
 
   #remove(client: string, job: Job): void {
-    const line = this.#waiting.get(client)?.filter((one) => one !== job) ?? [];
-    if (line.length === 0) this.#waiting.delete(client);
-    else this.#waiting.set(client, line);
+    const jobs = this.#waiting.get(client)?.filter((one) => one !== job) ?? [];
+    if (jobs.length === 0) this.#waiting.delete(client);
+    else this.#waiting.set(client, jobs);
   }
 }

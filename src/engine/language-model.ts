@@ -1,19 +1,19 @@
 import { availableParallelism } from "node:os";
-import type { ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
+import type { ChatHistoryItem, ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { once } from "../lib/once.ts";
-import type { Turn } from "./chat-history.ts";
+import { loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { loadFailure } from "./load-failure.ts";
-import { refusal } from "./openai-error.ts";
+import { loadLlama } from "./native-libraries.ts";
+import { refusal } from "./openai-http.ts";
 import { SequencePool } from "./sequence-pool.ts";
-import { threads } from "./sherpa.ts";
 
-export interface ChatRequest {
-  history: readonly Turn[];
+/** What a language model is asked for. */
+export interface AnswerRequest {
+  history: readonly ChatHistoryItem[];
   functions?: ChatModelFunctions | undefined;
-  /** The form that the answer has to have. */
+  /** The JSON schema that the answer must conform to; "json" is any JSON. */
   schema?: "json" | Record<string, unknown> | undefined;
   maxTokens?: number | undefined;
   temperature: number;
@@ -22,81 +22,57 @@ export interface ChatRequest {
   stop: readonly string[];
   frequencyPenalty?: number | undefined;
   presencePenalty?: number | undefined;
-  /** Whose turn it takes in the queue, and whose conversation it belongs to. */
+  /** The client whose turn it takes in the queue, and whose conversation it continues. */
   client: string | undefined;
   signal: AbortSignal;
   onText: (text: string) => void;
 }
 
-export interface ChatAnswer {
+export interface Answer {
   finish: "stop" | "length" | "tool_calls";
   calls: { name: string; params: unknown }[];
   promptTokens: number;
-  /** Of the prompt, what was there from earlier requests of the conversation. */
+  /** Tokens of the prompt that were in the KV cache from earlier requests of the conversation. */
   cachedTokens: number;
   completionTokens: number;
 }
 
-/** A loaded model that answers. */
+/** A loaded language model. */
 export interface LanguageModel extends AsyncDisposable {
   /** @throws the signal's reason, or a Failure for a conversation that does not fit */
-  answer(request: ChatRequest): Promise<ChatAnswer>;
+  answer(request: AnswerRequest): Promise<Answer>;
 }
 
-/** As much of a conversation as the model sees, in tokens: half an hour of talk. */
-const CONTEXT_TOKENS = 4096;
-/** Conversations whose state is kept, and that are answered at the same time, at the most. */
-const MOST_SEQUENCES = 4;
-/** How much of the free memory the conversations' states may take. */
+/** The most tokens of a conversation that the model sees: about half an hour of speech. */
+const MAX_CONTEXT_TOKENS = 4096;
+/** The most conversations whose KV cache is kept, and that are answered at the same time. */
+const MAX_SEQUENCES = 4;
+/** The share of free memory that these KV caches may take. */
 const MEMORY_SHARE = 0.3;
-/** Replies are spoken; nobody listens to more at once. */
+/** Answers are spoken; this is more than anyone listens to at once. */
 const DEFAULT_MAX_TOKENS = 1024;
 
-/** Loads language models, all by one instance of llama.cpp. */
+/** Returns a function that loads language models, all with one instance of llama.cpp. */
 export function languageModelLoader(): (local: LocalLlmModel) => Promise<LanguageModel> {
-  const runtime = once(loadRuntime);
+  const runtime = once(loadLlama);
   /** @throws Failure that says why the model cannot be loaded */
   return async (local) => {
-    const { library, llama, complaints } = await runtime();
-    complaints.length = 0;
+    const { library, llama, errors } = await runtime();
+    errors.length = 0;
     let model: LlamaModel | undefined;
     try {
       model = await llama.loadModel({ modelPath: local.model });
       const context = await model.createContext({
-        contextSize: { max: CONTEXT_TOKENS },
+        contextSize: { max: MAX_CONTEXT_TOKENS },
         sequences: await affordableSequences(model),
       });
       return languageModel(model, new SequencePool(library, model, context));
     } catch (error) {
       await model?.dispose();
-      const why = [...new Set([...complaints, messageOf(error)])].join("; ");
-      throw new Failure("unavailable", loadFailure(local, why), { cause: error });
+      const reason = [...new Set([...errors, messageOf(error)])].join("; ");
+      throw new Failure("unavailable", loadFailure(local, reason), { cause: error });
     }
   };
-}
-
-async function loadRuntime() {
-  const library = await import("node-llama-cpp").catch((cause) => {
-    throw new Failure(
-      "unavailable",
-      "This Parley has no library for language models (node-llama-cpp): run it from its source " +
-        "tree, where `npm start` installs it, or use another server for the language model.",
-      { cause },
-    );
-  });
-  const complaints: string[] = [];
-  const llama = await library.getLlama({
-    // Metal comes with macOS; other GPUs would need builds of hundreds of megabytes.
-    gpu: process.platform === "darwin" ? "auto" : false,
-    build: "never",
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads: threads(),
-    logger: (level, message) => {
-      if (level === "error" || level === "fatal") complaints.push(message.trim());
-    },
-  });
-  return { library, llama, complaints };
 }
 
 function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
@@ -104,8 +80,8 @@ function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
   let anonymous = 0;
   return {
     answer: (request) => {
-      const turn = request.client ?? `anonymous-${++anonymous}`;
-      return queue.run(turn, () => answer(request, pool, grammars(model.llama)), request.signal);
+      const client = request.client ?? `anonymous-${++anonymous}`;
+      return queue.run(client, () => answer(request, pool, grammars(model.llama)), request.signal);
     },
     [Symbol.asyncDispose]: () => model.dispose(),
   };
@@ -113,11 +89,11 @@ function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
 
 async function affordableSequences(model: LlamaModel): Promise<number> {
   const { free } = await model.llama.getRamState();
-  // More at once than processors would only slow each other down.
-  const most = Math.min(MOST_SEQUENCES, availableParallelism());
-  for (let sequences = most; sequences > 1; sequences--) {
+  // More sequences than processors would only slow each other down.
+  const max = Math.min(MAX_SEQUENCES, availableParallelism());
+  for (let sequences = max; sequences > 1; sequences--) {
     const { cpuRam, gpuVram } = await model.fileInsights.estimateContextResourceRequirements({
-      contextSize: Math.min(CONTEXT_TOKENS, model.trainContextSize),
+      contextSize: Math.min(MAX_CONTEXT_TOKENS, model.trainContextSize),
       modelGpuLayers: model.gpuLayers,
       sequences,
     });
@@ -126,7 +102,7 @@ async function affordableSequences(model: LlamaModel): Promise<number> {
   return 1;
 }
 
-type Grammars = (schema: NonNullable<ChatRequest["schema"]>) => Promise<LlamaGrammar>;
+type Grammars = (schema: NonNullable<AnswerRequest["schema"]>) => Promise<LlamaGrammar>;
 
 function grammars(llama: LlamaModel["llama"]): Grammars {
   return (schema) =>
@@ -137,7 +113,7 @@ function grammars(llama: LlamaModel["llama"]): Grammars {
         );
 }
 
-/** What node-llama-cpp says of instructions that leave no room for a conversation. */
+/** node-llama-cpp's error for instructions that leave no room for a conversation. */
 const TOO_LONG = /compress chat history/;
 
 const FINISH = {
@@ -150,13 +126,13 @@ const FINISH = {
 } as const;
 
 async function answer(
-  request: ChatRequest,
+  request: AnswerRequest,
   pool: SequencePool,
   grammarFor: Grammars,
-): Promise<ChatAnswer> {
+): Promise<Answer> {
   const grammar = request.schema === undefined ? undefined : await grammarFor(request.schema);
-  const slot = pool.take(request.history, request.client);
-  const before = slot.sequence.tokenMeter.getState();
+  const slot = pool.acquire(request.history, request.client);
+  const tokensBefore = slot.sequence.tokenMeter.getState();
   try {
     const result = await slot.chat.generateResponse(slot.historyFor(request.history), {
       onTextChunk: request.onText,
@@ -166,18 +142,18 @@ async function answer(
       topP: request.topP,
       seed: request.seed,
       customStopTriggers: request.stop,
-      // Thoughts are not spoken, and whoever asked waits in silence.
+      // Reasoning is not spoken: the listener would wait for it in silence.
       budgets: { thoughtTokens: 0 },
       repeatPenalty: {
         frequencyPenalty: request.frequencyPenalty,
         presencePenalty: request.presencePenalty,
       },
-      // What remains is read anew, which takes long: half of it, and half as often.
+      // The rest has to be evaluated again, which takes long. Half the context makes this rarest.
       contextShift: { size: Math.floor(slot.sequence.contextSize / 2) },
       lastEvaluationContextWindow: { history: slot.windowFor(request.history) },
       ...(grammar ? { grammar } : { functions: request.functions }),
     });
-    const used = slot.sequence.tokenMeter.diff(before);
+    const used = slot.sequence.tokenMeter.diff(tokensBefore);
     slot.keep(result);
     const total = Math.max(slot.sequence.nextTokenIndex, used.usedInputTokens);
     const promptTokens = Math.max(used.usedInputTokens, total - used.usedOutputTokens);
@@ -198,6 +174,6 @@ async function answer(
       param: "messages",
     });
   } finally {
-    pool.giveBack(slot);
+    pool.release(slot);
   }
 }

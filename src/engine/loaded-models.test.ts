@@ -5,7 +5,7 @@ test("a model is loaded once, when it is first needed", async () => {
   const events: string[] = [];
   const models = fakeModels({ onLoad: (event, { id }) => events.push(`${event} ${id}`) });
   expect(events).toEqual([]);
-  await Promise.all([models.borrow("llm", "mind"), models.borrow("llm", undefined)]);
+  await Promise.all([models.acquire("llm", "mind"), models.acquire("llm", undefined)]);
   expect(events).toEqual(["loading mind", "loaded mind"]);
 });
 
@@ -19,8 +19,8 @@ test("what cannot be loaded is tried again by the next who needs it", async () =
       },
     },
   });
-  await expect(models.borrow("tts", TTS.id)).rejects.toThrow("try 1");
-  await expect(models.borrow("tts", TTS.id)).rejects.toThrow("try 2");
+  await expect(models.acquire("tts", TTS.id)).rejects.toThrow("try 1");
+  await expect(models.acquire("tts", TTS.id)).rejects.toThrow("try 2");
 });
 
 test("a model that is replaced stays until its last request is over", async () => {
@@ -35,12 +35,12 @@ test("a model that is replaced stays until its last request is over", async () =
       }),
     },
   });
-  const loan = await models.borrow("llm", LLM.id);
+  const lease = await models.acquire("llm", LLM.id);
   models.use([STT]);
-  await expect(models.borrow("llm", LLM.id)).rejects.toThrow("There are: none");
+  await expect(models.acquire("llm", LLM.id)).rejects.toThrow("There are: none");
   expect(disposed).toBe(0);
-  loan[Symbol.dispose]();
-  loan[Symbol.dispose]();
+  lease[Symbol.dispose]();
+  lease[Symbol.dispose]();
   await Bun.sleep(0);
   expect(disposed).toBe(1);
 });
@@ -48,9 +48,9 @@ test("a model that is replaced stays until its last request is over", async () =
 test("a model that is served again as it was stays loaded", async () => {
   const events: string[] = [];
   const models = fakeModels({ onLoad: (event) => events.push(event) });
-  await models.borrow("llm", LLM.id);
+  await models.acquire("llm", LLM.id);
   models.use([{ ...LLM }]);
-  await models.borrow("llm", LLM.id);
+  await models.acquire("llm", LLM.id);
   expect(events).toEqual(["loading", "loaded"]);
 });
 

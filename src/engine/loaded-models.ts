@@ -1,35 +1,66 @@
 import { isDeepStrictEqual } from "node:util";
 import type { LocalModel } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
-import { Failure } from "../errors.ts";
+import { Failure, messageOf } from "../errors.ts";
+import { checkModelFiles, loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import type { LanguageModel } from "./language-model.ts";
-import { refusal } from "./openai-error.ts";
-import type { Recogniser } from "./recogniser.ts";
-import type { Voice } from "./voice.ts";
+import { type LanguageModel, languageModelLoader } from "./language-model.ts";
+import { loadSherpa } from "./native-libraries.ts";
+import { refusal } from "./openai-http.ts";
+import { loadRecogniser, type Recogniser } from "./recogniser.ts";
+import { loadVoice, type Voice } from "./voice.ts";
 
-/** What a loaded model of each stage can do. */
-export interface Abilities {
+/** The type of a loaded model, by stage. */
+interface LoadedModel {
   stt: Recogniser;
   llm: LanguageModel;
   tts: Voice;
 }
 
+type Loaders = { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<LoadedModel[S]> };
+
+/** What loads models of each stage by the native libraries. @throws Failure that says what is wrong */
+export function modelLoaders(): Loaders {
+  const loadLanguageModel = languageModelLoader();
+  return {
+    stt: (model) => loadChecked(model, async () => loadRecogniser(await loadSherpa(), model)),
+    llm: (model) => loadChecked(model, () => loadLanguageModel(model)),
+    tts: (model) => loadChecked(model, async () => loadVoice(await loadSherpa(), model)),
+  };
+}
+
+/** Checks a model's files and loads it. @throws Failure with what the check or the library says */
+async function loadChecked<T>(model: LocalModel, load: () => Promise<T>): Promise<T> {
+  await checkModelFiles(model);
+  try {
+    return await load();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure("unavailable", loadFailure(model, messageOf(error)), { cause: error });
+  }
+}
+
 export interface LoadedModelsOptions {
-  /** Loads a model of each stage. @throws Failure that says what is wrong */
-  load: { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<Abilities[S]> };
-  /** Told before and after each load: a native library may end the process in between. */
+  load: Loaders;
+  /** Called before and after each load: a native library may end the process in between. */
   onLoad: (event: "loading" | "loaded" | "failed", model: LocalModel) => void;
+}
+
+/** A loaded model that stays in memory until the lease is disposed. */
+export interface Lease<S extends Stage> extends Disposable {
+  readonly model: LoadedModel[S];
+  readonly id: string;
 }
 
 interface Entry {
   model: LocalModel;
-  loaded: Promise<Abilities[Stage]> | undefined;
-  users: number;
+  loaded: Promise<LoadedModel[Stage]> | undefined;
+  leases: number;
+  /** Whether it is no longer served. */
   dropped: boolean;
 }
 
-const NAMES: Record<Stage, string> = {
+const STAGE_NAMES: Record<Stage, string> = {
   stt: "speech recognition",
   llm: "chat",
   tts: "speech",
@@ -38,10 +69,10 @@ const NAMES: Record<Stage, string> = {
 /** The models that the engine serves; each is loaded once, when it is first needed. */
 export class LoadedModels implements AsyncDisposable {
   readonly #options: LoadedModelsOptions;
-  /** One after the other: when a library ends the process, there is no doubt over which model. */
+  /** Models are loaded one at a time, so that it is clear which one ended the process. */
   readonly #loads = new FairQueue();
   #entries: Entry[] = [];
-  /** Models that ended an earlier engine process as they were loaded, with what to say of them. */
+  /** By id: why models that ended an earlier engine process while loading are not loaded again. */
   #broken: ReadonlyMap<string, string> = new Map();
 
   constructor(options: LoadedModelsOptions) {
@@ -52,7 +83,7 @@ export class LoadedModels implements AsyncDisposable {
     return this.#entries.map(({ model }) => model);
   }
 
-  /** Replaces what is served. A model in use goes when its last request is over. */
+  /** Replaces the models that are served. A leased model is freed after its last lease. */
   use(models: readonly LocalModel[], broken: ReadonlyMap<string, string> = new Map()): void {
     const old = this.#entries;
     this.#broken = broken;
@@ -61,37 +92,35 @@ export class LoadedModels implements AsyncDisposable {
         old.find((entry) => isDeepStrictEqual(entry.model, model)) ?? {
           model,
           loaded: undefined,
-          users: 0,
+          leases: 0,
           dropped: false,
         },
     );
     for (const entry of old.filter((one) => !this.#entries.includes(one))) {
       entry.dropped = true;
-      void letGo(entry);
+      void freeIfUnused(entry);
     }
   }
 
   /**
-   * The model that a request names, loaded, until it is disposed.
+   * Loads the model that a request names and leases it.
    *
+   * @param id undefined: the only model of the stage
    * @throws Failure for a model that is not served or cannot be loaded
    */
-  async borrow<S extends Stage>(
-    stage: S,
-    id: string | undefined,
-  ): Promise<Disposable & { model: Abilities[S]; id: string }> {
+  async acquire<S extends Stage>(stage: S, id: string | undefined): Promise<Lease<S>> {
     const entry = this.#find(stage, id);
-    entry.users += 1;
+    entry.leases += 1;
     let released = false;
     const release = () => {
       if (released) return;
       released = true;
-      entry.users -= 1;
-      void letGo(entry);
+      entry.leases -= 1;
+      void freeIfUnused(entry);
     };
     try {
-      // The entry's stage is the one it was found by.
-      const model = (await this.#loaded(entry)) as Abilities[S];
+      // `#find` returned an entry of this stage.
+      const model = (await this.#loaded(entry)) as LoadedModel[S];
       return { model, id: entry.model.id, [Symbol.dispose]: release };
     } catch (error) {
       release();
@@ -99,12 +128,12 @@ export class LoadedModels implements AsyncDisposable {
     }
   }
 
-  /** Whether a request may name this model. @throws Failure if not */
+  /** @throws Failure if no model of this stage has this id */
   check(stage: Stage, id: string): void {
     this.#find(stage, id);
   }
 
-  /** Loads what is not loaded yet. @throws Failure of the first model that cannot be loaded */
+  /** Loads all models that are not loaded yet. @throws Failure of the first that cannot be loaded */
   async warmUp(): Promise<void> {
     await Promise.all(this.#entries.map((entry) => this.#loaded(entry)));
   }
@@ -113,7 +142,6 @@ export class LoadedModels implements AsyncDisposable {
     this.use([]);
   }
 
-  /** Without an id, the only one of the stage. */
   #find(stage: Stage, id: string | undefined): Entry {
     const candidates = this.#entries.filter((entry) => entry.model.stage === stage);
     const found = candidates.find(({ model }) => model.id === id);
@@ -123,23 +151,23 @@ export class LoadedModels implements AsyncDisposable {
     const ids = candidates.map(({ model }) => model.id).join(", ") || "none";
     throw refusal(
       "not_found",
-      `There is no model ${JSON.stringify(id ?? "")} for ${NAMES[stage]} here. There are: ${ids}.`,
+      `There is no model ${JSON.stringify(id ?? "")} for ${STAGE_NAMES[stage]} here. There are: ${ids}.`,
       { code: "model_not_found", param: "model" },
     );
   }
 
-  #loaded(entry: Entry): Promise<Abilities[Stage]> {
+  #loaded(entry: Entry): Promise<LoadedModel[Stage]> {
     entry.loaded ??= this.#loads
       .run("", () => this.#load(entry.model))
       .catch((error) => {
-        // The next request tries again: the file may have been mended meanwhile.
+        // The next request tries again, because the file may have been repaired by then.
         entry.loaded = undefined;
         throw error;
       });
     return entry.loaded;
   }
 
-  async #load(model: LocalModel): Promise<Abilities[Stage]> {
+  async #load(model: LocalModel): Promise<LoadedModel[Stage]> {
     const broken = this.#broken.get(model.id);
     if (broken !== undefined) throw new Failure("unavailable", broken);
     const { load, onLoad } = this.#options;
@@ -155,7 +183,7 @@ export class LoadedModels implements AsyncDisposable {
   }
 }
 
-function loadWith(load: LoadedModelsOptions["load"], model: LocalModel) {
+function loadWith(load: Loaders, model: LocalModel) {
   switch (model.stage) {
     case "stt":
       return load.stt(model);
@@ -166,9 +194,9 @@ function loadWith(load: LoadedModelsOptions["load"], model: LocalModel) {
   }
 }
 
-async function letGo(entry: Entry): Promise<void> {
-  if (!entry.dropped || entry.users > 0) return;
+async function freeIfUnused(entry: Entry): Promise<void> {
+  if (!entry.dropped || entry.leases > 0) return;
   const loaded = await entry.loaded?.catch(() => undefined);
-  // Models of sherpa-onnx are freed with their last reference.
+  // Models of sherpa-onnx have no dispose: they are freed with the last reference to them.
   if (loaded && Symbol.asyncDispose in loaded) await loaded[Symbol.asyncDispose]();
 }

@@ -1,25 +1,26 @@
 import { open } from "node:fs/promises";
 
 export interface OnnxFile {
-  /** Whether the file ends where its content says. */
-  whole: boolean;
-  /** The properties that those who made the model wrote into it. */
+  /** Whether the file is a protobuf message that ends where the file ends. */
+  complete: boolean;
+  /** The model's metadata (`metadata_props`). */
   properties: ReadonlyMap<string, string>;
 }
 
-/** Fields of ONNX's ModelProto and of the pairs in it. */
+/** Field numbers in ONNX's ModelProto, and in the StringStringEntryProto of its metadata. */
 const METADATA_PROPS = 14;
 const KEY = 1;
 const VALUE = 2;
-/** Longer properties are not read; the longest known are lists of voices. */
-const LONGEST_PROPERTY = 64 * 1024;
-/** A tag and a length, at most. */
-const LONGEST_HEAD = 20;
+/** Longer properties are not read; the longest known ones are lists of voices. */
+const MAX_PROPERTY_BYTES = 64 * 1024;
+/** The most bytes of a field's tag and length: two varints. */
+const MAX_HEAD_BYTES = 20;
 
 /**
- * Reads the outline of an .onnx file without its weights: a protobuf message, of which only the
- * outermost fields and the properties matter (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
- * What is no such message is not whole.
+ * Reads the outline and the metadata of an .onnx file but not its weights. The file is a protobuf
+ * message, of which the outermost fields suffice
+ * (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). A file in another format counts as not
+ * complete.
  */
 export async function readOnnxFile(path: string): Promise<OnnxFile> {
   await using file = await open(path, "r");
@@ -32,22 +33,22 @@ export async function readOnnxFile(path: string): Promise<OnnxFile> {
   };
   let at = 0;
   while (at < size) {
-    const field = headOf(await read(at, LONGEST_HEAD));
-    if (!field) return { whole: false, properties };
+    const field = headOf(await read(at, MAX_HEAD_BYTES));
+    if (!field) return { complete: false, properties };
     const body = at + field.headBytes;
-    if (field.number === METADATA_PROPS && field.length <= LONGEST_PROPERTY) {
+    if (field.number === METADATA_PROPS && field.length <= MAX_PROPERTY_BYTES) {
       const { key, value } = pairOf(await read(body, field.length));
       properties.set(key, value);
     }
     at = body + field.length;
   }
-  return { whole: size > 0 && at === size, properties };
+  return { complete: size > 0 && at === size, properties };
 }
 
 interface Field {
   number: number;
   headBytes: number;
-  /** Of what follows the head. */
+  /** Bytes of the field's value, which follow the head. */
   length: number;
 }
 
@@ -70,7 +71,7 @@ function headOf(bytes: Uint8Array): Field | undefined {
   return wire === WIRE_BYTES ? { number, headBytes: next.end, length: next.value } : undefined;
 }
 
-/** Seven bits a byte, the lowest first; the high bit says that more follow. */
+/** A varint has seven bits a byte, lowest first; the high bit says that more bytes follow. */
 function varintAt(bytes: Uint8Array, at: number): { value: number; end: number } | undefined {
   let value = 0;
   for (let i = at, factor = 1; i < bytes.length && i < at + 10; i++, factor *= 128) {
@@ -84,7 +85,7 @@ function varintAt(bytes: Uint8Array, at: number): { value: number; end: number }
 function pairOf(bytes: Uint8Array): { key: string; value: string } {
   const pair = { key: "", value: "" };
   for (let at = 0; at < bytes.length; ) {
-    const field = headOf(bytes.subarray(at, at + LONGEST_HEAD));
+    const field = headOf(bytes.subarray(at, at + MAX_HEAD_BYTES));
     if (!field) break;
     const body = at + field.headBytes;
     const text = new TextDecoder().decode(bytes.subarray(body, body + field.length));

@@ -1,84 +1,86 @@
 import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
 import { floatsOf, pcmOf } from "../lib/wav.ts";
-import type {
-  DetectorOptions,
-  Hearing,
-  Resampler,
-  SpeechChange,
-  SpeechDetector,
-} from "./hearing.ts";
-import type { LoadedModels } from "./loaded-models.ts";
-import { openAiError, parse, refusal } from "./openai-error.ts";
-import { realtimeEvent, type SessionUpdate } from "./realtime-events.ts";
-import type { RouteDeps } from "./route-deps.ts";
-import { HEARING_RATE } from "./split-audio.ts";
-import { SpokenItem } from "./spoken-item.ts";
+import type { AudioTools, Resampler, SpeechChange, SpeechDetector } from "./audio-tools.ts";
+import type { Lease, LoadedModels } from "./loaded-models.ts";
+import { openAiError, refusal } from "./openai-http.ts";
+import { RealtimeItem } from "./realtime-item.ts";
+import {
+  defaultSettings,
+  parseClientEvent,
+  type RealtimeSettings,
+  type SessionUpdate,
+  sessionObject,
+  updatedSettings,
+} from "./realtime-protocol.ts";
+import { RECOGNISER_RATE } from "./utterance.ts";
 
 /** OpenAI refuses to commit less audio than this. */
-const SHORTEST_COMMIT_MS = 100;
-const DEFAULT_RATE = 24_000;
-const DETECTION = { threshold: 0.5, silenceMs: 500 };
+const MIN_COMMIT_MS = 100;
 
-type Loan = Awaited<ReturnType<typeof LoadedModels.prototype.borrow<"stt">>>;
+export interface RealtimeDeps {
+  models: LoadedModels;
+  /** Loaded when the first audio arrives. */
+  audioTools: () => Promise<AudioTools>;
+  logger: Logger;
+}
 
 /**
- * One connection of OpenAI's realtime transcription: `session.update`, then audio by
+ * One connection of OpenAI's realtime transcription: `session.update`, then audio in
  * `input_audio_buffer.append`, committed by the client or by `server_vad`. Words are sent as deltas
- * while the audio still arrives, as soon as they are certain.
+ * while audio still arrives, as soon as they are certain.
  */
 export class RealtimeSession {
-  readonly #deps: RouteDeps;
+  readonly #deps: RealtimeDeps;
   readonly #send: (text: string) => void;
   readonly #client: string;
-  readonly #ended = new AbortController();
-  #rate = DEFAULT_RATE;
-  #model: string | undefined;
-  /** On until the client says otherwise, as with OpenAI. */
-  #serverVad = true;
-  #detection: DetectorOptions = DETECTION;
-  #ears: { resampler: Resampler; detector: SpeechDetector } | undefined;
-  #loan: Loan | undefined;
-  #item: SpokenItem | undefined;
-  #events = 0;
-  #previous: string | null = null;
-  /** Events are taken in their order, also while the model loads; transcripts leave in theirs. */
+  readonly #closed = new AbortController();
+  #settings: RealtimeSettings;
+  /** Created at the first audio after the settings changed. */
+  #input: { resampler: Resampler; detector: SpeechDetector } | undefined;
+  #lease: Lease<"stt"> | undefined;
+  #item: RealtimeItem | undefined;
+  #previousItemId: string | null = null;
+  #sentEvents = 0;
+  /** Events are processed in order, also while the model loads. */
   #received: Promise<void> = Promise.resolve();
+  /** Transcripts are sent in the order of their commits. */
   #completed: Promise<void> = Promise.resolve();
 
   /**
    * @param send writes to the connection
-   * @param model as the connection's address names it
-   * @param client whose turn it takes in the queue; else its own
+   * @param options.model the model that the connection's address names
+   * @param options.client the client whose turn it takes in the queue; by default its own
    */
   constructor(
-    deps: RouteDeps,
+    deps: RealtimeDeps,
     send: (text: string) => void,
     options: { model: string | undefined; client: string | undefined },
   ) {
     this.#deps = deps;
     this.#send = send;
-    this.#model = options.model;
+    this.#settings = defaultSettings(options.model);
     this.#client = options.client ?? randomUUID();
-    this.#emit("session.created", { session: this.#session() });
+    this.#emit("session.created", { session: sessionObject(this.#settings) });
   }
 
-  /** Takes a message of the client; one that is malformed or unknown gets an `error` event. */
+  /** Processes a client's message; one that is malformed or unknown gets an `error` event. */
   receive(text: string): void {
     this.#received = this.#received
-      .then(() => this.#take(text))
-      .catch((error) => this.#fail(error));
+      .then(() => this.#process(text))
+      .catch((error) => this.#reportError(error));
   }
 
-  /** Ends what is under way; the connection is gone. */
+  /** Aborts everything under way; to be called when the connection is closed. */
   close(): void {
-    this.#ended.abort(new Error("the connection is gone"));
-    this.#loan?.[Symbol.dispose]();
-    this.#loan = undefined;
+    this.#closed.abort(new Error("the connection is closed"));
+    this.#lease?.[Symbol.dispose]();
+    this.#lease = undefined;
   }
 
-  async #take(text: string): Promise<void> {
-    if (this.#ended.signal.aborted) return;
-    const event = parse(realtimeEvent, jsonOf(text));
+  async #process(text: string): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    const event = parseClientEvent(text);
     switch (event.type) {
       case "session.update":
         return this.#update(event.session);
@@ -92,50 +94,39 @@ export class RealtimeSession {
     }
   }
 
-  #update({ audio }: SessionUpdate): void {
-    const input = audio?.input;
-    const model = input?.transcription?.model;
-    if (model !== undefined) {
-      this.#deps.models.check("stt", model);
-      if (model !== this.#model) this.#forgetModel();
-      this.#model = model;
-    }
-    this.#rate = input?.format?.rate ?? this.#rate;
-    const detection = input?.turn_detection;
-    if (detection === null) this.#serverVad = false;
-    else if (detection) {
-      this.#serverVad = true;
-      this.#detection = {
-        threshold: detection.threshold ?? DETECTION.threshold,
-        silenceMs: detection.silence_duration_ms ?? DETECTION.silenceMs,
-      };
-    }
-    // Made anew as the settings say, at the next audio.
-    this.#ears = undefined;
-    this.#emit("session.updated", { session: this.#session() });
+  #update(update: SessionUpdate): void {
+    const settings = updatedSettings(this.#settings, update);
+    const model = update.audio?.input?.transcription?.model;
+    if (model !== undefined) this.#deps.models.check("stt", model);
+    if (settings.model !== this.#settings.model) this.#releaseModel();
+    this.#settings = settings;
+    this.#input = undefined;
+    this.#emit("session.updated", { session: sessionObject(settings) });
   }
 
   async #append(samples: Float32Array): Promise<void> {
-    this.#ears ??= this.#earsOf(await this.#deps.hearing());
-    const { resampler, detector } = this.#ears;
-    const heard = resampler.resample(samples);
+    this.#input ??= this.#createInput(await this.#deps.audioTools());
+    const { resampler, detector } = this.#input;
+    const audio = resampler.resample(samples);
     const item = await this.#currentItem();
-    const changes = detector.push(heard);
-    item.push(heard, detector.speaking || changes.some(({ kind }) => kind === "started"));
-    if (this.#serverVad) for (const change of changes) await this.#tell(change);
+    const changes = detector.push(audio);
+    item.push(audio, detector.speaking || changes.some(({ kind }) => kind === "started"));
+    if (this.#settings.serverVad) {
+      for (const change of changes) await this.#reportSpeech(change);
+    }
     if (item === this.#item) void this.#sendInterim(item);
   }
 
-  #earsOf(hearing: Hearing) {
+  #createInput(tools: AudioTools) {
     return {
-      resampler: hearing.resampler(this.#rate, HEARING_RATE),
-      detector: hearing.detector(this.#detection),
+      resampler: tools.resampler(this.#settings.rate, RECOGNISER_RATE),
+      detector: tools.detector(this.#settings.detection),
     };
   }
 
-  async #tell({ kind, at }: SpeechChange): Promise<void> {
+  async #reportSpeech({ kind, at }: SpeechChange): Promise<void> {
     const item_id = (await this.#currentItem()).id;
-    const ms = Math.round((at / HEARING_RATE) * 1000);
+    const ms = Math.round((at / RECOGNISER_RATE) * 1000);
     if (kind === "started") {
       this.#emit("input_audio_buffer.speech_started", { item_id, audio_start_ms: ms });
     } else {
@@ -144,98 +135,80 @@ export class RealtimeSession {
     }
   }
 
-  async #sendInterim(item: SpokenItem): Promise<void> {
-    // The commit says what is wrong with the model; an interim that is missing harms nobody.
-    const delta = await item.interim(this.#ended.signal).catch(() => undefined);
+  async #sendInterim(item: RealtimeItem): Promise<void> {
+    // A missing interim result does no harm; the commit reports what is wrong with the model.
+    const delta = await item.interim(this.#closed.signal).catch(() => undefined);
     this.#sendDelta(item, delta);
   }
 
-  #sendDelta(item: SpokenItem, delta: string | undefined): void {
+  #sendDelta(item: RealtimeItem, delta: string | undefined): void {
     if (delta === undefined) return;
-    const what = { item_id: item.id, content_index: 0, delta };
-    this.#emit("conversation.item.input_audio_transcription.delta", what);
+    const data = { item_id: item.id, content_index: 0, delta };
+    this.#emit("conversation.item.input_audio_transcription.delta", data);
   }
 
   #commit(): void {
     const item = this.#item;
-    if (!item || item.audioMs < SHORTEST_COMMIT_MS) {
+    if (!item || item.audioMs < MIN_COMMIT_MS) {
       const ms = Math.round(item?.audioMs ?? 0);
       throw refusal("invalid", `buffer too small: ${ms} ms of audio, expected at least 100 ms`, {
         code: "input_audio_buffer_commit_empty",
       });
     }
     this.#item = undefined;
-    const previous_item_id = this.#previous;
-    this.#previous = item.id;
+    const previous_item_id = this.#previousItemId;
+    this.#previousItemId = item.id;
     this.#emit("input_audio_buffer.committed", { item_id: item.id, previous_item_id });
     this.#completed = this.#completed.then(() => this.#complete(item));
   }
 
-  async #complete(item: SpokenItem): Promise<void> {
-    const about = { item_id: item.id, content_index: 0 };
+  async #complete(item: RealtimeItem): Promise<void> {
+    const position = { item_id: item.id, content_index: 0 };
     try {
-      const { text, rest } = await item.finish(this.#ended.signal);
+      const { text, rest } = await item.finish(this.#closed.signal);
       this.#sendDelta(item, rest);
       this.#emit("conversation.item.input_audio_transcription.completed", {
-        ...about,
+        ...position,
         transcript: text,
         usage: { type: "duration", seconds: item.audioMs / 1000 },
       });
     } catch (error) {
-      if (this.#ended.signal.aborted) return;
-      const what = { ...about, error: openAiError(error).error };
-      this.#emit("conversation.item.input_audio_transcription.failed", what);
-      // Clients that know no other event wait for the transcript for ever.
-      this.#fail(error);
+      if (this.#closed.signal.aborted) return;
+      const data = { ...position, error: openAiError(error).error };
+      this.#emit("conversation.item.input_audio_transcription.failed", data);
+      // Clients that do not know the `failed` event would wait for the transcript for ever.
+      this.#reportError(error);
     }
   }
 
-  async #currentItem(): Promise<SpokenItem> {
-    this.#loan ??= await this.#borrow();
-    this.#item ??= new SpokenItem(`item_${randomUUID()}`, this.#loan.model.listen(this.#client));
+  async #currentItem(): Promise<RealtimeItem> {
+    this.#lease ??= await this.#acquireModel();
+    this.#item ??= new RealtimeItem(`item_${randomUUID()}`, this.#lease.model.listen(this.#client));
     return this.#item;
   }
 
-  async #borrow(): Promise<Loan> {
-    const loan = await this.#deps.models.borrow("stt", this.#model);
-    if (!this.#ended.signal.aborted) return loan;
-    loan[Symbol.dispose]();
-    throw this.#ended.signal.reason;
+  async #acquireModel(): Promise<Lease<"stt">> {
+    const lease = await this.#deps.models.acquire("stt", this.#settings.model);
+    if (!this.#closed.signal.aborted) return lease;
+    lease[Symbol.dispose]();
+    throw this.#closed.signal.reason;
   }
 
-  #forgetModel(): void {
-    this.#loan?.[Symbol.dispose]();
-    this.#loan = undefined;
+  #releaseModel(): void {
+    this.#lease?.[Symbol.dispose]();
+    this.#lease = undefined;
     this.#item = undefined;
   }
 
-  #session(): Record<string, unknown> {
-    const transcription = { model: this.#model ?? null };
-    const format = { type: "audio/pcm", rate: this.#rate };
-    const { threshold, silenceMs: silence_duration_ms } = this.#detection;
-    const turn_detection = this.#serverVad
-      ? { type: "server_vad", threshold, silence_duration_ms }
-      : null;
-    return { type: "transcription", audio: { input: { format, transcription, turn_detection } } };
-  }
-
-  #fail(error: unknown): void {
-    if (this.#ended.signal.aborted) return;
-    const { status, error: told } = openAiError(error);
+  #reportError(error: unknown): void {
+    if (this.#closed.signal.aborted) return;
+    const { status, error: body } = openAiError(error);
     if (status >= 500) this.#deps.logger.error({ err: error }, "realtime transcription failed");
-    this.#emit("error", { error: told });
+    this.#emit("error", { error: body });
   }
 
   #emit(type: string, data: Record<string, unknown>): void {
-    if (this.#ended.signal.aborted) return;
-    this.#send(JSON.stringify({ type, event_id: `event_${++this.#events}`, ...data }));
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw refusal("invalid", "The message is not valid JSON.", { code: "invalid_event" });
+    if (this.#closed.signal.aborted) return;
+    this.#send(JSON.stringify({ type, event_id: `event_${++this.#sentEvents}`, ...data }));
   }
 }

@@ -1,68 +1,73 @@
 import type { LocalSttModel } from "../domain/model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { GrowingUtterance } from "./growing-utterance.ts";
-import { runtimeConfig, type Sherpa } from "./sherpa.ts";
-import { HEARING_RATE, LONGEST_S } from "./split-audio.ts";
-import { StreamedUtterance } from "./streamed-utterance.ts";
+import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
+import {
+  BufferedUtterance,
+  RECOGNISER_RATE,
+  StreamingUtterance,
+  type Utterance,
+} from "./utterance.ts";
 
-/** A part of an utterance; its bounds are in seconds from the utterance's start. */
-export interface Heard {
-  text: string;
-  start: number;
-  end: number;
-}
-
-/** Something that is being said. */
-export interface Utterance {
-  /** Whether a word of an interim result may still change. */
-  readonly wavers: boolean;
-  /** @param samples mono, at `HEARING_RATE` */
-  push(samples: Float32Array): void;
-  /** Its text so far; undefined where asking would keep somebody waiting. */
-  interim(signal: AbortSignal): Promise<string | undefined>;
-  /** Its whole text. Nothing is pushed afterwards. @throws the signal's reason */
-  finish(signal: AbortSignal): Promise<Heard[]>;
-}
-
-/** A loaded model that understands speech. */
+/** A loaded speech recognition model. */
 export interface Recogniser {
-  /** @param client whose turn the utterance takes in the queue */
+  /** Begins an utterance. @param client the client whose turn it takes in the queue */
   listen(client: string): Utterance;
 }
 
-const FEATURES = { sampleRate: HEARING_RATE, featureDim: 80 };
+type StreamingModel = Extract<LocalSttModel, { kind: "streaming-transducer" }>;
+type OfflineModel = Exclude<LocalSttModel, StreamingModel>;
 
-/** @throws Error of sherpa-onnx, which says little: check the files before */
+const FEATURES = { sampleRate: RECOGNISER_RATE, featureDim: 80 };
+
+/** Most models reject more than 30 s of audio, or lose the end of it. */
+const MAX_SEGMENT_S = 24;
+/**
+ * With Moonshine's models sherpa-onnx 1.13.8 returns no text for audio of more than 9.2 s, because it
+ * builds the attention mask from encoder frames where the model expects samples
+ * (https://github.com/k2-fsa/sherpa-onnx/issues/3975). #3976 fixes this but is not on npm yet. Remove
+ * this limit with the release that contains it.
+ */
+const MAX_MOONSHINE_SEGMENT_S = 8;
+
+/** @throws Error of sherpa-onnx, which explains little: call `checkModelFiles` before */
 export async function loadRecogniser(sherpa: Sherpa, model: LocalSttModel): Promise<Recogniser> {
   const queue = new FairQueue();
   if (model.kind === "streaming-transducer") {
-    const { encoder, decoder, joiner, tokens } = model;
-    const online = new sherpa.OnlineRecognizer({
-      featConfig: FEATURES,
-      modelConfig: { ...runtimeConfig(), tokens, transducer: { encoder, decoder, joiner } },
-    });
-    return { listen: (client) => new StreamedUtterance(online, queue, client) };
+    const recogniser = loadStreaming(sherpa, model);
+    return { listen: (client) => new StreamingUtterance(recogniser, queue, client) };
   }
-  const offline = await sherpa.OfflineRecognizer.createAsync({
-    featConfig: FEATURES,
-    modelConfig: { ...runtimeConfig(), tokens: model.tokens, ...filesFor(model) },
-  });
-  const decode = async (samples: Float32Array) => {
-    const stream = offline.createStream();
-    stream.acceptWaveform({ samples, sampleRate: HEARING_RATE });
-    return (await offline.decodeAsync(stream)).text.trim();
-  };
-  const longestS = model.kind === "moonshine" ? LONGEST_S.moonshine : LONGEST_S.usual;
-  return { listen: (client) => new GrowingUtterance(decode, longestS, queue, client) };
+  const decode = await loadOffline(sherpa, model);
+  const maxSegmentS = model.kind === "moonshine" ? MAX_MOONSHINE_SEGMENT_S : MAX_SEGMENT_S;
+  return { listen: (client) => new BufferedUtterance(decode, maxSegmentS, queue, client) };
 }
 
-function filesFor(model: Exclude<LocalSttModel, { kind: "streaming-transducer" }>) {
+function loadStreaming(sherpa: Sherpa, { encoder, decoder, joiner, tokens }: StreamingModel) {
+  return new sherpa.OnlineRecognizer({
+    featConfig: FEATURES,
+    modelConfig: { ...runtimeConfig(), tokens, transducer: { encoder, decoder, joiner } },
+  });
+}
+
+async function loadOffline(sherpa: Sherpa, model: OfflineModel) {
+  const recogniser = await sherpa.OfflineRecognizer.createAsync({
+    featConfig: FEATURES,
+    modelConfig: { ...runtimeConfig(), tokens: model.tokens, ...networksOf(model) },
+  });
+  return async (samples: Float32Array): Promise<string> => {
+    const stream = recogniser.createStream();
+    stream.acceptWaveform({ samples, sampleRate: RECOGNISER_RATE });
+    return (await recogniser.decodeAsync(stream)).text.trim();
+  };
+}
+
+/** The part of sherpa-onnx's settings that differs between kinds of model. */
+function networksOf(model: OfflineModel) {
   switch (model.kind) {
     case "moonshine":
       return { moonshine: { encoder: model.encoder, mergedDecoder: model.mergedDecoder } };
     case "whisper": {
       const { encoder, decoder } = model;
-      // An empty language is recognised from the speech.
+      // Whisper detects the language from the speech where none is set.
       return { whisper: { encoder, decoder, language: "", task: "transcribe" as const } };
     }
     case "nemo-transducer": {

@@ -1,15 +1,21 @@
 import { isDeepStrictEqual } from "node:util";
-import type { LlamaChat, LlamaContext, LlamaContextSequence, LlamaModel } from "node-llama-cpp";
-import type { Turn } from "./chat-history.ts";
+import type {
+  ChatHistoryItem,
+  LlamaChat,
+  LlamaContext,
+  LlamaContextSequence,
+  LlamaModel,
+} from "node-llama-cpp";
 
 type Library = typeof import("node-llama-cpp");
 type Result = Awaited<ReturnType<LlamaChat["generateResponse"]>>;
 
 /**
- * The states of several conversations. A request goes on from the state that has most of its
- * conversation, so that only what is new has to be read.
+ * llama.cpp's sequences, each with the KV cache of one conversation. A request gets the sequence
+ * that already holds most of its conversation, so that only what is new has to be evaluated.
  */
 export class SequencePool {
+  /** The one released longest ago is first. */
   readonly #free: Slot[];
   readonly size: number;
 
@@ -22,9 +28,9 @@ export class SequencePool {
     });
   }
 
-  /** The slot that fits best; there must be a free one. The longest unused come first. */
-  take(history: readonly Turn[], client: string | undefined): Slot {
-    const scores = this.#free.map((slot) => slot.fits(history, client));
+  /** Takes the free slot that fits best; of equals, the one released longest ago. */
+  acquire(history: readonly ChatHistoryItem[], client: string | undefined): Slot {
+    const scores = this.#free.map((slot) => slot.score(history, client));
     const best = scores.indexOf(Math.max(...scores));
     const [slot] = this.#free.splice(best, 1);
     if (!slot) throw new Error("more requests than sequences");
@@ -32,8 +38,8 @@ export class SequencePool {
     return slot;
   }
 
-  /** To be called when the request is over, however it ended. */
-  giveBack(slot: Slot): void {
+  /** To be called when the request has ended, also when it failed. */
+  release(slot: Slot): void {
     this.#free.push(slot);
   }
 }
@@ -42,37 +48,38 @@ class Slot {
   readonly sequence: LlamaContextSequence;
   readonly chat: LlamaChat;
   client: string | undefined;
-  /** The conversation whose state this is, with the model's last answer. */
-  #history: Turn[] = [];
-  /** What of it the model still sees: less, once it is longer than the context. */
-  #window: Turn[] = [];
+  /** The conversation in the KV cache, with the model's last answer. */
+  #history: ChatHistoryItem[] = [];
+  /** The part of it that the model still sees once it is longer than the context. */
+  #window: ChatHistoryItem[] = [];
 
   constructor(sequence: LlamaContextSequence, chat: LlamaChat) {
     this.sequence = sequence;
     this.chat = chat;
   }
 
-  /** How well a conversation goes on from here. */
-  fits(history: readonly Turn[], client: string | undefined): number {
-    const shared = this.#shared(history);
-    // Many conversations begin alike: more than instructions in common makes it the same one.
+  /** How much of a conversation this slot can reuse; higher is better. */
+  score(history: readonly ChatHistoryItem[], client: string | undefined): number {
+    const shared = this.#sharedItems(history);
+    // Different conversations may begin with the same instructions, but hardly share more.
     if (shared > 1) return 3 + shared;
     if (client !== undefined && client === this.client) return 3;
     return this.#history.length === 0 ? 2 : shared;
   }
 
-  historyFor(history: readonly Turn[]): Turn[] {
+  /** A copy that node-llama-cpp may change. */
+  historyFor(history: readonly ChatHistoryItem[]): ChatHistoryItem[] {
     return structuredClone([...history]);
   }
 
   /**
    * The conversation without what fell out of the context earlier, so that a long one is not cut
-   * anew, and read anew, at every turn; undefined where nothing fell out.
+   * at another place, and evaluated again, at every turn; undefined where nothing fell out.
    */
-  windowFor(history: readonly Turn[]): Turn[] | undefined {
-    const shared = this.#shared(history);
+  windowFor(history: readonly ChatHistoryItem[]): ChatHistoryItem[] | undefined {
+    const shared = this.#sharedItems(history);
     const changed = this.#history.length - shared;
-    // The last answer may come back changed, where it was interrupted.
+    // Only the last answer may differ: an interrupted one comes back shortened.
     if (this.#window.length >= this.#history.length || changed > 1) return undefined;
     return structuredClone([
       ...this.#window.slice(0, this.#window.length - changed),
@@ -80,14 +87,14 @@ class Slot {
     ]);
   }
 
-  /** Remembers what the state is of, once a request was answered. */
+  /** Remembers what is in the KV cache after an answer. */
   keep({ lastEvaluation }: Result): void {
     this.#history = lastEvaluation.cleanHistory;
     this.#window = lastEvaluation.contextWindow;
   }
 
-  #shared(history: readonly Turn[]): number {
-    const differs = this.#history.findIndex((turn, i) => !isDeepStrictEqual(turn, history[i]));
+  #sharedItems(history: readonly ChatHistoryItem[]): number {
+    const differs = this.#history.findIndex((item, i) => !isDeepStrictEqual(item, history[i]));
     return differs < 0 ? Math.min(this.#history.length, history.length) : differs;
   }
 }

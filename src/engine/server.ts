@@ -1,24 +1,26 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import type { Logger } from "pino";
 import { z } from "zod";
-import { isLoopback } from "../lib/loopback.ts";
-import { clientOf } from "./client.ts";
-import { localModel } from "./local-model.ts";
-import { jsonBody, openAiError, parse, refusal } from "./openai-error.ts";
-import { RealtimeSession } from "./realtime-session.ts";
-import type { RouteDeps } from "./route-deps.ts";
+import { type LocalModel, localModel } from "../domain/model.ts";
+import { once } from "../lib/once.ts";
+import { authorise, protocolsOf } from "./access.ts";
+import { createAudioTools } from "./audio-tools.ts";
+import { LoadedModels, modelLoaders } from "./loaded-models.ts";
+import { loadSherpa } from "./native-libraries.ts";
+import { clientOf, jsonBody, openAiError, parse, refusal } from "./openai-http.ts";
+import { type RealtimeDeps, RealtimeSession } from "./realtime-session.ts";
 import { chat } from "./routes/chat.ts";
 import { speech } from "./routes/speech.ts";
 import { transcriptions } from "./routes/transcriptions.ts";
 
-export interface EngineServerOptions extends RouteDeps {
+interface ListenOptions {
   host: string;
   port: number;
-  /** Undefined: everybody who reaches the port may use it. */
+  /** Undefined: requests from this machine need none, and others are refused. */
   apiKey: string | undefined;
-  /** Whether the program that started it may change what it serves. */
+  /** Whether the program that started the engine may change which models it serves. */
   supervised: boolean;
 }
 
@@ -26,16 +28,48 @@ export interface EngineServer extends AsyncDisposable {
   readonly url: URL;
 }
 
-/** As much as OpenAI takes. */
+/** As much as OpenAI accepts. */
 const MAX_BODY_BYTES = 25 * 1024 * 1024;
-/** A realtime message: over ten seconds of audio. */
+/** A realtime message of over ten seconds of audio. */
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
-/** Browsers cannot send a header with a WebSocket: OpenAI's client puts the key here. */
-const KEY_PROTOCOL = "openai-insecure-api-key.";
 const REALTIME_PROTOCOL = "realtime";
+/** nginx's status for a client that closed the connection; no client receives it. */
+const CLIENT_CLOSED_REQUEST = 499;
 
-/** As nginx has it; nobody gets to see it. */
-const CLIENT_GONE = 499;
+/**
+ * Runs the engine in this process. Models and libraries are loaded when they are first needed.
+ *
+ * @param options.vadModel resolves to the path of the Silero VAD model
+ * @throws Error when the port is taken
+ */
+export function serveModels(
+  options: ListenOptions & {
+    models: readonly LocalModel[];
+    vadModel: () => Promise<string>;
+    logger: Logger;
+  },
+): EngineServer {
+  const { logger } = options;
+  const models = new LoadedModels({
+    load: modelLoaders(),
+    // The program that supervises the engine reads `event` and `model`.
+    onLoad: (event, { id }) => logger.info({ event, model: id }, `${event} ${id}`),
+  });
+  models.use(options.models);
+  const audioTools = once(async () =>
+    createAudioTools(await loadSherpa(), await options.vadModel()),
+  );
+  const server = serveEngine({ ...options, models, audioTools });
+  return {
+    url: server.url,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await models[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export interface EngineServerOptions extends ListenOptions, RealtimeDeps {}
 
 interface SocketData {
   model: string | undefined;
@@ -43,14 +77,14 @@ interface SocketData {
   session?: RealtimeSession;
 }
 
-/** Serves OpenAI's interface to the models of this machine. @throws Error when the port is taken */
+/** Serves OpenAI's interface to local models. @throws Error when the port is taken */
 export function serveEngine(options: EngineServerOptions): EngineServer {
   const app = engineApp(options);
   const server: Server<SocketData> = Bun.serve<SocketData>({
     hostname: options.host,
     port: options.port,
     maxRequestBodySize: MAX_BODY_BYTES,
-    // A request may wait for others, and for a model to load.
+    // A request may have to wait for others, and for a model to load.
     idleTimeout: 0,
     fetch: (request, bun) =>
       new URL(request.url).pathname === "/v1/realtime"
@@ -80,49 +114,56 @@ function engineApp(options: EngineServerOptions): Hono {
   const { apiKey, models, logger, supervised } = options;
   const app = new Hono();
   app.onError((error, c) => {
-    // Nobody waits for an answer any more, and that it broke off is no error.
-    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_GONE });
-    return answerError(error, logger);
+    // An answer that the client did not wait for is no error.
+    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST });
+    return errorResponse(error, logger);
   });
   app.notFound((c) => {
     throw refusal("not_found", `There is no ${c.req.method} ${c.req.path} here.`);
   });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.use(async (c, next) => {
-    admit(c.req.raw, apiKey);
+    authorise(c.req.raw, apiKey);
     await next();
   });
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
-  const shown = (id: string) => ({ id, object: "model", created: 0, owned_by: "local" });
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseTooLarge }));
+  app.route("/", modelList(models));
+  app.route("/", transcriptions(options));
+  app.route("/", chat(options));
+  app.route("/", speech(options));
+  if (supervised) app.route("/", supervision(models));
+  return app;
+}
+
+/** `GET /v1/models` (https://platform.openai.com/docs/api-reference/models). */
+function modelList(models: LoadedModels): Hono {
+  const app = new Hono();
+  const modelObject = (id: string) => ({ id, object: "model", created: 0, owned_by: "local" });
   app.get("/v1/models", (c) =>
-    c.json({ object: "list", data: models.models.map(({ id }) => shown(id)) }),
+    c.json({ object: "list", data: models.models.map(({ id }) => modelObject(id)) }),
   );
   app.get("/v1/models/:id{.+}", (c) => {
     const id = c.req.param("id");
-    if (models.models.some((model) => model.id === id)) return c.json(shown(id));
+    if (models.models.some((model) => model.id === id)) return c.json(modelObject(id));
     throw refusal("not_found", `There is no model ${JSON.stringify(id)} here.`, {
       code: "model_not_found",
       param: "model",
     });
   });
-  app.route("/", transcriptions(options));
-  app.route("/", chat(options));
-  app.route("/", speech(options));
-  if (supervised) app.route("/", supervision(options));
   return app;
 }
 
-/** What is served, as the program that started the engine says. */
-const served = z.object({
+const modelsRequest = z.object({
   models: z.array(localModel),
-  /** By id, what to say of models that must not be loaded. */
+  /** By id: why a model must not be loaded. */
   broken: z.record(z.string(), z.string()),
 });
 
-function supervision({ models }: RouteDeps): Hono {
+/** How the program that started the engine sets its models, and has them loaded. */
+function supervision(models: LoadedModels): Hono {
   const app = new Hono();
   app.put("/models", async (c) => {
-    const body = parse(served, await jsonBody(c.req));
+    const body = parse(modelsRequest, await jsonBody(c.req));
     models.use(body.models, new Map(Object.entries(body.broken)));
     return c.body(null, 204);
   });
@@ -133,48 +174,24 @@ function supervision({ models }: RouteDeps): Hono {
   return app;
 }
 
-function tooLarge(): never {
+function refuseTooLarge(): never {
   throw refusal("too_large", `The body has more than ${MAX_BODY_BYTES / 1024 / 1024} MB.`);
 }
 
-/** @throws Failure for those who may not use the engine */
-function admit(request: Request, apiKey: string | undefined): void {
-  if (apiKey === undefined) {
-    refuseForeignPages(request);
-  } else if (!isAuthorized(request, apiKey)) {
-    throw wrongKey();
-  }
-}
-
-function wrongKey() {
-  return refusal("unauthorized", "The API key is missing or wrong.", { code: "invalid_api_key" });
-}
-
-/**
- * Without a key, whoever is on this machine may use the engine. Pages of elsewhere are not, though
- * they may reach it through the browser, also by a DNS name of their own.
- */
-function refuseForeignPages({ headers }: Request): void {
-  const origin = headers.get("origin");
-  const host = URL.parse(`http://${headers.get("host")}`);
-  const from = origin === null ? host : URL.parse(origin);
-  if (host && from && isLoopback(host.hostname) && isLoopback(from.hostname)) return;
-  throw refusal("forbidden", "Without ENGINE_API_KEY the engine serves this machine only.");
-}
-
-function answerError(error: unknown, logger: RouteDeps["logger"]): Response {
-  const { status, error: told } = openAiError(error);
+function errorResponse(error: unknown, logger: Logger): Response {
+  const { status, error: body } = openAiError(error);
   if (status >= 500) logger.error({ err: error }, "a request failed");
-  return Response.json({ error: told }, { status });
+  return Response.json({ error: body }, { status });
 }
 
+/** Makes a request a WebSocket. @returns a response where it may not be one */
 function upgrade(
   options: EngineServerOptions,
   request: Request,
   server: Server<SocketData>,
 ): Response | undefined {
   try {
-    admit(request, options.apiKey);
+    authorise(request, options.apiKey);
     const { searchParams } = new URL(request.url);
     if (searchParams.get("intent") !== "transcription") {
       throw refusal("invalid", "intent must be transcription: this engine has no other sessions.", {
@@ -184,28 +201,11 @@ function upgrade(
     const model = searchParams.get("model") || undefined;
     if (model !== undefined) options.models.check("stt", model);
     const data: SocketData = { model, client: clientOf(request) };
-    const asked = protocolsOf(request).includes(REALTIME_PROTOCOL);
-    const headers = asked ? { "Sec-WebSocket-Protocol": REALTIME_PROTOCOL } : undefined;
+    const offered = protocolsOf(request).includes(REALTIME_PROTOCOL);
+    const headers = offered ? { "Sec-WebSocket-Protocol": REALTIME_PROTOCOL } : undefined;
     if (server.upgrade(request, { data, headers })) return undefined;
     throw refusal("invalid", "This address is a WebSocket: ask for an upgrade.");
   } catch (error) {
-    return answerError(error, options.logger);
+    return errorResponse(error, options.logger);
   }
-}
-
-function protocolsOf(request: Request): string[] {
-  const header = request.headers.get("sec-websocket-protocol") ?? "";
-  return header.split(",").map((protocol) => protocol.trim());
-}
-
-function isAuthorized(request: Request, apiKey: string): boolean {
-  const bearer = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
-  const protocol = protocolsOf(request).find((one) => one.startsWith(KEY_PROTOCOL));
-  const given = bearer ?? protocol?.slice(KEY_PROTOCOL.length) ?? "";
-  // As digests: of the same length, whatever was given.
-  return timingSafeEqual(digest(given), digest(apiKey));
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -1,4 +1,4 @@
-// What the engine uses of sherpa-onnx-node, which comes without types.
+// Types for the part of sherpa-onnx-node that the engine uses; the package has none.
 declare module "sherpa-onnx-node" {
   interface Audio {
     samples: Float32Array;
@@ -70,7 +70,7 @@ declare module "sherpa-onnx-node" {
     }): Promise<OfflineTts>;
     readonly numSpeakers: number;
     readonly sampleRate: number;
-    /** `onProgress` ends the synthesis by returning 0. */
+    /** `onProgress` stops the synthesis by returning 0. */
     generateAsync(request: {
       text: string;
       sid: number;

@@ -1,37 +1,36 @@
 import type { LocalTtsModel } from "../domain/model.ts";
 import { pcmFrom } from "../lib/wav.ts";
 import { FairQueue } from "./fair-queue.ts";
+import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { readOnnxFile } from "./onnx-file.ts";
-import { sentences } from "./sentences.ts";
-import { runtimeConfig, type Sherpa } from "./sherpa.ts";
 
-/** The rate of OpenAI's speech in Hz, to which every voice is brought. */
+/** The sample rate of OpenAI's speech in Hz, to which every voice is resampled. */
 export const SPEECH_RATE = 24_000;
 
 export interface SpeakOptions {
-  /** A speaker of the model, by name or number; an unknown one is the model's first. */
+  /** A speaker of the model, by name or number; an unknown one means the model's first. */
   voice: string;
-  /** 1 is the voice's own. */
+  /** A factor; 1 is the voice's usual speed. */
   speed: number;
-  /** Whose turn it takes in the queue. */
+  /** The client whose turn it takes in the queue. */
   client: string;
   signal: AbortSignal;
 }
 
-/** A loaded model that speaks. */
+/** A loaded speech synthesis model. */
 export interface Voice {
   /**
-   * Speaks a text piece by piece, as mono samples at `SPEECH_RATE`.
+   * Synthesises a text piece by piece, as mono samples at `SPEECH_RATE`.
    *
    * @throws the signal's reason
    */
   speak(text: string, options: SpeakOptions): AsyncGenerator<Int16Array>;
 }
 
-/** @throws Error of sherpa-onnx, which says little: check the files before */
+/** @throws Error of sherpa-onnx, which explains little: call `checkModelFiles` before */
 export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<Voice> {
   const tts = await sherpa.OfflineTts.createAsync({
-    model: { ...runtimeConfig(), ...filesFor(model) },
+    model: { ...runtimeConfig(), ...filesOf(model) },
     maxNumSentences: 1,
   });
   const speakers = await speakerNames(model.model);
@@ -39,10 +38,9 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
 
   async function* speak(text: string, { voice, speed, client, signal }: SpeakOptions) {
     const resampler = new sherpa.LinearResampler(tts.sampleRate, SPEECH_RATE);
-    const sid = speakerOf(voice, speakers, tts.numSpeakers);
-    const pieces = sentences(text);
-    for (const piece of pieces) {
-      // Each piece waits for its turn anew: a long text does not hold up the short ones of others.
+    const sid = speakerId(voice, speakers, tts.numSpeakers);
+    for (const piece of sentences(text)) {
+      // Each piece waits for its own turn, so that a long text does not delay the others' short ones.
       const { samples } = await queue.run(
         client,
         () =>
@@ -63,23 +61,75 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
   return { speak };
 }
 
-function filesFor(model: LocalTtsModel) {
+/** The part of sherpa-onnx's settings that differs between kinds of voice. */
+function filesOf(model: LocalTtsModel) {
   const { tokens, phonemes: dataDir } = model;
   if (model.kind === "piper") return { vits: { model: model.model, tokens, dataDir } };
-  // Models of many languages want one named, or exit; the English one takes no notice.
+  // Multilingual models end the process where no language is set; the English one ignores it.
   const { voices } = model;
   return { kokoro: { model: model.model, tokens, voices, dataDir, lang: "en-us" } };
 }
 
-/** Kokoro's models list the names of their speakers, in order. */
+/** The names of a model's speakers in order, where its metadata lists them, as Kokoro's does. */
 async function speakerNames(path: string): Promise<string[]> {
   const { properties } = await readOnnxFile(path);
   const names = properties.get("speaker_names") ?? "";
   return names.split(",").map((name) => name.trim());
 }
 
-function speakerOf(voice: string, names: readonly string[], count: number): number {
+function speakerId(voice: string, names: readonly string[], count: number): number {
   const named = names.indexOf(voice);
   const number = named >= 0 ? named : /^\d{1,4}$/.test(voice) ? Number(voice) : 0;
   return number < count ? number : 0;
+}
+
+/** The most characters of the first piece, and of the others. */
+const MAX_FIRST_PIECE = 100;
+const MAX_PIECE = 280;
+/** A shorter piece would sound cut off. */
+const MIN_PIECE = 24;
+/** A full stop that does not end a sentence: after titles, initials, and before names or numbers. */
+const ABBREVIATION = /(?:^|\s)(?:\p{Lu}|Dr|Mr|Mrs|Ms|St|Prof|Nr|No|vs|e\.g|i\.e|z\.B)\.$/u;
+/** Where a voice may pause within a sentence. */
+const PAUSE = /[,;:–—](?=\s)/g;
+
+/**
+ * Cuts a text into pieces that are synthesised one after the other: sentences, and parts of long
+ * ones. The first piece is short, so that speech begins early.
+ */
+export function sentences(text: string): string[] {
+  const pieces: string[] = [];
+  for (const sentence of fullSentences(text)) {
+    for (let rest = sentence; rest !== ""; ) {
+      const length = pieceLength(rest, pieces.length === 0 ? MAX_FIRST_PIECE : MAX_PIECE);
+      pieces.push(rest.slice(0, length).trim());
+      rest = rest.slice(length).trim();
+    }
+  }
+  // Punctuation alone has no sound.
+  return pieces.filter((piece) => /[\p{L}\p{N}]/u.test(piece));
+}
+
+/** The segmenter ends a sentence after an abbreviation too; these are joined again. */
+function fullSentences(text: string): string[] {
+  const segmenter = new Intl.Segmenter(undefined, { granularity: "sentence" });
+  const found: string[] = [];
+  for (const { segment } of segmenter.segment(text)) {
+    const before = found.at(-1) ?? "";
+    const sentence = segment.trim();
+    if (ABBREVIATION.test(before)) found.splice(-1, 1, `${before} ${sentence}`);
+    else found.push(sentence);
+  }
+  return found;
+}
+
+function pieceLength(text: string, max: number): number {
+  if (text.length <= max) return text.length;
+  const pauses = [...text.matchAll(PAUSE)].map(({ index }) => index + 1);
+  const end = pauses.filter((pause) => pause >= MIN_PIECE && pause <= max).at(-1);
+  if (end !== undefined) return end;
+  // A first sentence without a pause sounds better uncut, unless it is too long for any piece.
+  if (text.length <= MAX_PIECE) return text.length;
+  const space = text.lastIndexOf(" ", MAX_PIECE);
+  return space >= MIN_PIECE ? space : MAX_PIECE;
 }

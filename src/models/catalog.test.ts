@@ -12,7 +12,7 @@ import {
 } from "../domain/catalog.ts";
 import { STAGES } from "../domain/stage.ts";
 import { catalogSource } from "./catalog.ts";
-import { localModel } from "./model-files.ts";
+import { modelFromFiles } from "./model-files.ts";
 
 const GIB = 2 ** 30;
 
@@ -34,7 +34,7 @@ describe("the catalogue that Parley knows", async () => {
       expect(catalogModel.parse(model)).toEqual(model);
       const paths = model.files.map(({ path }) => path);
       expect(new Set(paths).size).toBe(paths.length);
-      localModel(model.stage, model.kind, { id: model.id, folder: "/m", paths });
+      modelFromFiles(model.stage, model.kind, { id: model.id, folder: "/m", paths });
       for (const { url } of model.files) expect(url).toStartWith("https://huggingface.co/");
       expect(sizeOf(model)).toBeGreaterThan(40e6);
       expect(model.memory).toBeGreaterThan(sizeOf(model) * 0.9);

@@ -4,7 +4,7 @@ import { type Catalog, catalogModel } from "../domain/catalog.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { once } from "../lib/once.ts";
 import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
-import { localModel } from "./model-files.ts";
+import { modelFromFiles } from "./model-files.ts";
 
 const ANSWER_MS = 10_000;
 const MAX_BYTES = 4 * 2 ** 20;
@@ -46,7 +46,7 @@ async function readCatalog(source: string): Promise<Catalog> {
   const { models } = parsed.data;
   for (const { id, stage, kind, files } of models) {
     try {
-      localModel(stage, kind, { id, folder: "/", paths: files.map(({ path }) => path) });
+      modelFromFiles(stage, kind, { id, folder: "/", paths: files.map(({ path }) => path) });
     } catch (error) {
       throw wrong(messageOf(error));
     }

@@ -6,7 +6,7 @@ import type { LocalModel } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { lock } from "../lib/lock.ts";
-import { localModel } from "./model-files.ts";
+import { modelFromFiles } from "./model-files.ts";
 import { filesIn } from "./resolve-model.ts";
 
 /** How a model is in `$DATA_DIR/models`, by the sizes of its files; they are verified as they come. */
@@ -42,7 +42,7 @@ export function downloadedModel(
     ? filesIn(own).filter((path) => !/\.part(\.etag)?$/.test(path))
     : [];
   try {
-    return localModel(stage, kind, { id, folder: own, paths });
+    return modelFromFiles(stage, kind, { id, folder: own, paths });
   } catch (error) {
     throw new Failure(
       "unavailable",

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { LocalModel } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
-import { kindOf, localModel } from "./model-files.ts";
+import { kindOf, modelFromFiles } from "./model-files.ts";
 
 /** Where systems keep espeak-ng's data, for voices that come without it. */
 const SYSTEM_PHONEMES = [
@@ -41,7 +41,7 @@ export function resolveModel(
   if (!stats) throw new Failure("not_found", `${namedBy} names ${path}, which is not there`);
   const isFile = stats.isFile();
   if (isFile && stage === "llm") {
-    return localModel(stage, "gguf", {
+    return modelFromFiles(stage, "gguf", {
       id: idOf(path),
       folder: dirname(path),
       paths: [basename(path)],
@@ -74,9 +74,9 @@ function withSystemPhonemes(
     phonemes === undefined ||
     files.paths.some((one) => /(^|\/)phontab$/.test(one))
   ) {
-    return localModel(stage, kind, files);
+    return modelFromFiles(stage, kind, files);
   }
-  const model = localModel(stage, kind, {
+  const model = modelFromFiles(stage, kind, {
     ...files,
     paths: [...files.paths, "espeak-ng-data/phontab"],
   });

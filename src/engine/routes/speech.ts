@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
+import type { Logger } from "pino";
 import { z } from "zod";
 import { pcmBytes, wavHeader } from "../../lib/wav.ts";
-import { clientOf } from "../client.ts";
-import { jsonBody, parse } from "../openai-error.ts";
-import type { RouteDeps } from "../route-deps.ts";
+import type { LoadedModels } from "../loaded-models.ts";
+import { clientOf, jsonBody, parse } from "../openai-http.ts";
 import { SPEECH_RATE, type Voice } from "../voice.ts";
 
-/** (https://platform.openai.com/docs/api-reference/audio/createSpeech) */
+/** https://platform.openai.com/docs/api-reference/audio/createSpeech */
 const speechRequest = z.object({
   model: z.string(),
   input: z.string().max(4096).regex(/\S/, "has nothing to speak"),
@@ -24,19 +24,19 @@ const speechRequest = z.object({
 
 type SpeechRequest = z.infer<typeof speechRequest>;
 
-/** `POST /v1/audio/speech`: sound while it is made, sentence by sentence. */
-export function speech({ models, logger }: RouteDeps): Hono {
+/** `POST /v1/audio/speech`: audio is sent while it is synthesised, sentence by sentence. */
+export function speech({ models, logger }: { models: LoadedModels; logger: Logger }): Hono {
   const app = new Hono();
   app.post("/v1/audio/speech", async (c) => {
     const body = parse(speechRequest, await jsonBody(c.req));
-    const loan = await models.borrow("tts", body.model);
-    const gone = new AbortController();
-    const signal = AbortSignal.any([c.req.raw.signal, gone.signal]);
+    const lease = await models.acquire("tts", body.model);
+    const disconnected = new AbortController();
+    const signal = AbortSignal.any([c.req.raw.signal, disconnected.signal]);
     const client = clientOf(c.req.raw, body.user) ?? randomUUID();
-    const sound = soundOf(loan.model, body, client, signal);
-    // The first piece is waited for, so that a failure still has a status to be told by.
-    const first = await sound.next().catch((error) => {
-      loan[Symbol.dispose]();
+    const audio = synthesise(lease.model, body, client, signal);
+    // The response begins with the first piece, so that a failure before it can set the status.
+    const first = await audio.next().catch((error) => {
+      lease[Symbol.dispose]();
       throw error;
     });
     const stream = new ReadableStream<Uint8Array>({
@@ -45,19 +45,19 @@ export function speech({ models, logger }: RouteDeps): Hono {
       },
       async pull(controller) {
         try {
-          const next = await sound.next();
+          const next = await audio.next();
           if (!next.done) return controller.enqueue(next.value);
-          loan[Symbol.dispose]();
+          lease[Symbol.dispose]();
           controller.close();
         } catch (error) {
-          loan[Symbol.dispose]();
+          lease[Symbol.dispose]();
           if (!signal.aborted) logger.error({ err: error }, "speech broke off");
           controller.error(error);
         }
       },
       cancel() {
-        gone.abort();
-        loan[Symbol.dispose]();
+        disconnected.abort();
+        lease[Symbol.dispose]();
       },
     });
     const type = body.response_format === "wav" ? "audio/wav" : "audio/pcm";
@@ -66,13 +66,13 @@ export function speech({ models, logger }: RouteDeps): Hono {
   return app;
 }
 
-async function* soundOf(voice: Voice, body: SpeechRequest, client: string, signal: AbortSignal) {
+async function* synthesise(voice: Voice, body: SpeechRequest, client: string, signal: AbortSignal) {
   let head = body.response_format === "wav" ? wavHeader(SPEECH_RATE) : new Uint8Array();
   for await (const pcm of voice.speak(body.input, { ...body, client, signal })) {
     if (pcm.length === 0) continue;
     yield Buffer.concat([head, pcmBytes(pcm)]);
     head = new Uint8Array();
   }
-  // A text without a letter is silence.
+  // A text without a letter or digit has no audio, but the file still needs its header.
   if (head.length > 0) yield head;
 }

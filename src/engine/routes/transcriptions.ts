@@ -3,13 +3,17 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { messageOf } from "../../errors.ts";
 import { floatsOf, readWav } from "../../lib/wav.ts";
-import { clientOf } from "../client.ts";
-import { parse, refusal } from "../openai-error.ts";
-import type { Heard } from "../recogniser.ts";
-import type { RouteDeps } from "../route-deps.ts";
-import { HEARING_RATE } from "../split-audio.ts";
+import type { AudioTools } from "../audio-tools.ts";
+import type { LoadedModels } from "../loaded-models.ts";
+import { clientOf, parse, refusal } from "../openai-http.ts";
+import { RECOGNISER_RATE, type Segment, textOf } from "../utterance.ts";
 
-/** (https://platform.openai.com/docs/api-reference/audio/createTranscription) */
+interface Deps {
+  models: LoadedModels;
+  audioTools: () => Promise<AudioTools>;
+}
+
+/** https://platform.openai.com/docs/api-reference/audio/createTranscription */
 const transcriptionRequest = z.object({
   model: z.string({ error: "is missing" }),
   file: z.file({ error: "must be a file" }),
@@ -22,8 +26,8 @@ const transcriptionRequest = z.object({
   user: z.string().max(256).optional(),
 });
 
-/** `POST /v1/audio/transcriptions`: the words of a WAV file. */
-export function transcriptions({ models, hearing }: RouteDeps): Hono {
+/** `POST /v1/audio/transcriptions`: the text of a WAV file. */
+export function transcriptions({ models, audioTools }: Deps): Hono {
   const app = new Hono();
   app.post("/v1/audio/transcriptions", async (c) => {
     const form = await c.req.raw.formData().catch(() => {
@@ -32,26 +36,23 @@ export function transcriptions({ models, hearing }: RouteDeps): Hono {
     const body = parse(transcriptionRequest, Object.fromEntries(form));
     models.check("stt", body.model);
     const { pcm, rate } = readAudio(await body.file.bytes());
-    using loan = await models.borrow("stt", body.model);
-    const utterance = loan.model.listen(clientOf(c.req.raw, body.user) ?? randomUUID());
-    utterance.push((await hearing()).resampler(rate, HEARING_RATE).flush(floatsOf(pcm)));
-    const heard = await utterance.finish(c.req.raw.signal);
-    const text = heard
-      .map((part) => part.text)
-      .filter(Boolean)
-      .join(" ");
+    using lease = await models.acquire("stt", body.model);
+    const utterance = lease.model.listen(clientOf(c.req.raw, body.user) ?? randomUUID());
+    const resampler = (await audioTools()).resampler(rate, RECOGNISER_RATE);
+    utterance.push(resampler.flush(floatsOf(pcm)));
+    const segments = await utterance.finish(c.req.raw.signal);
+    const text = textOf(segments);
     if (body.response_format === "text") return c.text(`${text}\n`);
     const seconds = pcm.length / rate;
     if (body.response_format === "json") {
       return c.json({ text, usage: { type: "duration", seconds: Math.ceil(seconds) } });
     }
-    const language = body.language ?? "unknown";
     return c.json({
       task: "transcribe",
-      language,
+      language: body.language ?? "unknown",
       duration: seconds,
       text,
-      segments: segments(heard),
+      segments: segments.map(segmentObject),
     });
   });
   return app;
@@ -68,8 +69,9 @@ function readAudio(bytes: Uint8Array) {
   }
 }
 
-function segments(heard: readonly Heard[]) {
-  return heard.map(({ text, start, end }, id) => ({
+/** A segment of OpenAI's `verbose_json`; the recognisers tell none of the figures after `text`. */
+function segmentObject({ text, start, end }: Segment, id: number) {
+  return {
     id,
     seek: 0,
     start,
@@ -80,5 +82,5 @@ function segments(heard: readonly Heard[]) {
     avg_logprob: 0,
     compression_ratio: 1,
     no_speech_prob: 0,
-  }));
+  };
 }

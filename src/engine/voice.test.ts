@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { sentences } from "./sentences.ts";
+import { sentences } from "./voice.ts";
 
 test("a text is cut at its sentences", () => {
   expect(sentences("Hello there. How are you?  I am\nwell!")).toEqual([

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { InterimWords } from "./interim-words.ts";
+import { InterimWords } from "./realtime-item.ts";
 
 test("words are given once two results agree on them, and the rest at the end", () => {
   const words = new InterimWords();

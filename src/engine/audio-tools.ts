@@ -1,40 +1,42 @@
-import { runtimeConfig, type Sherpa } from "./sherpa.ts";
-import { HEARING_RATE } from "./split-audio.ts";
+import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
+import { RECOGNISER_RATE } from "./utterance.ts";
 
-/** Brings audio that comes in pieces to another rate. */
+/** Converts audio that arrives in pieces to another sample rate. */
 export interface Resampler {
   resample(samples: Float32Array): Float32Array;
-  /** For the last piece, with what is left of the others. */
+  /** For the last piece: also returns what earlier pieces left in the filter. */
   flush(samples: Float32Array): Float32Array;
 }
 
-/** A change between silence and speech, in samples at `HEARING_RATE` since the detector began. */
+/** A change between silence and speech. */
 export interface SpeechChange {
   kind: "started" | "stopped";
+  /** In samples at `RECOGNISER_RATE` since the detector's first. */
   at: number;
 }
 
+/** A voice activity detector (VAD). */
 export interface SpeechDetector {
   readonly speaking: boolean;
-  /** @param samples at `HEARING_RATE` @returns the changes in them, in order */
+  /** @param samples at `RECOGNISER_RATE` @returns the changes in them, in order */
   push(samples: Float32Array): SpeechChange[];
 }
 
 export interface DetectorOptions {
-  /** How sure of speech the detector has to be, from 0 to 1. */
+  /** The probability from which a sound counts as speech, from 0 to 1. */
   threshold: number;
   /** Silence after which speech has stopped, in ms. */
   silenceMs: number;
 }
 
-/** The tools for audio that no model of the engine's own is needed for. */
-export interface Hearing {
+/** Audio processing that needs none of the served models. */
+export interface AudioTools {
   resampler(from: number, to: number): Resampler;
   detector(options: DetectorOptions): SpeechDetector;
 }
 
-/** @param vadModel path of silero's model, which tells speech from silence */
-export function createHearing(sherpa: Sherpa, vadModel: string): Hearing {
+/** @param vadModel path of the Silero VAD model */
+export function createAudioTools(sherpa: Sherpa, vadModel: string): AudioTools {
   return {
     resampler: (from, to) =>
       from === to
@@ -44,10 +46,10 @@ export function createHearing(sherpa: Sherpa, vadModel: string): Hearing {
   };
 }
 
-/** What silero's model takes at once. */
+/** Samples that Silero's model takes at once. */
 const WINDOW = 512;
-/** Sound that lasts less is a click, in seconds. */
-const ONSET_S = 0.1;
+/** A shorter sound is a click, not speech. */
+const MIN_SPEECH_S = 0.1;
 
 class SileroDetector implements SpeechDetector {
   readonly #vad: InstanceType<Sherpa["Vad"]>;
@@ -60,12 +62,12 @@ class SileroDetector implements SpeechDetector {
       {
         ...runtimeConfig(),
         numThreads: 1,
-        sampleRate: HEARING_RATE,
+        sampleRate: RECOGNISER_RATE,
         sileroVad: {
           model,
           threshold,
           minSilenceDuration: silenceMs / 1000,
-          minSpeechDuration: ONSET_S,
+          minSpeechDuration: MIN_SPEECH_S,
           maxSpeechDuration: Number.MAX_SAFE_INTEGER,
           windowSize: WINDOW,
         },
@@ -88,7 +90,7 @@ class SileroDetector implements SpeechDetector {
         this.speaking = speaking;
         changes.push({ kind: speaking ? "started" : "stopped", at: this.#position });
       }
-      // It keeps what was spoken for those who ask; nobody does.
+      // The detector stores all speech until it is fetched, which nothing here needs.
       while (!this.#vad.isEmpty()) this.#vad.pop();
     }
     this.#pending = all.slice(at);

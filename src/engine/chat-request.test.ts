@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { chatHistory } from "./chat-history.ts";
-import { chatRequest } from "./chat-request.ts";
+import { chatHistory, chatRequest } from "./chat-request.ts";
 
 function historyOf(messages: unknown[]) {
   return chatHistory(chatRequest.parse({ model: "m", messages }).messages);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { piperMetadata } from "../../scripts/test-models/convert.ts";
 import type { LocalTtsModel } from "../domain/model.ts";
-import { checkModelFiles } from "./model-files.ts";
+import { checkModelFiles } from "./check-model.ts";
 import { readOnnxFile } from "./onnx-file.ts";
 
 let folder: string;
@@ -46,8 +46,8 @@ function piper(name: string, content: Uint8Array): LocalTtsModel {
 
 test("the properties of a network are read past its weights", async () => {
   const path = write("read.onnx", Buffer.concat([NETWORK, PROPERTIES]));
-  const { whole, properties } = await readOnnxFile(path);
-  expect(whole).toBe(true);
+  const { complete, properties } = await readOnnxFile(path);
+  expect(complete).toBe(true);
   expect(properties.get("sample_rate")).toBe("22050");
   expect(properties.get("voice")).toBe("en-us");
 });

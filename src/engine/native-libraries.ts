@@ -1,0 +1,78 @@
+import { availableParallelism } from "node:os";
+import { Failure } from "../errors.ts";
+
+/** Models that are small enough for a conversation hardly gain from more threads. */
+const MAX_THREADS = 8;
+
+/**
+ * How many threads one inference may use on this machine: one fewer than there are processors. The
+ * threads of an inference wait for each other at every step, so when another program takes the
+ * processor of one thread, all of them stand still. That is many times slower than one thread fewer.
+ */
+function inferenceThreads(): number {
+  return Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1));
+}
+
+export type Sherpa = typeof import("sherpa-onnx-node");
+
+/** Settings that every model of sherpa-onnx takes. */
+export function runtimeConfig() {
+  return { numThreads: inferenceThreads(), provider: "cpu", debug: 0 } as const;
+}
+
+/**
+ * Loads sherpa-onnx, the library for speech recognition, voices and audio.
+ *
+ * @throws Failure where this program or this machine has none
+ */
+export async function loadSherpa(): Promise<Sherpa> {
+  try {
+    const module = await import("sherpa-onnx-node");
+    // The package is CommonJS, whose exports some runtimes put under `default`.
+    return "default" in module ? (module.default as Sherpa) : module;
+  } catch (cause) {
+    throw new Failure(
+      "unavailable",
+      "The speech library (sherpa-onnx-node) is missing here: run Parley from its source tree, " +
+        "where `npm start` installs it, or use another server for speech.",
+      { cause },
+    );
+  }
+}
+
+/** llama.cpp, ready to load language models. */
+export interface LlamaRuntime {
+  library: typeof import("node-llama-cpp");
+  llama: import("node-llama-cpp").Llama;
+  /** The errors that llama.cpp logs, newest last; the reader empties it. */
+  errors: string[];
+}
+
+/**
+ * Loads llama.cpp, the library for language models.
+ *
+ * @throws Failure where this program has none
+ */
+export async function loadLlama(): Promise<LlamaRuntime> {
+  const library = await import("node-llama-cpp").catch((cause) => {
+    throw new Failure(
+      "unavailable",
+      "The library for language models (node-llama-cpp) is missing here: run Parley from its " +
+        "source tree, where `npm start` installs it, or use another server for the language model.",
+      { cause },
+    );
+  });
+  const errors: string[] = [];
+  const llama = await library.getLlama({
+    // Metal comes with macOS; other GPUs would need builds of hundreds of megabytes.
+    gpu: process.platform === "darwin" ? "auto" : false,
+    build: "never",
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: inferenceThreads(),
+    logger: (level, message) => {
+      if (level === "error" || level === "fatal") errors.push(message.trim());
+    },
+  });
+  return { library, llama, errors };
+}
