@@ -9,7 +9,13 @@ const HTMX = "htmx.min.js";
 const OUTPUT = join(ROOT, "public", "build");
 const STAMP = ".inputs";
 /** What a change of which makes the build stale. */
-const INPUTS = ["src/client/**/*.ts", "src/domain/**/*.ts", "bun.lock", "scripts/build-client.ts"];
+const INPUTS = [
+  "src/client/**/*.ts",
+  "src/domain/**/*.ts",
+  "src/lib/loopback.ts",
+  "bun.lock",
+  "scripts/build-client.ts",
+];
 
 export interface BuildOptions {
   /** Readable code with source maps. */

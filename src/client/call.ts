@@ -8,6 +8,7 @@ import {
   RoomEvent,
   Track,
 } from "livekit-client";
+import { isLoopback } from "../lib/loopback.ts";
 
 /** What a call reports to its owner. After `close` it reports nothing. */
 export interface CallListener {
@@ -143,8 +144,4 @@ export function liveKitUrlFor(url: string, pageHost: string): string {
   if (!isLoopback(parsed.hostname) || isLoopback(pageHost)) return url;
   parsed.hostname = pageHost;
   return parsed.href;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
