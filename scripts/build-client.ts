@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { Glob } from "bun";
 import { ROOT } from "./paths.ts";
 
-/** The browser scripts of the chat page; htmx and its extensions as its package ships them. */
+/** The script of the chat page. */
 const ENTRY = join(ROOT, "src", "client", "chat.ts");
 const HTMX = "htmx.min.js";
 const OUTPUT = join(ROOT, "public", "build");
 const STAMP = ".inputs";
-/** What a change of which makes the build stale. */
+/** A change in any of these files makes the build stale. */
 const INPUTS = [
   "src/client/**/*.ts",
   "src/domain/**/*.ts",
@@ -22,17 +22,18 @@ export interface BuildOptions {
   dev?: boolean;
   /** Names of htmx extensions, such as `hx-head`. */
   htmxExtensions?: readonly string[];
-  /** Where the files go; `public/build` if unset. */
+  /** The output folder; `public/build` if unset. */
   output?: string;
 }
 
 /**
- * Builds what the browser loads into `public/build/`, if any input has changed since.
+ * Builds the browser's scripts, unless no input has changed since the last build.
  *
- * `chat.js` and `htmx.min.js`, which has the extensions in it, have stable names. livekit-client, which is most of the code and
- * seldom changes, is a file of its own whose name carries its hash, so that browsers keep it.
+ * `chat.js` and `htmx.min.js` (with the extensions appended) have stable names. livekit-client is
+ * most of the code and seldom changes, so it is a separate file whose name contains its hash, which
+ * lets browsers cache it.
  *
- * @returns whether anything had to be built
+ * @returns whether a build was necessary
  */
 export async function buildClient(options: BuildOptions = {}): Promise<boolean> {
   const output = options.output ?? OUTPUT;
@@ -49,7 +50,7 @@ export async function buildClient(options: BuildOptions = {}): Promise<boolean> 
   return true;
 }
 
-/** One file: htmx looks at the page soon after it ran, and an extension that comes later is late. */
+/** One file, since htmx processes the page soon after it runs, and an extension must be there by then. */
 async function htmxWithExtensions({ htmxExtensions = [] }: BuildOptions): Promise<string> {
   const paths = [HTMX, ...htmxExtensions.map((name) => `ext/${name}.min.js`)];
   const dist = join(ROOT, "node_modules", "htmx.org", "dist");
@@ -68,11 +69,11 @@ async function inputsKey(options: BuildOptions): Promise<string> {
 
 interface Bundle {
   code: string;
-  /** The source map, in dev builds. */
+  /** The source map; only in development builds. */
   map: string | undefined;
 }
 
-/** @param libraryName the file that imports of livekit-client go to; unset: it is bundled */
+/** @param libraryName the file that provides livekit-client; if unset, it is bundled */
 async function bundle(
   entry: string,
   { dev = false }: BuildOptions,
@@ -88,7 +89,7 @@ async function bundle(
     define: { "process.env.NODE_ENV": JSON.stringify(dev ? "development" : "production") },
     plugins: [
       {
-        name: "livekit-client in a file of its own",
+        name: "livekit-client in a separate file",
         setup(build) {
           if (!libraryName) return;
           build.onResolve({ filter: /^livekit-client$/ }, () => ({
@@ -103,7 +104,7 @@ async function bundle(
     result.outputs.map(async (output) => ({ kind: output.kind, text: await output.text() })),
   );
   const code = outputs.find(({ kind }) => kind === "entry-point")?.text;
-  if (code === undefined) throw new Error(`Bun.build made nothing of ${entry}`);
+  if (code === undefined) throw new Error(`Bun.build has no output for ${entry}`);
   return { code, map: outputs.find(({ kind }) => kind === "sourcemap")?.text };
 }
 
@@ -114,10 +115,10 @@ function addBundle(files: Map<string, Uint8Array>, name: string, { code, map }: 
   if (map !== undefined) files.set(`${name}.map`, encoder.encode(map));
 }
 
-/** Puts new files in place one by one, each whole at any time, and then removes what is left. */
+/** Replaces the files one by one, each atomically, and then removes old ones. */
 async function replaceFiles(output: string, files: Map<string, Uint8Array>): Promise<void> {
   mkdirSync(output, { recursive: true });
-  // The entry last: what it refers to is there before it.
+  // The entry point comes last, so that the files that it imports exist.
   const names = [...files.keys()].sort((a, b) => Number(a === "chat.js") - Number(b === "chat.js"));
   for (const name of names) {
     const bytes = files.get(name);
@@ -129,9 +130,9 @@ async function replaceFiles(output: string, files: Map<string, Uint8Array>): Pro
 }
 
 async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const aside = `${path}.${process.pid}.tmp`;
-  await Bun.write(aside, bytes);
-  renameSync(aside, path);
+  const temporary = `${path}.${process.pid}.tmp`;
+  await Bun.write(temporary, bytes);
+  renameSync(temporary, path);
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
-// `npm run build`: Parley as one executable, `dist/parley`; without livekit-server,
-// `dist/parley-slim`; and with the engine for models of this machine, `dist/parley-offline`.
-// `npm run build -- --target=linux-arm64` builds for another machine, as `dist/parley-linux-arm64`;
-// `--variant=slim` builds one of the three.
+// `npm run build`: builds Parley as one executable, `dist/parley`; without livekit-server,
+// `dist/parley-slim`; and with the engine for local models, `dist/parley-offline`.
+// `npm run build -- --target=linux-arm64` builds for another platform, as `dist/parley-linux-arm64`;
+// `--variant=slim` builds only one of the three.
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -15,8 +15,8 @@ import { type Target, targetNamed } from "./build/targets.ts";
 import { buildClient } from "./build-client.ts";
 import { executableLicenses } from "./licenses.ts";
 import { ROOT } from "./paths.ts";
-import { HTMX_EXTENSIONS, sayError } from "./prepare.ts";
-import { say } from "./say.ts";
+import { HTMX_EXTENSIONS } from "./prepare.ts";
+import { say, sayError } from "./say.ts";
 import { type Component, goComponents } from "./third-party.ts";
 
 const DIST = join(ROOT, "dist");
@@ -24,11 +24,16 @@ const DIST = join(ROOT, "dist");
 const VARIANTS = ["slim", "full", "offline"] as const;
 type Variant = (typeof VARIANTS)[number];
 
-/** Builds one executable and, beside it, the list of its parts (`NAME.parts.json`). */
+/**
+ * Builds one executable, and a list of its parts (`NAME.parts.json`).
+ *
+ * @param suffix of the file name, for another target
+ * @returns the path of the executable
+ */
 async function buildExecutable(target: Target, variant: Variant, suffix: string): Promise<string> {
   const engine = variant === "offline";
   const livekitServer = variant === "slim" ? undefined : await strippedLiveKitServer(target);
-  const licenses = executableLicenses(livekitServer ? await partsOf(livekitServer) : [], engine);
+  const licenses = executableLicenses(livekitServer ? await modulesOf(livekitServer) : [], engine);
   const natives = await nativesFor(target, { livekitServer, engine });
   const { module, parts } = await embed(natives, licenses);
   const outfile = join(DIST, `parley${variant === "full" ? "" : `-${variant}`}${suffix}`);
@@ -38,27 +43,28 @@ async function buildExecutable(target: Target, variant: Variant, suffix: string)
     root: ROOT,
     target: "bun",
     format: "esm",
-    // What is not needed to listen stays in files of its own, and bytecode needs no parsing.
+    // For a quick start: code that is not needed to listen is loaded later, and bytecode needs no
+    // parsing.
     splitting: true,
     bytecode: true,
-    // Names stay: agents-js names agents after their classes, and Bun 1.4.5 may give its own helper
-    // for dynamic imports of CommonJS the name of the parameter beside it.
+    // Identifiers are kept: agents-js names agents after their classes, and Bun 1.4.5 may give its
+    // helper for dynamic imports of CommonJS the same name as a parameter next to it.
     minify: { whitespace: true, syntax: true, identifiers: false },
     define: {
       "process.env.NODE_ENV": JSON.stringify("production"),
-      // Else the checkout's path goes in, and two checkouts of one commit build different files.
+      // Otherwise the checkout's path is built in, and two checkouts of one commit differ.
       __dirname: JSON.stringify("/parley"),
       __filename: JSON.stringify("/parley/index.js"),
     },
     compile: {
       target: target.bun,
       outfile,
-      // `.env` in the working directory is part of how Parley is configured. `bunfig.toml` is not:
-      // one of another project's could make Parley run that project's code.
+      // `.env` in the working directory is part of Parley's configuration. `bunfig.toml` is not: that
+      // of another project could make Parley run the project's code.
       autoloadDotenv: true,
       autoloadBunfig: false,
     },
-    plugins: [plugin, engine ? withoutLibraryPackages : withoutEngine, contents(module)],
+    plugins: [plugin, engine ? withoutLibraryPackages : withoutEngine, contentsModule(module)],
   });
   assertApplied();
   const path = target.platform === "win32" ? `${outfile}.exe` : outfile;
@@ -66,8 +72,8 @@ async function buildExecutable(target: Target, variant: Variant, suffix: string)
   return path;
 }
 
-/** What a livekit-server is made of, as far as this machine can tell. */
-async function partsOf(server: string): Promise<Component[]> {
+/** The Go modules in a livekit-server; none if this machine cannot list them. */
+async function modulesOf(server: string): Promise<Component[]> {
   try {
     return await goComponents(server);
   } catch (error) {
@@ -76,8 +82,8 @@ async function partsOf(server: string): Promise<Component[]> {
   }
 }
 
-/** The module through which the code finds what is beside it. */
-function contents(module: string): Bun.BunPlugin {
+/** Resolves `parley:contents`, through which the code finds the embedded files. */
+function contentsModule(module: string): Bun.BunPlugin {
   return {
     name: "contents of the executable",
     setup(build) {
@@ -99,7 +105,7 @@ function composition(path: string, parts: Part[]): Part[] {
   return [{ name: "Bun and Parley's code", size: rest, packed: rest }, ...parts];
 }
 
-/** Builds an executable for this machine. @returns its path */
+/** Builds an executable for this machine, `dist/parley` or its variant. @returns its path */
 export async function buildParley(variant: Variant): Promise<string> {
   mkdirSync(DIST, { recursive: true });
   await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
@@ -117,7 +123,7 @@ async function main(): Promise<void> {
   const suffix = values.target === undefined ? "" : `-${target.name}`;
   mkdirSync(DIST, { recursive: true });
   await buildClient({ htmxExtensions: HTMX_EXTENSIONS });
-  const wanted = VARIANTS.filter((one) => values.variant === undefined || values.variant === one);
+  const wanted = VARIANTS.filter((name) => values.variant === undefined || values.variant === name);
   if (wanted.length === 0) throw new Error(`--variant is one of ${VARIANTS.join(", ")}`);
   for (const variant of wanted) {
     const path = await buildExecutable(target, variant, suffix);

@@ -1,4 +1,4 @@
-// `npm run check`: everything about the code that can be checked without running it.
+// `npm run check`: checks everything about the code that can be checked without running it.
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -7,7 +7,7 @@ import { ROOT } from "./paths.ts";
 export interface CheckResult {
   name: string;
   ok: boolean;
-  /** What the tool said, to be shown when it is not content. */
+  /** What the tool printed; shown if the check fails. */
   output: string;
   seconds: number;
 }
@@ -16,7 +16,7 @@ const CHECKS: Record<string, () => Promise<Outcome>> = {
   "format and lint": () =>
     tool("@biomejs/biome/bin/biome", ["ci", "--error-on-warnings", "--colors=off"]),
   types: () => tool("typescript/bin/tsc", ["--noEmit", "--project", "."]),
-  // Apart, since a browser's globals are not the server's.
+  // Separate, since a browser has other globals than the server.
   "types in the browser": () =>
     tool("typescript/bin/tsc", ["--noEmit", "--project", "tsconfig.browser.json"]),
   "unused code": () => tool("knip/bin/knip-bun.js", ["--no-progress"]),
@@ -28,7 +28,7 @@ interface Outcome {
   output: string;
 }
 
-/** Runs every check. @param onResult told of each as it ends */
+/** Runs every check. @param onResult called for each as it ends */
 export async function runChecks(onResult: (result: CheckResult) => void): Promise<CheckResult[]> {
   return Promise.all(
     Object.entries(CHECKS).map(async ([name, check]) => {
@@ -41,14 +41,14 @@ export async function runChecks(onResult: (result: CheckResult) => void): Promis
   );
 }
 
-/** Prints one line for a check, and what it said if it failed. */
+/** Prints one line for a check, and its output if it failed. */
 export function printCheck({ name, ok, output, seconds }: CheckResult): void {
   console.log(`${ok ? "✓" : "✗"} ${name} (${seconds.toFixed(1)} s)`);
   if (!ok) console.log(output.trim());
 }
 
 async function tool(script: string, args: string[]): Promise<Outcome> {
-  // Under this Bun, as the machine's Node may be too old for a tool, or missing.
+  // With this Bun, since Node may be too old for a tool, or missing.
   const command = [process.execPath, join(ROOT, "node_modules", script), ...args];
   const child = Bun.spawn(command, {
     cwd: ROOT,
@@ -64,29 +64,29 @@ async function tool(script: string, args: string[]): Promise<Outcome> {
   return { ok: (await child.exited) === 0, output: output.join("") };
 }
 
-/** The migrations are sound, and making them anew from the schema adds none. */
+/** Checks that the migrations are valid, and that generating them from the schema adds none. */
 async function checkMigrations(): Promise<Outcome> {
   const drizzleKit = "drizzle-kit/bin.cjs";
-  const sound = await tool(drizzleKit, ["check"]);
-  if (!sound.ok) return sound;
+  const validity = await tool(drizzleKit, ["check"]);
+  if (!validity.ok) return validity;
   const copy = mkdtempSync(join(tmpdir(), "parley-drizzle-"));
   try {
     const migrations = join(ROOT, "drizzle");
     if (existsSync(migrations)) cpSync(migrations, copy, { recursive: true });
     const before = migrationsIn(copy);
-    const made = await tool(drizzleKit, [
+    const generated = await tool(drizzleKit, [
       "generate",
       "--dialect=sqlite",
       `--schema=${join("src", "db", "schema.ts")}`,
-      // drizzle-kit takes paths relative to the project only.
+      // drizzle-kit only takes paths that are relative to the project.
       `--out=${relative(ROOT, copy)}`,
     ]);
-    if (!made.ok) return made;
+    if (!generated.ok) return generated;
     const added = migrationsIn(copy).filter((name) => !before.includes(name));
-    if (added.length === 0) return made;
+    if (added.length === 0) return generated;
     return {
       ok: false,
-      output: `the schema has changes without a migration: npm run db:generate\n${made.output}`,
+      output: `the schema has changes without a migration: npm run db:generate\n${generated.output}`,
     };
   } finally {
     rmSync(copy, { recursive: true, force: true });
@@ -100,6 +100,6 @@ function migrationsIn(folder: string): string[] {
 if (import.meta.main) {
   const results = await runChecks(printCheck);
   const failed = results.filter((result) => !result.ok).length;
-  console.log(failed === 0 ? "all is well" : `${failed} of ${results.length} checks failed`);
+  console.log(failed === 0 ? "all checks passed" : `${failed} of ${results.length} checks failed`);
   process.exit(failed === 0 ? 0 : 1);
 }

@@ -1,12 +1,13 @@
-// `npm run dev`: Parley restarted at every change of the server, and the browser's script rebuilt
-// at every change of its own.
+// `npm run dev`: restarts Parley whenever the server's code changes, and rebuilds the browser's
+// script whenever its code changes.
 import { watch } from "node:fs";
 import { join } from "node:path";
 import { buildClient } from "./build-client.ts";
 import { ROOT } from "./paths.ts";
-import { HTMX_EXTENSIONS, prepare, sayError } from "./prepare.ts";
-import { say } from "./say.ts";
+import { HTMX_EXTENSIONS, prepare } from "./prepare.ts";
+import { say, sayError } from "./say.ts";
 
+/** An editor saves a file in several steps, so a rebuild waits until they are over. */
 const SETTLE_MS = 100;
 
 await prepare({ dev: true });
@@ -18,7 +19,7 @@ const parley = Bun.spawn([process.execPath, ...args, ...process.argv.slice(2)], 
 const inTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
-    // A terminal sends Ctrl-C to the child as well.
+    // A terminal sends Ctrl-C to the child itself.
     if (signal === "SIGTERM" || !inTerminal) parley.kill(signal);
   });
 }
@@ -26,7 +27,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 let timer: ReturnType<typeof setTimeout> | undefined;
 for (const folder of ["client", "domain"]) {
   watch(join(ROOT, "src", folder), { recursive: true }, () => {
-    // An editor saves in several steps.
     clearTimeout(timer);
     timer = setTimeout(rebuild, SETTLE_MS);
   });
@@ -34,7 +34,7 @@ for (const folder of ["client", "domain"]) {
 
 function rebuild(): void {
   buildClient({ dev: true, htmxExtensions: HTMX_EXTENSIONS })
-    .then((built) => built && say("the browser's script is rebuilt; reload the page"))
+    .then((built) => built && say("rebuilt the browser's script; reload the page"))
     .catch(sayError);
 }
 

@@ -1,18 +1,25 @@
-import { messageOf } from "../src/errors.ts";
+import { join } from "node:path";
+import { pino } from "pino";
+import { LIVEKIT_VERSION } from "../src/livekit/release.ts";
+import { findLiveKitServer } from "../src/livekit/server-binary.ts";
 import { buildClient } from "./build-client.ts";
-import { provideLiveKitServer } from "./livekit.ts";
-import { say } from "./say.ts";
+import { ROOT, userCache } from "./paths.ts";
+import { say, sayError } from "./say.ts";
 
-/** Extensions of htmx that the pages use. */
+/** The htmx extensions that the pages use. */
 export const HTMX_EXTENSIONS: readonly string[] = ["hx-sse"];
 
 export interface PrepareOptions {
   dev: boolean;
-  /** Whether an embedded LiveKit server is needed; it is then named by `LIVEKIT_SERVER_BIN`. */
+  /** Whether Parley needs its own LiveKit server, whose path is then put in `LIVEKIT_SERVER_BIN`. */
   liveKit: boolean;
 }
 
-/** Makes sure that everything is there that Parley needs to run. @throws what cannot be had */
+/**
+ * Provides everything that Parley needs to run: the browser's script and, if asked for, livekit-server.
+ *
+ * @throws Failure or Error if something is unavailable
+ */
 export async function provide(options: PrepareOptions, signal?: AbortSignal): Promise<void> {
   const [server] = await Promise.all([
     options.liveKit ? provideLiveKitServer(signal) : undefined,
@@ -22,8 +29,29 @@ export async function provide(options: PrepareOptions, signal?: AbortSignal): Pr
 }
 
 /**
- * Provides what Parley needs before it runs in this process; ends the process with a plain message
- * if something cannot be had, or if the person stops it meanwhile.
+ * Finds livekit-server, or gets it into a cache that all checkouts on this machine share, since
+ * building it takes minutes.
+ *
+ * @returns its path
+ * @throws Failure if it is unavailable
+ */
+export async function provideLiveKitServer(signal?: AbortSignal): Promise<string> {
+  const shared = join(userCache(), `livekit-v${LIVEKIT_VERSION}`);
+  return findLiveKitServer({
+    bin: process.env["LIVEKIT_SERVER_BIN"],
+    dataDir: process.env["DATA_DIR"] ?? join(ROOT, "data"),
+    cacheDirs: [join(ROOT, ".cache", "livekit"), shared],
+    installDir: shared,
+    env: process.env,
+    logger: pino({ level: "silent" }),
+    onProgress: say,
+    signal,
+  });
+}
+
+/**
+ * Provides what Parley needs before it runs in this process. Ends the process, with a message, if
+ * something is unavailable or the person stops it meanwhile.
  */
 export async function prepare(options: { dev: boolean }): Promise<void> {
   const cancel = new AbortController();
@@ -38,10 +66,4 @@ export async function prepare(options: { dev: boolean }): Promise<void> {
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
-}
-
-/** Says what went wrong; for a build, every error in the code. */
-export function sayError(error: unknown): void {
-  say(messageOf(error));
-  if (error instanceof AggregateError) for (const each of error.errors) say(String(each));
 }

@@ -1,5 +1,5 @@
-// `npm start`: everything that Parley needs, and then Parley in this process, so that signals and
-// the exit code are its own.
+// `npm start`: provides what Parley needs and then runs Parley in this process, so that signals and
+// the exit code are Parley's.
 import { prepare } from "./prepare.ts";
 
 process.env["NODE_ENV"] ??= "production";

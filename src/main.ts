@@ -5,7 +5,7 @@ import { sourceResources } from "./resources.ts";
 const program = {
   command: [process.execPath, import.meta.path],
   resources: sourceResources(),
-  // From a source tree they are gathered anew, so that they are what is installed.
+  // Collected on each call, so that they match the installed packages.
   licenses: async () => (await import("../scripts/licenses.ts")).sourceLicenses(),
 };
 process.exit(await runCommand(program, process.argv.slice(2), process.env));

@@ -12,35 +12,38 @@ export interface AssetSource {
 }
 
 /**
- * What Parley needs beside its own code. Run from the source tree that lies in folders
- * (`sourceResources`); the executable carries it inside (`embedded/resources.ts`).
+ * Everything that Parley needs besides its own code. In a source tree it is in folders
+ * (`sourceResources`), in an executable it is inside the file (`embedded/resources.ts`).
  */
 export interface Resources {
   readonly assets: AssetSource;
   /** Oldest first. */
   migrations(): readonly MigrationMeta[];
-  /** To be awaited before a database is opened: makes SQLite's library loadable. */
+  /** Makes SQLite's library loadable. Await it before a database is opened. */
   database(): Promise<void>;
-  /** To be awaited before the agent stack is imported: makes its libraries loadable. */
+  /** Makes the libraries of the agent stack loadable. Await it before the stack is imported. */
   speech(): Promise<SpeechFiles>;
-  /** To be awaited before models run in this process; undefined where there is no engine for them. */
+  /**
+   * Makes the engine's libraries loadable. Await it before local models run in this process.
+   * Undefined if this build has no engine.
+   */
   readonly engine: (() => Promise<void>) | undefined;
-  /** The path of the livekit-server that Parley brings; undefined if it brings none. */
+  /** Returns the path of the embedded livekit-server; undefined if there is none. */
   readonly livekitServer: (() => Promise<string>) | undefined;
 }
 
 export interface SpeechFiles {
-  /** Path of silero's model, which tells speech from silence. */
+  /** Path of the Silero model, which detects speech. */
   vadModel: string;
 }
 
-/** The resources as they lie in the source tree and in `node_modules/`. */
+/** The resources in the source tree and in `node_modules/`. */
 export function sourceResources(): Resources {
   const root = join(import.meta.dir, "..");
   return {
     assets: assetFolder(join(root, "public")),
     migrations: () => readMigrations(join(root, "drizzle")),
-    // The packages find their libraries by themselves.
+    // In node_modules the packages find their own libraries.
     database: async () => {},
     speech: async () => {
       const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
@@ -51,7 +54,7 @@ export function sourceResources(): Resources {
   };
 }
 
-/** The files of a folder, as they are whenever they are asked for. */
+/** The files of a folder, read from disk on every call. */
 export function assetFolder(folder: string): AssetSource {
   return {
     names: () =>

@@ -5,44 +5,44 @@ import type { BundleName, Contents } from "../../src/embedded/contents.ts";
 import { ROOT } from "../paths.ts";
 
 const PUBLIC = join(ROOT, "public");
-/** Compressed files by what is in them: a library changes far less often than Parley does. */
+/** Compressed files, named by their content, since libraries change far less often than Parley. */
 const CACHE = join(ROOT, ".cache", "packed");
-/** The best level that needs no more memory to unpack. */
+/** The highest zstd level that needs no extra memory to decompress. */
 const LEVEL = 19;
 
-/** A file that is unpacked before it is used. */
+/** A file that must be unpacked before it is used. */
 export interface Native {
-  /** Its name on disk. */
+  /** The name that it is unpacked to. */
   name: string;
-  /** Where the build finds it. */
+  /** Where it is on the machine that builds. */
   path: string;
 }
 
 export type Natives = Readonly<Record<BundleName, readonly Native[]>>;
 
-/** What a part of the executable takes of it. */
+/** The space that one part takes in the executable. */
 export interface Part {
   name: string;
-  /** Bytes as it is, and inside the executable. */
+  /** Size in bytes: unpacked, and inside the executable. */
   size: number;
   packed: number;
 }
 
 export interface Embedded {
-  /** Source of the module `parley:contents`. */
+  /** Source code of the module `parley:contents`. */
   module: string;
   parts: Part[];
 }
 
 /**
- * Compresses what the executable is to carry and writes the module that leads to it.
+ * Compresses the files for the executable and generates the module `parley:contents` for them.
  *
  * @param licenses the text of `parley licenses`
  */
 export async function embed(natives: Natives, licenses: string): Promise<Embedded> {
   const imports: string[] = [];
   const parts: Part[] = [];
-  /** @returns the name by which the module knows the file's path inside the executable */
+  /** @returns the variable of the module that holds the file's path inside the executable */
   const importFile = (path: string): string => {
     const name = `file${imports.length}`;
     imports.push(`import ${name} from ${JSON.stringify(path)} with { type: "file" };`);
@@ -61,7 +61,7 @@ export async function embed(natives: Natives, licenses: string): Promise<Embedde
   const code = (bundle: Awaited<ReturnType<typeof packBundle>>) => {
     if (!bundle) return "undefined";
     const files = bundle.files.map(
-      ({ packed, ...known }) => `{ ...${JSON.stringify(known)}, packed: ${importFile(packed)} }`,
+      ({ packed, ...facts }) => `{ ...${JSON.stringify(facts)}, packed: ${importFile(packed)} }`,
     );
     return `{ ...${JSON.stringify({ name: bundle.name, hash: bundle.hash })}, files: [${files}] }`;
   };
@@ -93,7 +93,7 @@ export async function embed(natives: Natives, licenses: string): Promise<Embedde
   };
 }
 
-/** Files that browsers load; names that begin with a dot are the build's own. */
+/** Files that browsers load. Names with a leading dot belong to the build itself. */
 function assetPaths(): string[] {
   return readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
@@ -101,7 +101,7 @@ function assetPaths(): string[] {
     .sort();
 }
 
-/** Compresses a file, or finds it compressed from an earlier build. */
+/** Compresses a file, or reuses the result of an earlier build. */
 async function pack({ name, path }: Native) {
   return { name: basename(name), ...(await packBytes(await Bun.file(path).bytes())) };
 }
@@ -111,9 +111,9 @@ async function packBytes(bytes: Uint8Array) {
   mkdirSync(CACHE, { recursive: true });
   const packed = join(CACHE, `${sha256}-${LEVEL}.zst`);
   if (!(await Bun.file(packed).exists())) {
-    const aside = `${packed}.${process.pid}.tmp`;
-    await Bun.write(aside, await Bun.zstdCompress(bytes, { level: LEVEL }));
-    renameSync(aside, packed);
+    const temporary = `${packed}.${process.pid}.tmp`;
+    await Bun.write(temporary, await Bun.zstdCompress(bytes, { level: LEVEL }));
+    renameSync(temporary, packed);
   }
   return { size: bytes.length, sha256, packed };
 }

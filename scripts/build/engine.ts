@@ -8,17 +8,17 @@ import type { Target } from "./targets.ts";
 import { packageFolder } from "./targets.ts";
 
 const LIBRARY = /\.(?:node|dylib|dll)$|\.so(?:\.|$)/;
-/** llama.cpp's own words on how it was built; node-llama-cpp reads them first. */
+/** Describes how llama.cpp was built; node-llama-cpp reads it before it loads the library. */
 const METADATA = "_nlcBuildMetadata.json";
 
-/** The libraries of the engine for models of this machine. @throws Error for what is missing */
+/** The libraries of the engine for local models. @throws Error if one is missing */
 export function engineNatives(target: Target): Native[] {
   const speech = join(ROOT, "node_modules", target.sherpa);
   const llama = join(ROOT, "node_modules", "@node-llama-cpp", target.llama, "bins", target.llama);
   const found = [speech, llama].flatMap((folder) => {
     if (!existsSync(folder)) {
       throw new Error(
-        `${folder} is missing: the engine can be built in on its own kind of machine`,
+        `${folder} is missing: parley-offline can only be built on the platform that it is for`,
       );
     }
     return readdirSync(folder)
@@ -30,7 +30,7 @@ export function engineNatives(target: Target): Native[] {
 
 const LOCATE = "export async function getPrebuiltBinaryPath(buildOptions, folderName) {";
 const LOAD = "const binding = require(bindingModulePath);";
-/** Its `require` is one of its own, which finds nothing in an executable. */
+/** node-llama-cpp creates its own `require`, which finds nothing in an executable. */
 const DLOPEN = `const loaded = { exports: {} };
         process.dlopen(loaded, bindingModulePath);
         const binding = loaded.exports;`;
@@ -38,7 +38,7 @@ const VERSION = 'await fs.readJson(path.join(__dirname, "..", "..", "package.jso
 const RELEASE = "await fs.readJson(binariesGithubReleasePath)";
 const TEST = /export async function testBindingBinary\([^)]*\) \{/;
 
-/** What lets the engine's packages run from inside the executable, with their libraries beside it. */
+/** Patches that let the engine's packages run inside the executable, with unpacked libraries. */
 export function enginePatches(): Patch[] {
   const json = (path: string) =>
     `(${readFileSync(join(packageFolder("node-llama-cpp"), path), "utf8")})`;
@@ -50,7 +50,7 @@ export function enginePatches(): Patch[] {
   const folder = unpackedFolderCode("llama-addon.node");
   return [
     {
-      // It tries one path after the other; the bundler would take them all for needed.
+      // It tries one path after another, and the bundler would include them all.
       file: "sherpa-onnx-node/addon.js",
       expects: "module.exports = addon;",
       apply: () => `module.exports = ${loadNativeCode("sherpa-onnx.node")};`,
@@ -70,7 +70,8 @@ export function enginePatches(): Patch[] {
       json("llama/binariesGithubRelease.json"),
     ),
     {
-      // It forks a file of its own that is not there; the engine is a process of its own already.
+      // It forks a file of the package, which an executable does not have. The test is not needed: the
+      // engine already runs in a separate process.
       file: "node-llama-cpp/dist/bindings/utils/testBindingBinary.js",
       expects: "export async function testBindingBinary(",
       apply: (text) => text.replace(TEST, (head) => `${head}\n    return true;`),
@@ -78,9 +79,9 @@ export function enginePatches(): Patch[] {
   ];
 }
 
-/** The packages of node-llama-cpp that hold libraries; nobody imports them once they are unpacked. */
+/** Replaces node-llama-cpp's library packages, which are not imported once they are unpacked. */
 export const withoutLibraryPackages: BunPlugin = {
-  name: "no packages of libraries",
+  name: "no library packages",
   setup(build) {
     build.onResolve({ filter: /^@node-llama-cpp\// }, ({ path }) => ({
       path,

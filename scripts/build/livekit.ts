@@ -15,11 +15,11 @@ const GO_PACKAGE = `github.com/livekit/livekit-server/cmd/server@v${LIVEKIT_VERS
 const GO_ARCH: Record<Target["arch"], string> = { x64: "amd64", arm64: "arm64" };
 
 /**
- * The livekit-server that goes into an executable: static, stripped and without paths of the
- * machine that built it; without Go, the official one. Getting it takes minutes, so checkouts share
- * the result.
+ * Builds the livekit-server for an executable: static, stripped and without paths of this machine.
+ * Without Go, it downloads the official one. Building takes minutes, so checkouts share the result.
  *
- * @throws Error when it can neither be built nor fetched
+ * @returns its path
+ * @throws Error if it can neither be built nor downloaded
  */
 export async function strippedLiveKitServer(target: Target): Promise<string> {
   const folder = join(userCache(), `livekit-v${LIVEKIT_VERSION}-${target.name}-stripped`);
@@ -32,7 +32,7 @@ export async function strippedLiveKitServer(target: Target): Promise<string> {
   try {
     const built = go
       ? `${await goInstall(go, target, work)}${suffix}`
-      : await fetched(target, work);
+      : await download(target, work);
     chmodSync(built, 0o700);
     renameSync(built, path);
   } finally {
@@ -41,15 +41,15 @@ export async function strippedLiveKitServer(target: Target): Promise<string> {
   return path;
 }
 
-function fetched({ platform, arch }: Target, folder: string): Promise<string> {
+function download({ platform, arch }: Target, folder: string): Promise<string> {
   const asset = releaseAsset(platform, arch);
   return releaseBinary({ asset, releasesUrl: RELEASES_URL, folder, onProgress: say });
 }
 
 async function goInstall(go: string, target: Target, work: string): Promise<string> {
-  say(`building livekit-server ${LIVEKIT_VERSION} for ${target.name}, which takes some minutes`);
-  // GOBIN is refused for other platforms, so the result is taken from a GOPATH of its own; the
-  // modules are those that are here already.
+  say(`building livekit-server ${LIVEKIT_VERSION} for ${target.name}, which takes several minutes`);
+  // Go refuses GOBIN for other platforms, so the result comes from a temporary GOPATH. The module
+  // cache stays the usual one.
   const modules = await Bun.$`${go} env GOMODCACHE`.text();
   const goos = target.platform === "win32" ? "windows" : target.platform;
   const goarch = GO_ARCH[target.arch];
@@ -68,7 +68,7 @@ async function goInstall(go: string, target: Target, work: string): Promise<stri
   });
   const errors = await new Response(child.stderr).text();
   if ((await child.exited) !== 0) throw new Error(`go install failed: ${errors.trim()}`);
-  const own = join(work, "bin", "server");
-  const crossed = join(work, "bin", `${goos}_${goarch}`, "server");
-  return existsSync(crossed) || existsSync(`${crossed}.exe`) ? crossed : own;
+  const native = join(work, "bin", "server");
+  const crossCompiled = join(work, "bin", `${goos}_${goarch}`, "server");
+  return existsSync(crossCompiled) || existsSync(`${crossCompiled}.exe`) ? crossCompiled : native;
 }

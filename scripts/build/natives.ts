@@ -6,7 +6,7 @@ import type { Natives } from "./embed.ts";
 import { engineNatives } from "./engine.ts";
 import { packageFile, type Target } from "./targets.ts";
 
-/** The native files that an executable for a target carries. @throws Error for what is missing */
+/** The native files inside an executable for a target. @throws Error if one is missing */
 export async function nativesFor(
   target: Target,
   { livekitServer, engine }: { livekitServer: string | undefined; engine: boolean },
@@ -31,7 +31,7 @@ export async function nativesFor(
   };
 }
 
-/** rtc-node's bindings come in a package for each platform; only this machine's is installed. */
+/** rtc-node has one package of bindings per platform, of which only this machine's is installed. */
 async function rtcPackage(target: Target): Promise<string> {
   const name = `@livekit/rtc-ffi-bindings-${target.rtc}`;
   const installed = join(ROOT, "node_modules", name);
@@ -39,13 +39,13 @@ async function rtcPackage(target: Target): Promise<string> {
   const manifest = packageFile("@livekit/rtc-ffi-bindings/package.json");
   const { version } = await Bun.file(manifest).json();
   const folder = join(ROOT, ".cache", "packages", `${target.rtc}-${version}`);
-  if (!existsSync(folder)) await fetchPackage(name, String(version), folder);
+  if (!existsSync(folder)) await downloadPackage(name, String(version), folder);
   return folder;
 }
 
-/** Fetches a package by the package manager, which verifies it; its own machine does not matter. */
-async function fetchPackage(name: string, version: string, folder: string): Promise<void> {
-  say(`fetching ${name}@${version}`);
+/** Downloads a package of another platform with `npm pack`, which verifies it. */
+async function downloadPackage(name: string, version: string, folder: string): Promise<void> {
+  say(`downloading ${name}@${version}`);
   const parent = join(ROOT, ".cache", "packages");
   mkdirSync(parent, { recursive: true });
   const work = mkdtempSync(join(parent, "tmp-"));
@@ -58,7 +58,7 @@ async function fetchPackage(name: string, version: string, folder: string): Prom
       new Response(packed.stdout).text(),
       new Response(packed.stderr).text(),
     ]);
-    if ((await packed.exited) !== 0) throw new Error(`${name} cannot be had: ${errors.trim()}`);
+    if ((await packed.exited) !== 0) throw new Error(`npm could not download ${name}: ${errors.trim()}`);
     const archive = new Bun.Archive(await Bun.file(join(work, tarball.trim())).bytes());
     await archive.extract(work);
     renameSync(join(work, "package"), folder);

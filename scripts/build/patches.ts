@@ -6,21 +6,21 @@ import { ENGINE_PACKAGES } from "../third-party.ts";
 
 const HOOK = join(ROOT, "src", "embedded", "natives.ts");
 
-/** A change of a package's file, without which it would not find its library in the executable. */
+/** A change to a file of a package, so that it finds its library when it runs in an executable. */
 export interface Patch {
   /** The end of the file's path. */
   file: string;
-  /** Has to be in the file, or the package has changed and the patch with it must. */
+  /** Text that must be in the file. If it is not, the package has changed and so must the patch. */
   expects: string;
   apply(text: string): string;
 }
 
-/** Code that loads a library which was unpacked. */
+/** Code that loads an unpacked library. */
 export function loadNativeCode(name: NativeName): string {
   return `require(${JSON.stringify(HOOK)}).loadNative("${name}")`;
 }
 
-/** Code that answers the folder which a library was unpacked to. */
+/** Code that returns the folder of an unpacked library. */
 export function unpackedFolderCode(name: NativeName): string {
   return `require(${JSON.stringify(HOOK)}).unpackedFolder("${name}")`;
 }
@@ -28,7 +28,7 @@ export function unpackedFolderCode(name: NativeName): string {
 const SQLITE_SEARCH =
   "let filename = path.join(__dirname, '..', 'build', 'Debug', 'better_sqlite3.node');";
 const ONNXRUNTIME_REQUIRE =
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the package's text
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the package's source text
   "require(`../bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`)";
 
 const FFMPEG_SEARCH = "const configureFfmpeg = () => {";
@@ -41,7 +41,7 @@ const PATCHES: readonly Patch[] = [
       text.replace(SQLITE_SEARCH, `return DEFAULT_ADDON = ${loadNativeCode("sqlite.node")};`),
   },
   {
-    // It tries one package after the other; the bundler would take them all for needed.
+    // It tries one package after another, and the bundler would include them all.
     file: "@livekit/rtc-ffi-bindings/native.js",
     expects: "\nmodule.exports = nativeBinding\n",
     apply: () => `module.exports = ${loadNativeCode("rtc-node.node")};`,
@@ -52,7 +52,7 @@ const PATCHES: readonly Patch[] = [
     apply: (text) => text.replace(ONNXRUNTIME_REQUIRE, loadNativeCode("onnxruntime_binding.node")),
   },
   {
-    // Looks for ffmpeg when it is imported, whether or not anybody plays a file.
+    // It searches for ffmpeg as soon as it is imported. Parley plays no files and does not need it.
     file: "@livekit/agents/dist/ffmpeg.js",
     expects: FFMPEG_SEARCH,
     apply: (text) => text.replace(FFMPEG_SEARCH, `${FFMPEG_SEARCH}\n  return;`),
@@ -60,27 +60,31 @@ const PATCHES: readonly Patch[] = [
 ];
 
 /**
- * Packages that agents-js imports for what Parley does not do: video frames, audio files, LiveKit's
- * own VAD, recordings that go to LiveKit. Together they would double the executable.
+ * Packages that agents-js imports for features that Parley does not use: video frames, audio files,
+ * LiveKit's VAD and recordings sent to LiveKit. Together they would double the executable's size.
  */
 const LEFT_OUT = ["sharp", "@livekit/av", "fluent-ffmpeg", "@livekit/local-inference", "form-data"];
 const LEFT_OUT_FILTER = new RegExp(`^(?:${LEFT_OUT.join("|")})$`);
 
 /**
- * The engine's libraries, which only the offline executable carries: sherpa-onnx contains espeak-ng,
+ * The engine's packages, which are only in parley-offline: sherpa-onnx contains espeak-ng, which is
  * under the GPL (docs/decisions/0010-the-offline-engine.md).
  */
 const ENGINE_FILTER = new RegExp(`^(?:${ENGINE_PACKAGES.join("|")})$`);
 
-/** A left-out package can be imported; using it fails and says why. */
+/** Stands in for a package that is left out: it can be imported, but using it throws. */
 const stub = (name: string) => `
 const fail = () => { throw new Error(${JSON.stringify(`${name} is not part of this executable`)}); };
-// As prototype, since the bundler's import of a CommonJS module copies what is the module's own.
+// A prototype, since the bundler copies the own properties of a CommonJS module that is imported.
 module.exports = Object.setPrototypeOf(fail, new Proxy({}, {
   get: (_, name) => (typeof name === "symbol" || name === "__esModule" || name === "then" ? undefined : fail()),
 }));`;
 
-/** Applies the patches; `assertApplied` is to be called after the build. */
+/**
+ * The plugin that applies the patches. Call `assertApplied` after the build.
+ *
+ * @param further patches for this executable only
+ */
 export function patches(further: readonly Patch[]): { plugin: BunPlugin; assertApplied(): void } {
   const all = [...PATCHES, ...further];
   const applied = new Set<string>();
@@ -92,7 +96,7 @@ export function patches(further: readonly Patch[]): { plugin: BunPlugin; assertA
         build.onLoad({ filter }, async ({ path }) => {
           const text = await Bun.file(path).text();
           if (!text.includes(expects)) {
-            throw new Error(`${file} has changed: the build's patch of it does not fit any more`);
+            throw new Error(`${file} has changed, so the build's patch no longer fits it`);
           }
           applied.add(file);
           return { contents: apply(text), loader: "js" };
@@ -108,15 +112,15 @@ export function patches(further: readonly Patch[]): { plugin: BunPlugin; assertA
   return {
     plugin,
     assertApplied: () => {
-      const unmet = all.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
-      if (unmet.length > 0) {
-        throw new Error(`the bundle does not have ${unmet.join(", ")}, so nothing was patched`);
+      const unused = all.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
+      if (unused.length > 0) {
+        throw new Error(`these files are not in the bundle and were not patched: ${unused.join(", ")}`);
       }
     },
   };
 }
 
-/** Leaves the engine out of an executable. */
+/** Leaves the engine's packages out of an executable. */
 export const withoutEngine: BunPlugin = {
   name: "no engine",
   setup(build) {

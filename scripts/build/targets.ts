@@ -2,20 +2,20 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT } from "../paths.ts";
 
-/** A kind of machine that an executable is made for. */
+/** A platform that executables can be built for. */
 export interface Target {
-  /** As `--target` takes it, such as `linux-x64`. */
+  /** The value of `--target`, such as `linux-x64`. */
   name: string;
   platform: "linux" | "darwin" | "win32";
   arch: "x64" | "arm64";
-  /** Bun's name of it. */
+  /** Bun's name for the platform. */
   bun: "bun-linux-x64" | "bun-linux-arm64" | "bun-darwin-arm64" | "bun-windows-x64";
   /** rtc-node's package of native bindings. */
   rtc: string;
-  /** The packages of sherpa-onnx's and llama.cpp's libraries; see `engine.ts`. */
+  /** The packages with the libraries of sherpa-onnx and llama.cpp; see `engine.ts`. */
   sherpa: string;
   llama: string;
-  /** The libraries that onnxruntime's binding looks for beside itself. */
+  /** The libraries that onnxruntime's binding loads from its own folder. */
   onnxruntime: readonly string[];
 }
 
@@ -64,16 +64,16 @@ const TARGETS: readonly Target[] = [
   },
 ];
 
-/** Why some machine gets no executable, where that is known. */
+/** Why no executable can be built for a platform, where the reason is known. */
 const IMPOSSIBLE: Record<string, string> = {
   "darwin-x64": `onnxruntime-node ${ONNXRUNTIME_VERSION} has no library for Macs with Intel processors`,
 };
 
-/** @param name undefined: this machine's @throws Error for what cannot be built, with the reason */
+/** @param name undefined: this machine's platform @throws Error if it cannot be built, and why */
 export function targetNamed(name: string = hostName()): Target {
   const target = TARGETS.find((target) => target.name === name);
   if (target) return target;
-  const why = IMPOSSIBLE[name] ?? `known are ${TARGETS.map(({ name }) => name).join(", ")}`;
+  const why = IMPOSSIBLE[name] ?? `the targets are ${TARGETS.map(({ name }) => name).join(", ")}`;
   throw new Error(`no executable can be built for ${name}: ${why}`);
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../db/open.ts";
 import { sourceResources } from "../resources.ts";
-import { backUp, backup } from "./backup.ts";
+import { backup, copyDatabase } from "./backup.ts";
 
 const resources = sourceResources();
 let folder: string;
@@ -31,12 +31,12 @@ function wordsIn(path: string): unknown {
   return copy.handle.prepare("SELECT count(*) FROM words").pluck().get();
 }
 
-test("a copy made while somebody writes is one moment of the database, private and alone", async () => {
+test("a copy made during writes is one snapshot of the database, private and without other files", async () => {
   const insert = database.handle.prepare("INSERT INTO words VALUES ('more')");
   // Each step of the copy lets a write in between.
   const percents: number[] = [];
   const target = join(folder, "copy.db");
-  await backUp(source, target, (percent) => {
+  await copyDatabase(source, target, (percent) => {
     percents.push(percent);
     insert.run();
   });
@@ -49,21 +49,23 @@ test("a copy made while somebody writes is one moment of the database, private a
   );
 });
 
-test("a file that is there is not touched", async () => {
+test("an existing file is not touched", async () => {
   const target = join(folder, "copy.db");
   writeFileSync(target, "precious");
-  await expect(backUp(source, target)).rejects.toThrow("is there already");
-  await expect(backUp(source, source)).rejects.toThrow("is there already");
+  await expect(copyDatabase(source, target)).rejects.toThrow("already exists");
+  await expect(copyDatabase(source, source)).rejects.toThrow("already exists");
   expect(await Bun.file(target).text()).toBe("precious");
 });
 
 test("failures say what is wrong and leave nothing", async () => {
   const target = join(folder, "copy.db");
-  await expect(backUp(join(folder, "none.db"), target)).rejects.toThrow("check DATA_DIR");
-  await expect(backUp(source, join(folder, "no", "copy.db"))).rejects.toThrow("make it first");
+  await expect(copyDatabase(join(folder, "none.db"), target)).rejects.toThrow("check DATA_DIR");
+  await expect(copyDatabase(source, join(folder, "no", "copy.db"))).rejects.toThrow(
+    "create it first",
+  );
   const broken = join(folder, "broken.db");
   writeFileSync(broken, "no database".repeat(1000));
-  await expect(backUp(broken, target)).rejects.toThrow("parley doctor");
+  await expect(copyDatabase(broken, target)).rejects.toThrow("parley doctor");
   expect(existsSync(target)).toBe(false);
   expect(readdirSync(folder).filter((name) => name.includes("partial"))).toEqual([]);
 });

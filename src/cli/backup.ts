@@ -7,15 +7,15 @@ import { Failure, messageOf } from "../errors.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = "usage: parley backup FILE\n";
-/** Pages between two looks at the rest of the process; 4 MiB. */
-const PAGES_A_STEP = 1024;
+/** Pages copied before the rest of the process gets a turn; 4 MiB. */
+const PAGES_PER_STEP = 1024;
 
 /**
- * `parley backup FILE`: a consistent copy of the database, also while Parley runs. FILE appears
- * whole and checked, or not at all.
+ * `parley backup FILE`: makes a consistent copy of the database, even while Parley runs. FILE only
+ * appears once it is complete and checked.
  *
  * @returns the exit code: 0, or 2 for wrong arguments
- * @throws Failure that says why there is no backup
+ * @throws Failure that says why no backup was made
  */
 export async function backup(
   { resources, defaultDataDir }: Program,
@@ -31,7 +31,7 @@ export async function backup(
   await resources.database();
   const target = resolve(file);
   const showProgress = process.stderr.isTTY === true;
-  await backUp(config.databasePath, target, (percent) => {
+  await copyDatabase(config.databasePath, target, (percent) => {
     if (showProgress) process.stderr.write(`\rcopying ${percent} %`);
   });
   if (showProgress) process.stderr.write("\r\x1b[K");
@@ -41,7 +41,7 @@ export async function backup(
 }
 
 /** Copies the database at `source` to a new file. @throws Failure */
-export async function backUp(
+export async function copyDatabase(
   source: string,
   target: string,
   onProgress: (percent: number) => void = () => {},
@@ -49,38 +49,39 @@ export async function backUp(
   if (!existsSync(source)) {
     throw new Failure("not_found", `there is no database at ${source}: check DATA_DIR`);
   }
-  if (existsSync(target)) throw alreadyThere(target);
-  const aside = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
+  if (existsSync(target)) throw alreadyExists(target);
+  const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
   try {
-    // Made before SQLite writes to it, so that at no time others can read it.
-    await (await open(aside, "wx", 0o600)).close();
-    await copy(source, aside, onProgress);
-    await verify(aside);
-    await chmod(aside, 0o600);
-    await flush(aside);
-    await putInPlace(aside, target);
+    // Created before SQLite writes to it, so that other users can never read it.
+    await (await open(partial, "wx", 0o600)).close();
+    await copyPages(source, partial, onProgress);
+    await verify(partial);
+    await chmod(partial, 0o600);
+    await flush(partial);
+    await publish(partial, target);
   } catch (error) {
     throw error instanceof Failure ? error : explain(error, target);
   } finally {
-    for (const end of ["", "-journal", "-wal", "-shm"]) await rm(`${aside}${end}`, { force: true });
+    for (const suffix of ["", "-journal", "-wal", "-shm"])
+      await rm(`${partial}${suffix}`, { force: true });
   }
 }
 
-async function copy(
+async function copyPages(
   source: string,
   target: string,
   onProgress: (percent: number) => void,
 ): Promise<void> {
   const handle = new Sqlite(source, { readonly: true, timeout: 5000 });
   try {
-    // An open read holds the moment still; without it each write of Parley's would start the copy
-    // anew, and a busy Parley's would never end.
+    // An open read transaction pins the snapshot. Without it, every write by Parley would restart the
+    // copy, which would never finish while Parley is busy.
     handle.exec("BEGIN");
     handle.prepare("SELECT count(*) FROM sqlite_schema").get();
     await handle.backup(target, {
       progress: ({ totalPages, remainingPages }) => {
         onProgress(Math.floor((100 * (totalPages - remainingPages)) / Math.max(1, totalPages)));
-        return PAGES_A_STEP;
+        return PAGES_PER_STEP;
       },
     });
   } finally {
@@ -88,7 +89,7 @@ async function copy(
   }
 }
 
-/** Reads the copy through, and makes it one file without a log beside it. */
+/** Checks the copy for damage and makes it a single file, without a write-ahead log. */
 async function verify(path: string): Promise<void> {
   const handle = new Sqlite(path);
   try {
@@ -96,7 +97,7 @@ async function verify(path: string): Promise<void> {
     if (handle.pragma("integrity_check(1)", { simple: true }) !== "ok") {
       throw new Failure(
         "unavailable",
-        "the copy is damaged, as the database is: see parley doctor",
+        "the database is damaged, and so is the copy: see parley doctor",
       );
     }
   } finally {
@@ -110,31 +111,31 @@ async function flush(path: string): Promise<void> {
   await file.close();
 }
 
-/** A link, unlike a rename, never replaces a file that appeared meanwhile. */
-async function putInPlace(aside: string, target: string): Promise<void> {
+/** Gives the copy its name. A link, unlike a rename, never replaces a file that appeared meanwhile. */
+async function publish(partial: string, target: string): Promise<void> {
   try {
-    await link(aside, target);
+    await link(partial, target);
   } catch (error) {
-    if (codeOf(error) === "EEXIST") throw alreadyThere(target);
-    // FAT and some network shares have no links.
-    if (existsSync(target)) throw alreadyThere(target);
-    await rename(aside, target);
+    if (codeOf(error) === "EEXIST") throw alreadyExists(target);
+    // FAT and some network shares have no hard links.
+    if (existsSync(target)) throw alreadyExists(target);
+    await rename(partial, target);
   }
 }
 
-function alreadyThere(target: string): Failure {
-  return new Failure("conflict", `${target} is there already: choose another name`);
+function alreadyExists(target: string): Failure {
+  return new Failure("conflict", `${target} already exists: choose another name`);
 }
 
 function explain(error: unknown, target: string): Failure {
   const code = codeOf(error);
   const because = (text: string) => new Failure("unavailable", text, { cause: error });
-  if (code === "ENOENT") return because(`there is no folder ${dirname(target)}: make it first`);
+  if (code === "ENOENT") return because(`there is no folder ${dirname(target)}: create it first`);
   if (/^(EACCES|EPERM|EROFS|ENOTDIR|SQLITE_CANTOPEN)/.test(code)) {
     return because(`${target} or the database cannot be opened (${code}): check the permissions`);
   }
   if (/^(ENOSPC|SQLITE_FULL|SQLITE_IOERR)/.test(code)) {
-    return because(`${dirname(target)}: the disk is full or fails (${code})`);
+    return because(`${dirname(target)}: the disk is full or failing (${code})`);
   }
   if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
     return because("the database is damaged: see parley doctor");

@@ -10,17 +10,17 @@ import type { Program } from "./serve.ts";
 
 const USAGE = `Usage: parley engine [--host HOST] [--port PORT] [--stt PATH] [--llm PATH] [--tts PATH]
 
-Serves models of this machine by OpenAI's interface: speech recognition, chat and speech. PATH is the
-folder of a model, or a .gguf file. The key that requests have to bear is in ENGINE_API_KEY (or
---key); without one, only this machine is answered.
+Serves local models over OpenAI's API: speech recognition, chat and speech. PATH is the folder of a
+model, or a .gguf file. Requests must carry the key in ENGINE_API_KEY (or --key); without a key, the
+engine only answers this machine.
 `;
 
 /**
- * `parley engine`: serves models until a signal comes. With `--supervised`, as Parley starts it for
- * itself, also until stdin closes: then the process that started it is gone, in whatever way.
+ * `parley engine`: serves models until SIGINT or SIGTERM. With `--supervised`, which Parley uses for
+ * its own engine, it also stops when stdin closes, since then its parent process is gone.
  *
  * @returns the exit code
- * @throws Failure when a path is no model, or the port is taken
+ * @throws Failure when a path is not a model, or the port is taken
  */
 export async function engine(
   { resources }: Program,
@@ -36,7 +36,7 @@ export async function engine(
   if (!isLoopback(options.host) && apiKey === undefined) {
     throw new Failure(
       "invalid",
-      `--host ${options.host}: others could use the engine; set ENGINE_API_KEY to a key of theirs`,
+      `--host ${options.host}: other machines could use the engine without a key; set ENGINE_API_KEY`,
     );
   }
   if (resources.engine === undefined) throw new Failure("unavailable", NO_ENGINE);
@@ -47,7 +47,7 @@ export async function engine(
   });
   const terminal = process.stdout.isTTY === true && !options.supervised;
   const logger = await createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
-  const ended = Promise.race([signals(), ...(options.supervised ? [lostParent()] : [])]);
+  const stopped = Promise.race([stopSignal(), ...(options.supervised ? [parentExit()] : [])]);
   await using server = serveModels({
     host: options.host,
     port: options.port,
@@ -57,8 +57,8 @@ export async function engine(
     logger,
     supervised: options.supervised,
   });
-  logger.info({ event: "listening", url: server.url.href }, "the engine listens");
-  await ended;
+  logger.info({ event: "listening", url: server.url.href }, "the engine is listening");
+  await stopped;
   return 0;
 }
 
@@ -83,13 +83,13 @@ function readArguments(args: readonly string[]) {
   }
 }
 
-function signals(): Promise<void> {
+function stopSignal(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   return promise;
 }
 
-/** Nothing is written to stdin: its end is the sign. */
-async function lostParent(): Promise<void> {
+/** Resolves when stdin closes. The parent never writes to it, so its end means the parent's. */
+async function parentExit(): Promise<void> {
   for await (const _ of Bun.stdin.stream());
 }

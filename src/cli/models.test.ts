@@ -85,7 +85,7 @@ test("a model is listed, pulled, listed as here, and removed", async () => {
   expect(readdirSync(before.folder)).toEqual([]);
 });
 
-test("what is recommended for this machine can be pulled by that word", async () => {
+test("pull recommended downloads what is recommended for this machine", async () => {
   expect(await run("pull", "recommended")).toMatchObject({ code: 0 });
 });
 
@@ -100,7 +100,7 @@ test("Ctrl-C stops a pull with 130, and the next one goes on", async () => {
   expect(server.requests[1]).toContain("bytes=");
 });
 
-test("a failure is one line with the way by hand, and 1", async () => {
+test("a failure is one line that says how to do it by hand, and ends with 1", async () => {
   server.moods.push({ kind: "status", status: 404 });
   const { code, errors } = await run("pull", "tiny-llm");
   expect(code).toBe(1);

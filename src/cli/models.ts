@@ -15,13 +15,12 @@ const USAGE = `usage: parley models [list [--json]]
        parley models pull ID...|recommended
        parley models remove ID...
 `;
-/** What shells say of a program that Ctrl-C ended. */
+/** The exit code that shells report for a program that Ctrl-C stopped. */
 const INTERRUPTED = 130;
-const TERMINAL_MS = 100;
+const TERMINAL_UPDATE_MS = 100;
 
 /**
- * `parley models`: what can be downloaded and what is here; downloads and removes models, also
- * while Parley runs.
+ * `parley models`: lists, downloads and removes local models. It may run while Parley runs.
  *
  * @returns the exit code: 0, 2 for wrong arguments, 130 when Ctrl-C stopped a download
  * @throws Failure that says what went wrong
@@ -34,8 +33,12 @@ export async function models(
   const [verb = "list", ...rest] = args;
   const json = rest.includes("--json");
   const ids = rest.filter((arg) => arg !== "--json");
-  const wrong = verb === "list" ? ids.length > 0 : json || ids.length === 0;
-  if (wrong || !["list", "pull", "remove"].includes(verb) || ids.some((id) => id.startsWith("-"))) {
+  const isInvalid = verb === "list" ? ids.length > 0 : json || ids.length === 0;
+  if (
+    isInvalid ||
+    !["list", "pull", "remove"].includes(verb) ||
+    ids.some((id) => id.startsWith("-"))
+  ) {
     process.stderr.write(USAGE);
     return 2;
   }
@@ -85,25 +88,26 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
 async function pull(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
   const best = Object.values(recommended(catalog, thisMachine()));
   const wanted = ids.flatMap((id) => (id === "recommended" ? best : [id]));
-  const chosen = wanted.map((id) => named(catalog, id));
+  const chosen = wanted.map((id) => findModel(catalog, id));
   const cancel = new AbortController();
   const stop = () => cancel.abort();
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
     for (const model of chosen) {
-      const tell = progressLine(model);
+      const line = progressLine(model);
       await downloadModel(model, {
         folder,
         signal: cancel.signal,
-        onProgress: tell.progress,
-        onWait: () => process.stderr.write(`waiting for another process that gets ${model.id}\n`),
-      }).finally(tell.end);
+        onProgress: line.update,
+        onWait: () =>
+          process.stderr.write(`waiting for another process that is downloading ${model.id}\n`),
+      }).finally(line.end);
       process.stdout.write(`${model.id}: ${formatBytes(bytesOf(model))}, verified\n`);
     }
     return 0;
   } catch (error) {
     if (!cancel.signal.aborted) throw error;
-    process.stderr.write("stopped; the next pull goes on where this one was\n");
+    process.stderr.write("stopped; the next pull resumes this download\n");
     return INTERRUPTED;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
@@ -111,7 +115,7 @@ async function pull(catalog: Catalog, folder: string, ids: readonly string[]): P
 }
 
 async function remove(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
-  for (const { id } of ids.map((id) => named(catalog, id))) {
+  for (const { id } of ids.map((id) => findModel(catalog, id))) {
     await removeModel(folder, id).catch((error: unknown) => {
       throw new Failure("conflict", `${id} is being downloaded: stop that first`, { cause: error });
     });
@@ -120,19 +124,19 @@ async function remove(catalog: Catalog, folder: string, ids: readonly string[]):
   return 0;
 }
 
-function named(catalog: Catalog, id: string): CatalogModel {
-  const model = catalog.find((one) => one.id === id);
+function findModel(catalog: Catalog, id: string): CatalogModel {
+  const model = catalog.find((entry) => entry.id === id);
   if (model) return model;
   throw new Failure("not_found", `there is no model ${JSON.stringify(id)}: see parley models list`);
 }
 
-/** A line that is written over on a terminal, and one every few seconds elsewhere. */
+/** Progress of a download: one line that is overwritten on a terminal, else a line every few seconds. */
 function progressLine({ id }: CatalogModel) {
   const terminal = process.stderr.isTTY === true;
   const write = (text: string) => process.stderr.write(terminal ? `\r\x1b[K${text}` : `${text}\n`);
-  const report = progressReporter(write, terminal ? TERMINAL_MS : undefined);
+  const report = progressReporter(write, terminal ? TERMINAL_UPDATE_MS : undefined);
   return {
-    progress: ({ received, total, bytesPerSecond }: ModelProgress) =>
+    update: ({ received, total, bytesPerSecond }: ModelProgress) =>
       report(() => {
         const percent = Math.floor((100 * received) / total);
         return `${id}: ${percent} %, ${formatBytes(received)} of ${formatBytes(total)}, ${formatBytes(bytesPerSecond)}/s`;

@@ -15,12 +15,12 @@ const report = z.object({
       name: z.string(),
       status: z.enum(["ok", "warning", "failed"]),
       detail: z.string(),
-      mend: z.string().nullable(),
+      hint: z.string().nullable(),
       duration_ms: z.number(),
     }),
   ),
 });
-const SECRET = "secret-that-nobody-may-read";
+const SECRET = "secret-that-must-not-be-printed";
 
 let folder: string;
 let standIn: StandIn;
@@ -64,7 +64,7 @@ async function doctor(variables: Record<string, string>) {
   return { code, status, byName: new Map(checks.map((check) => [check.name, check])) };
 }
 
-test("commands that are not there, and wrong arguments, end with 2", async () => {
+test("unknown commands and wrong arguments end with 2", async () => {
   const unknown = await parley(["serf"]);
   expect(unknown).toMatchObject({ code: 2, out: "" });
   expect(unknown.errors).toContain("Usage: parley");
@@ -72,7 +72,7 @@ test("commands that are not there, and wrong arguments, end with 2", async () =>
   expect(await parley(["backup"])).toMatchObject({ code: 2, out: "" });
 });
 
-test("version and help end with 0, a backup of nothing with 1 and one line", async () => {
+test("version and help end with 0, a backup without a database with 1 and one line", async () => {
   expect(await parley(["version"])).toEqual({ code: 0, out: `${VERSION}\n`, errors: "" });
   const help = await parley(["--help"]);
   expect(help.code).toBe(0);
@@ -91,7 +91,7 @@ test("licenses prints the licences of all parts", async () => {
   expect(out).toContain("\nlivekit-server ");
 });
 
-test("all is well with a real LiveKit server and a provider", async () => {
+test("every check passes with a real LiveKit server and a provider", async () => {
   const { code, status, byName } = await doctor({
     LIVEKIT_SERVER_BIN: await testBinary(),
     OPENAI_BASE_URL: standIn.url,
@@ -100,11 +100,11 @@ test("all is well with a real LiveKit server and a provider", async () => {
   expect([...byName.values()].filter((check) => check.status !== "ok")).toEqual([]);
   expect({ code, status }).toEqual({ code: 0, status: "ok" });
   expect(byName.get("WebRTC")?.detail).toContain("over UDP");
-  // Nothing was made that would stay.
+  // It leaves nothing behind.
   expect(readdirSync(folder)).not.toContain("data");
 }, 40_000);
 
-test("what was chosen on the page is checked as conversations use it", async () => {
+test("the choices made on the page are checked as conversations use them", async () => {
   const dataDir = join(folder, "chosen");
   mkdirSync(dataDir);
   const choice = { use: "endpoint", base_url: standIn.url, api_key: SECRET };
@@ -112,36 +112,36 @@ test("what was chosen on the page is checked as conversations use it", async () 
   writeFileSync(join(dataDir, "settings.json"), JSON.stringify({ stages }));
   const LIVEKIT_SERVER_BIN = await testBinary();
   const { byName } = await doctor({ DATA_DIR: dataDir, LIVEKIT_SERVER_BIN });
-  expect(byName.get("speech to text")?.status).toBe("ok");
+  expect(byName.get("speech recognition")?.status).toBe("ok");
   expect(byName.get("language model")?.status).toBe("ok");
-  expect(byName.get("text to speech")).toMatchObject({
+  expect(byName.get("voice")).toMatchObject({
     status: "failed",
     detail: expect.stringContaining("gone is not on this machine"),
   });
 }, 40_000);
 
-test("everything dead is said part by part, in time", async () => {
-  await using deaf = Bun.serve({
+test("every part that is down is reported, within the deadlines", async () => {
+  await using silent = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     fetch: () => new Promise<Response>(() => {}),
   });
   const { code, byName } = await doctor({
     DATA_DIR: "/dev/null/data",
-    LIVEKIT_URL: deaf.url.href,
+    LIVEKIT_URL: silent.url.href,
     LIVEKIT_API_KEY: "key",
     LIVEKIT_API_SECRET: SECRET,
-    OPENAI_BASE_URL: `${deaf.url.origin}/v1`,
+    OPENAI_BASE_URL: `${silent.url.origin}/v1`,
     OPENAI_API_KEY: SECRET,
   });
   expect(code).toBe(1);
-  for (const name of ["data directory", "LiveKit", "speech to text", "language model"]) {
-    expect(byName.get(name)).toMatchObject({ status: "failed", mend: expect.any(String) });
+  for (const name of ["data directory", "LiveKit", "speech recognition", "language model"]) {
+    expect(byName.get(name)).toMatchObject({ status: "failed", hint: expect.any(String) });
   }
   expect(byName.get("WebRTC")?.status).toBe("warning");
 }, 40_000);
 
-test("a LiveKit server that refuses the key, or does not run, is told with its mend", async () => {
+test("a LiveKit server that refuses the key, or does not run, has its hint", async () => {
   const provider = { OPENAI_BASE_URL: standIn.url, OPENAI_API_KEY: SECRET };
   await using refusing = Bun.serve({
     hostname: "127.0.0.1",
@@ -154,18 +154,18 @@ test("a LiveKit server that refuses the key, or does not run, is told with its m
     LIVEKIT_API_KEY: "key",
     LIVEKIT_API_SECRET: SECRET,
   });
-  expect(external.byName.get("LiveKit")?.mend).toContain("LIVEKIT_API_SECRET");
+  expect(external.byName.get("LiveKit")?.hint).toContain("LIVEKIT_API_SECRET");
   const own = await doctor({ ...provider, LIVEKIT_SERVER_BIN: "/bin/false" });
   expect(own.code).toBe(1);
-  expect(own.byName.get("LiveKit")?.mend).toContain("LIVEKIT_SERVER_BIN");
+  expect(own.byName.get("LiveKit")?.hint).toContain("LIVEKIT_SERVER_BIN");
   const none = await doctor({ ...provider, PATH: "" });
   expect(none.byName.get("LiveKit")).toMatchObject({
     status: "warning",
-    mend: expect.stringContaining("first start"),
+    hint: expect.stringContaining("first start"),
   });
 }, 60_000);
 
-test("configuration that cannot be read is the one finding", async () => {
+test("invalid configuration is the only result", async () => {
   const { code, byName } = await doctor({ PORT: "many" });
   expect(code).toBe(1);
   expect([...byName.keys()]).toEqual(["configuration"]);

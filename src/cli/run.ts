@@ -8,12 +8,12 @@ Usage: parley [command]
 
 Commands:
   serve        run the server (the default); configured by environment variables
-  doctor       check every part that Parley needs and say how to mend it; --json for programs
-  engine       serve models of this machine by OpenAI's interface; --help for its arguments
-  models       list, download and remove models that run on this machine: models [list],
-               models pull ID, models remove ID
-  backup FILE  copy the database to a new file, also while Parley runs
-  licenses     print the licences of what Parley is made of
+  doctor       check every part that Parley needs and say how to fix it; --json for programs
+  engine       serve local models over OpenAI's API; --help for its arguments
+  models       list, download and remove local models: models [list], models pull ID,
+               models remove ID
+  backup FILE  copy the database to a new file, even while Parley runs
+  licenses     print the licences of all parts of Parley
   version      print the version
   --help       print this help
 
@@ -33,9 +33,9 @@ export async function runCommand(
   try {
     return await dispatch(program, args, variables);
   } catch (error) {
-    // Thrown on, what nobody expected would be logged as a surprise to outlive, and the exit be 0.
-    const why = error instanceof Failure ? error.message : Bun.inspect(error);
-    process.stderr.write(`parley: ${why}\n`);
+    // Not rethrown: `serve` has installed a handler that logs uncaught errors and keeps running.
+    const message = error instanceof Failure ? error.message : Bun.inspect(error);
+    process.stderr.write(`parley: ${message}\n`);
     return 1;
   }
 }
@@ -50,9 +50,9 @@ async function dispatch(
     case "serve":
     case "--dev":
       return serve(program, variables, [command, ...rest]);
-    // Imported when asked for: the server starts without them.
+    // Imported on demand, so that the server starts without them.
     case "doctor": {
-      // rtc-node would write its debug lines to stdout otherwise.
+      // Otherwise rtc-node writes debug lines to stdout.
       variables["NODE_ENV"] ??= "production";
       const { doctor } = await import("./doctor.ts");
       return doctor(program, variables, rest);
@@ -69,10 +69,8 @@ async function dispatch(
       const { backup } = await import("./backup.ts");
       return backup(program, variables, rest);
     }
-    case "licenses": {
-      const { licenses } = await import("./licenses.ts");
-      return licenses(program);
-    }
+    case "licenses":
+      return printLicenses(program);
     case "version":
     case "--version":
       process.stdout.write(`${VERSION}\n`);
@@ -86,4 +84,15 @@ async function dispatch(
       process.stderr.write(`parley: there is no command ${JSON.stringify(command)}\n\n${HELP}`);
       return 2;
   }
+}
+
+async function printLicenses({ licenses }: Program): Promise<number> {
+  if (!licenses) {
+    throw new Failure(
+      "not_found",
+      "this build does not contain the licences: see THIRD-PARTY-LICENSES.txt",
+    );
+  }
+  await Bun.write(Bun.stdout, await licenses());
+  return 0;
 }

@@ -2,34 +2,35 @@ import type { Logger } from "pino";
 import { startApp } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { startEngine } from "../engine/engine-process.ts";
+import { DeadlineExceeded, withDeadline } from "../lib/deadline.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
 
-/** What a command is given of the program it belongs to. */
+/** The program that a command belongs to: what differs between a source tree and an executable. */
 export interface Program {
-  /** How this program is started once more, before its arguments. */
+  /** The command line that starts this program again, without arguments. */
   command: readonly string[];
   resources: Resources;
-  /** Where data goes unless `DATA_DIR` says otherwise; undefined: `./data`. */
+  /** The data directory if `DATA_DIR` is not set; undefined: `./data`. */
   defaultDataDir?: string | undefined;
-  /** The text of `parley licenses`. */
+  /** Reads the text of `parley licenses`. */
   licenses?: (() => Promise<string>) | undefined;
-  /** What serves models on this machine; undefined: the program itself, where it can. */
+  /** Starts the engine for local models; undefined: this program, if it has an engine. */
   createEngine?: CreateEngine | undefined;
 }
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
 const STOP_MS = 9000;
 /**
- * Signals that come this close together, in ms, are one order: a terminal or a supervisor signals
- * the whole process group, and npm and the scripts around Parley pass on what they got.
+ * Signals this close together count as one. A terminal or a supervisor signals the whole process
+ * group, and npm and the scripts around Parley forward the signal as well.
  */
-const ONE_ORDER_MS = 400;
+const SAME_SIGNAL_MS = 400;
 
 /**
  * `parley serve`: runs until SIGTERM or Ctrl-C, then ends every session and stops. A second signal
- * ends the process at once.
+ * kills the process at once.
  *
  * @returns the exit code
  * @throws Failure when Parley cannot start
@@ -46,25 +47,25 @@ export async function serve(
     ...(defaultDataDir === undefined ? {} : { defaultDataDir }),
   });
   const logger = await createLogger(config);
-  outliveSurprises(logger);
-  // Before anything starts: a signal that comes meanwhile stops it as properly as a later one.
+  surviveUncaughtErrors(logger);
+  // Installed before anything starts, so that a signal during the start stops gracefully too.
   const stopped = stopSignal();
-  const createEngine = program.createEngine ?? engineOf(program, variables, logger);
+  const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
   const app = await startApp({ config, logger, resources, environment: variables, createEngine });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
-  const closed = app[Symbol.asyncDispose]().then(() => "closed");
-  const late = Promise.withResolvers<string>();
-  const timer = setTimeout(() => late.resolve("late"), STOP_MS);
-  const outcome = await Promise.race([closed, late.promise]);
-  clearTimeout(timer);
-  if (outcome === "late") logger.warn("some parts did not stop in time");
+  try {
+    await withDeadline(Promise.resolve(app[Symbol.asyncDispose]()), STOP_MS, "stopping");
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error;
+    logger.warn("some parts did not stop in time");
+  }
   logger.info("stopped");
   return 0;
 }
 
-/** How this program's engine is started, if it has one. */
-function engineOf(
+/** Starts this program again as its engine; undefined if it has none. */
+function ownEngine(
   { command, resources }: Program,
   variables: NodeJS.ProcessEnv,
   logger: Logger,
@@ -74,8 +75,8 @@ function engineOf(
 }
 
 /**
- * Resolves with the first signal to stop. After it, the next one kills the process, whatever the
- * process is busy with; livekit-server notices that and goes too.
+ * Resolves with the first SIGINT or SIGTERM. The next one kills the process, even if it hangs;
+ * livekit-server notices that and exits too.
  */
 function stopSignal(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -84,19 +85,19 @@ function stopSignal(): Promise<string> {
     process.on(signal, () => {
       const now = performance.now();
       stoppingSince ??= now;
-      if (now - stoppingSince > ONE_ORDER_MS) process.kill(process.pid, "SIGKILL");
+      if (now - stoppingSince > SAME_SIGNAL_MS) process.kill(process.pid, "SIGKILL");
       resolve(signal);
     });
   }
   return promise;
 }
 
-/** A defect in one conversation must not end the others: it is logged and Parley goes on. */
-function outliveSurprises(logger: Logger): void {
+/** Logs uncaught errors and keeps running: a defect in one conversation must not end the others. */
+function surviveUncaughtErrors(logger: Logger): void {
   process.on("uncaughtException", (error) => {
-    logger.error({ err: error }, "an exception was thrown and nobody caught it");
+    logger.error({ err: error }, "uncaught exception");
   });
   process.on("unhandledRejection", (error) => {
-    logger.error({ err: error }, "a promise was rejected and nobody handled it");
+    logger.error({ err: error }, "unhandled promise rejection");
   });
 }

@@ -3,7 +3,10 @@ import { isAbsolute, join } from "node:path";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Where the executable unpacks to: `PARLEY_CACHE_DIR`, or `parley` in the user's cache folder. */
+/**
+ * The folder that the executable unpacks its files to: `PARLEY_CACHE_DIR`, or `parley` in the user's
+ * cache folder.
+ */
 export function cacheFolder(variables: Variables, platform = process.platform): string {
   const chosen = variables["PARLEY_CACHE_DIR"]?.trim();
   if (chosen) return isAbsolute(chosen) ? chosen : join(process.cwd(), chosen);
@@ -14,7 +17,7 @@ export function cacheFolder(variables: Variables, platform = process.platform): 
   return join(xdg(variables["XDG_CACHE_HOME"]) ?? join(home(), ".cache"), "parley");
 }
 
-/** Where the executable keeps its data unless `DATA_DIR` is set. */
+/** The folder that the executable keeps its data in if `DATA_DIR` is not set. */
 export function dataFolder(variables: Variables, platform = process.platform): string {
   if (platform === "win32") {
     const local = variables["LOCALAPPDATA"] || join(home(), "AppData", "Local");
@@ -23,7 +26,7 @@ export function dataFolder(variables: Variables, platform = process.platform): s
   return join(xdg(variables["XDG_DATA_HOME"]) ?? join(home(), ".local", "share"), "parley");
 }
 
-/** A user of a number alone, as in containers, has none: then what is kept stays where it runs. */
+/** In containers a user may have only a number and no home: then the working directory is used. */
 function home(): string {
   try {
     return homedir();
@@ -32,7 +35,7 @@ function home(): string {
   }
 }
 
-/** The standard says that a relative path is to be ignored. */
+/** The XDG Base Directory Specification says that relative paths must be ignored. */
 function xdg(folder: string | undefined): string | undefined {
   return folder && isAbsolute(folder) ? folder : undefined;
 }

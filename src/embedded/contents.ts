@@ -1,19 +1,19 @@
 import type { MigrationMeta } from "drizzle-orm/migrator";
 
-/** A file inside the executable, compressed with zstd, that is of use on a disk only. */
+/** A file that must be unpacked before it is used. The executable contains it compressed (zstd). */
 export interface PackedFile {
   name: string;
-  /** Bytes and SHA-256 of the file itself. */
+  /** Size in bytes and SHA-256 of the unpacked file. */
   size: number;
   sha256: string;
-  /** Where the compressed form is read: a path inside the executable. */
+  /** Path of the compressed file inside the executable. */
   packed: string;
 }
 
-/** Files that are unpacked together, since they are needed together or look for each other. */
+/** Files that are unpacked to one folder: they are needed together or load each other. */
 export interface PackedBundle {
   name: BundleName;
-  /** Of the names and contents of all its files. */
+  /** SHA-256 of the names and contents of all files. */
   hash: string;
   files: readonly PackedFile[];
 }
@@ -21,17 +21,17 @@ export interface PackedBundle {
 export const BUNDLE_NAMES = ["database", "speech", "engine", "livekit"] as const;
 export type BundleName = (typeof BUNDLE_NAMES)[number];
 
-/** All that the build puts beside the code; the module `parley:contents` is made by it. */
+/** Everything in the executable besides the code. The build generates it as `parley:contents`. */
 export interface Contents {
-  /** Paths of the browser's files, as `/parley.css`, to where each is inside, compressed with zstd. */
+  /** Files for browsers: from a path such as `/parley.css` to the compressed file inside. */
   assets: Readonly<Record<string, string>>;
   migrations: readonly MigrationMeta[];
   database: PackedBundle;
   speech: PackedBundle;
-  /** Where the text of `parley licenses` is read, compressed with zstd. */
+  /** Path of the compressed text of `parley licenses` inside the executable. */
   licenses: string;
-  /** What runs models on this machine; in the offline executable alone. */
+  /** The libraries that run local models; undefined except in `parley-offline`. */
   engine: PackedBundle | undefined;
-  /** Undefined in the slim executable. */
+  /** livekit-server; undefined in `parley-slim`. */
   livekit: PackedBundle | undefined;
 }

@@ -1,4 +1,4 @@
-// The executable's start; `main.ts` is the source tree's.
+// The entry point of the executable; `src/main.ts` is that of the source tree.
 import contents from "parley:contents";
 import { runCommand } from "../cli/run.ts";
 import { cacheFolder, dataFolder } from "./cache-folder.ts";

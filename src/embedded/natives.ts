@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 
-/** Names under which the patched packages ask for their native libraries. */
+/** The names by which the patched packages request their native libraries. */
 export type NativeName =
   | "sqlite.node"
   | "rtc-node.node"
@@ -9,22 +9,23 @@ export type NativeName =
   | "llama-addon.node";
 
 /**
- * Where the native libraries have been unpacked to. This is the one place where Parley keeps
- * something for the whole process: the packages load their library by themselves when they are
- * imported, so nothing can be passed to them. `scripts/build/patches.ts` makes them ask here.
+ * The paths of the unpacked libraries. This is the only state that Parley keeps for the whole
+ * process: the packages load their library when they are imported, so nothing can be passed to them.
+ * `scripts/build/patches.ts` makes them look here.
  */
 const unpacked = new Map<string, string>();
 
-/** Tells where a library is; to be called before the package that wants it is imported. */
-export function offerNative(name: NativeName, path: string): void {
+/** Registers a library's path. Call it before the package that needs the library is imported. */
+export function registerNative(name: NativeName, path: string): void {
   unpacked.set(name, path);
 }
 
 /**
- * Loads a library that was offered.
+ * Loads a registered library.
  *
- * @public called by the packages, as patched
- * @returns what it exports
+ * @public called by the patched packages
+ * @returns its exports
+ * @throws Error if it is not registered
  */
 export function loadNative(name: NativeName): unknown {
   const path = pathOf(name);
@@ -34,9 +35,10 @@ export function loadNative(name: NativeName): unknown {
 }
 
 /**
- * The folder of a library that was offered, for a package that looks for more beside it.
+ * The folder of a registered library, for a package that needs further files from it.
  *
- * @public called by the packages, as patched
+ * @public called by the patched packages
+ * @throws Error if it is not registered
  */
 export function unpackedFolder(name: NativeName): string {
   return dirname(pathOf(name));
@@ -44,6 +46,6 @@ export function unpackedFolder(name: NativeName): string {
 
 function pathOf(name: NativeName): string {
   const path = unpacked.get(name);
-  if (path === undefined) throw new Error(`${name} was asked for before it was unpacked`);
+  if (path === undefined) throw new Error(`${name} was requested before it was unpacked`);
   return path;
 }

@@ -4,12 +4,12 @@ import { Failure } from "../errors.ts";
 import { once } from "../lib/once.ts";
 import type { Resources } from "../resources.ts";
 import type { Contents, PackedBundle } from "./contents.ts";
-import { offerNative } from "./natives.ts";
+import { registerNative } from "./natives.ts";
 import { unpack } from "./unpack.ts";
 
 /**
- * The resources as the executable carries them. What browsers load is read in place; what has to
- * be a file on disk is unpacked when it is first needed.
+ * The resources inside the executable. Files for browsers are read in place; native libraries and
+ * programs are unpacked when they are first needed.
  *
  * @param cache the folder to unpack to
  */
@@ -29,26 +29,26 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
     migrations: () => contents.migrations,
     database: async () => {
       const folder = await unpack(database, cache);
-      offerNative("sqlite.node", join(folder, "sqlite.node"));
+      registerNative("sqlite.node", join(folder, "sqlite.node"));
     },
     speech: async () => {
       const folder = await speechFolder();
-      offerNative("rtc-node.node", join(folder, "rtc-node.node"));
-      offerNative("onnxruntime_binding.node", join(folder, "onnxruntime_binding.node"));
+      registerNative("rtc-node.node", join(folder, "rtc-node.node"));
+      registerNative("onnxruntime_binding.node", join(folder, "onnxruntime_binding.node"));
       return { vadModel: join(folder, "silero_vad.onnx") };
     },
-    engine: engine && (() => offerEngine(engine, cache)),
-    livekitServer: livekit && (() => unpackedServer(livekit, cache)),
+    engine: engine && (() => unpackEngine(engine, cache)),
+    livekitServer: livekit && (() => unpackServer(livekit, cache)),
   };
 }
 
-async function offerEngine(bundle: PackedBundle, cache: string): Promise<void> {
+async function unpackEngine(bundle: PackedBundle, cache: string): Promise<void> {
   const folder = await unpack(bundle, cache);
-  offerNative("sherpa-onnx.node", join(folder, "sherpa-onnx.node"));
-  offerNative("llama-addon.node", join(folder, "llama-addon.node"));
+  registerNative("sherpa-onnx.node", join(folder, "sherpa-onnx.node"));
+  registerNative("llama-addon.node", join(folder, "llama-addon.node"));
 }
 
-async function unpackedServer(bundle: PackedBundle, cache: string): Promise<string> {
+async function unpackServer(bundle: PackedBundle, cache: string): Promise<string> {
   const folder = await unpack(bundle, cache);
   return join(folder, bundle.files[0]?.name ?? "");
 }

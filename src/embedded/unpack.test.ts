@@ -46,7 +46,7 @@ async function failureOf(bundle: PackedBundle): Promise<string> {
   return error.message;
 }
 
-test("files of any size come out as they went in", async () => {
+test("files of any size are unpacked unchanged", async () => {
   const files = { large: LARGE, small: Buffer.from("x"), empty: Buffer.alloc(0) };
   const path = await unpack(bundleOf(files), root);
   for (const [name, bytes] of Object.entries(files)) {
@@ -56,24 +56,24 @@ test("files of any size come out as they went in", async () => {
   expect(statSync(root).mode & 0o777).toBe(0o700);
 });
 
-test("ten at once make one whole copy and leave nothing else", async () => {
+test("ten at once make one complete copy and leave nothing else", async () => {
   const bundle = bundleOf({ large: LARGE });
   const paths = await Promise.all(Array.from({ length: 10 }, () => unpack(bundle, root)));
   expect(new Set(paths).size).toBe(1);
   expect(readdirSync(paths[0] ?? "").sort()).toEqual([`.used-${process.pid}`, "large"]);
 });
 
-test("what is inside the executable is verified before it is used", async () => {
+test("the contents of the executable are verified before they are used", async () => {
   const bundle = bundleOf({ large: LARGE });
   const files = bundle.files.map((file) => ({ ...file, sha256: sha256("something else") }));
   expect(await failureOf({ ...bundle, files })).toBe(
-    "large inside this executable is damaged: get it anew",
+    "large inside this executable is damaged: download it again",
   );
   const [made] = readdirSync(root);
   expect(readdirSync(join(root, made ?? ""))).toEqual([`.used-${process.pid}`]);
 });
 
-test("broken compressed data is told, and does not wait for ever", async () => {
+test("broken compressed data is an error, and does not hang", async () => {
   const bundle = bundleOf({ large: LARGE });
   const [file] = bundle.files;
   if (!file) throw new Error("no file");
@@ -81,13 +81,13 @@ test("broken compressed data is told, and does not wait for ever", async () => {
   expect(await failureOf(bundle)).toContain(`native libraries to ${root}, but `);
 });
 
-test("a link in the folder's place is refused", async () => {
+test("a link in place of the folder is refused", async () => {
   const bundle = bundleOf({ large: LARGE });
   const path = await unpack(bundle, root);
   rmSync(path, { recursive: true });
   mkdirSync(join(folder, "elsewhere"));
   symlinkSync(join(folder, "elsewhere"), path);
-  expect(await failureOf(bundle)).toContain(`${path} belongs to somebody else`);
+  expect(await failureOf(bundle)).toContain(`${path} belongs to another user`);
   expect(readdirSync(join(folder, "elsewhere"))).toEqual([]);
 });
 
@@ -99,7 +99,7 @@ test("a folder that others may write to is made private", async () => {
   expect(statSync(path).mode & 0o777).toBe(0o700);
 });
 
-test("a file in the cache folder's place is told", async () => {
+test("a file in place of the cache folder is an error", async () => {
   mkdirSync(join(root, ".."), { recursive: true });
   writeFileSync(root, "");
   expect(await failureOf(bundleOf({ large: LARGE }))).toEndWith(

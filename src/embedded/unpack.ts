@@ -15,31 +15,32 @@ import { join } from "node:path";
 import { Failure, messageOf } from "../errors.ts";
 import { BUNDLE_NAMES, type PackedBundle, type PackedFile } from "./contents.ts";
 
-/** What is decompressed, hashed and written in one go; 1 MiB takes about 2 ms. */
-const CHUNK = 1 << 20;
+/** Bytes that are decompressed, hashed and written at a time; 1 MiB takes about 2 ms. */
+const CHUNK_BYTES = 1 << 20;
 const HASH_LENGTH = 16;
-/** `.tmp-PID-…`: a file that a process writes. `.used-PID`: a process that may yet need the folder. */
-const OWNED = /^\.(?:tmp|used)-(\d+)/;
-const FOLDER = new RegExp(`^(${BUNDLE_NAMES.join("|")})-[0-9a-f]{${HASH_LENGTH}}$`);
-const PRIVATE = 0o700;
+/** `.tmp-PID-…` is a file that a process is writing; `.used-PID` marks a process that uses the folder. */
+const PROCESS_FILE = /^\.(?:tmp|used)-(\d+)/;
+const BUNDLE_FOLDER = new RegExp(`^(${BUNDLE_NAMES.join("|")})-[0-9a-f]{${HASH_LENGTH}}$`);
+const PRIVATE_MODE = 0o700;
 
 /**
- * Puts a bundle's files on disk, where they are not there already, and removes those of other
- * versions that no process uses.
+ * Unpacks a bundle's files unless they exist already, and removes the folders of other versions that
+ * no process uses.
  *
- * Any number of processes may do so at once, and any of them may be killed: each file is written
- * aside, verified, synced and then renamed, so that what has its name is whole. On a warm start
- * only sizes are compared, since hashing everything would take longer than starting.
+ * Any number of processes may do this at once, and any of them may be killed: each file is written
+ * under a temporary name, verified, synced and then renamed, so a file with its final name is
+ * complete. A warm start only compares sizes, since hashing everything would take longer than the
+ * start itself.
  *
- * @param root the cache folder; made if missing
+ * @param root the cache folder; created if missing
  * @returns the bundle's folder
- * @throws Failure that says what is wrong with the cache folder and what can be done
+ * @throws Failure that says what is wrong with the cache folder and how to fix it
  */
 export async function unpack(bundle: PackedBundle, root: string): Promise<string> {
   const folder = join(root, `${bundle.name}-${bundle.hash.slice(0, HASH_LENGTH)}`);
   try {
     if (!(await isComplete(bundle, folder))) await complete(bundle, root, folder);
-    // In a folder that is complete but cannot be written, such as a system's, nothing is removed.
+    // The mark may fail: a complete folder may be read-only, and then nobody removes it either.
     else await markUsed(folder).catch(() => {});
     await refuseNoExec(bundle, folder);
     return folder;
@@ -49,51 +50,55 @@ export async function unpack(bundle: PackedBundle, root: string): Promise<string
 }
 
 async function isComplete(bundle: PackedBundle, folder: string): Promise<boolean> {
-  if (!(await ownFolder(folder))) return false;
-  return (await missing(bundle, folder)).length === 0;
+  if (!(await ensureSafeFolder(folder))) return false;
+  return (await missingFiles(bundle, folder)).length === 0;
 }
 
 async function complete(bundle: PackedBundle, root: string, folder: string): Promise<void> {
-  await mkdir(root, { recursive: true, mode: PRIVATE });
+  await mkdir(root, { recursive: true, mode: PRIVATE_MODE });
   for (let attempt = 1; ; attempt++) {
     try {
-      await mkdir(folder, { recursive: true, mode: PRIVATE });
-      if (!(await ownFolder(folder))) throw new NotOurs(folder);
+      await mkdir(folder, { recursive: true, mode: PRIVATE_MODE });
+      if (!(await ensureSafeFolder(folder))) throw new UntrustedFolder(folder);
       await markUsed(folder);
-      await removeLeftOvers(folder);
-      const files = await missing(bundle, folder);
+      await removeStaleFiles(folder);
+      const files = await missingFiles(bundle, folder);
       await Promise.all(files.map((file) => unpackFile(file, folder)));
       await sync(folder);
       break;
     } catch (error) {
-      // Somebody has tidied up meanwhile, such as a Parley in a container, which cannot see us.
+      // Another process removed the folder meanwhile: one in a container cannot see this process.
       if (codeOf(error) !== "ENOENT" || attempt === 3) throw error;
     }
   }
-  await removeOthers(bundle, root, folder).catch(() => {});
+  await removeUnused(bundle, root, folder).catch(() => {});
 }
 
-class NotOurs extends Error {
+class UntrustedFolder extends Error {
   constructor(path: string) {
-    super(`${path} belongs to somebody else`);
+    super(`${path} belongs to another user`);
   }
 }
 
-/** Whether a folder is there and safe to run code from. Its mode is put right where it can be. */
-async function ownFolder(folder: string): Promise<boolean> {
+/**
+ * Whether a folder exists. If others may write to it, that is corrected.
+ *
+ * @throws UntrustedFolder if it is not safe to run code from
+ */
+async function ensureSafeFolder(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch(() => undefined);
   if (!found) return false;
-  if (!found.isDirectory() || !isTrusted(found.uid)) throw new NotOurs(folder);
-  if ((found.mode & 0o022) !== 0 && process.platform !== "win32") await chmod(folder, PRIVATE);
+  if (!found.isDirectory() || !isTrusted(found.uid)) throw new UntrustedFolder(folder);
+  if ((found.mode & 0o022) !== 0 && process.platform !== "win32") await chmod(folder, PRIVATE_MODE);
   return true;
 }
 
-/** Ours, or the administrator's, who may have unpacked for all. */
+/** Trusts this user, and root, who may have unpacked for everyone. */
 function isTrusted(uid: number): boolean {
   return process.getuid === undefined || uid === process.getuid() || uid === 0;
 }
 
-async function missing(bundle: PackedBundle, folder: string): Promise<PackedFile[]> {
+async function missingFiles(bundle: PackedBundle, folder: string): Promise<PackedFile[]> {
   const found = await Promise.all(
     bundle.files.map(async (file) => {
       const stats = await lstat(join(folder, file.name)).catch(() => undefined);
@@ -105,21 +110,21 @@ async function missing(bundle: PackedBundle, folder: string): Promise<PackedFile
 
 async function unpackFile(file: PackedFile, folder: string): Promise<void> {
   const random = crypto.randomUUID().slice(0, 8);
-  const aside = join(folder, `.tmp-${process.pid}-${random}-${file.name}`);
+  const temporary = join(folder, `.tmp-${process.pid}-${random}-${file.name}`);
   try {
-    await writeUnpacked(file, aside);
-    await rename(aside, join(folder, file.name));
+    await writeUnpacked(file, temporary);
+    await rename(temporary, join(folder, file.name));
   } finally {
-    await rm(aside, { force: true });
+    await rm(temporary, { force: true });
   }
 }
 
 async function writeUnpacked(file: PackedFile, path: string): Promise<void> {
   const hasher = new Bun.CryptoHasher("sha256");
-  // Executable, all of them: so `access` can tell whether the mount allows it.
-  const target = await open(path, "wx", PRIVATE);
+  // Every file is executable, so that `access` shows whether the mount allows execution.
+  const target = await open(path, "wx", PRIVATE_MODE);
   try {
-    for await (const chunk of unpacked(file.packed)) {
+    for await (const chunk of decompress(file.packed)) {
       hasher.update(chunk);
       await target.writeFile(chunk);
     }
@@ -128,35 +133,35 @@ async function writeUnpacked(file: PackedFile, path: string): Promise<void> {
     await target.close();
   }
   if (hasher.digest("hex") !== file.sha256) {
-    throw new Failure("unavailable", `${file.name} inside this executable is damaged: get it anew`);
+    throw new Failure("unavailable", `${file.name} inside this executable is damaged: download it again`);
   }
 }
 
-/** Decompresses in zlib's own threads, a chunk at a time, so that requests are served meanwhile. */
-async function* unpacked(packed: string): AsyncGenerator<Uint8Array> {
-  // A warm start does without.
+/** Decompresses chunk by chunk in the threads of zlib, so that requests are served meanwhile. */
+async function* decompress(packed: string): AsyncGenerator<Uint8Array> {
+  // Imported here, since a warm start does not need it.
   const { createZstdDecompress } = await import("node:zlib");
   const source = Bun.file(packed);
-  const decompress = createZstdDecompress({ chunkSize: CHUNK });
+  const stream = createZstdDecompress({ chunkSize: CHUNK_BYTES });
   const feed = async () => {
-    for (let at = 0; at < source.size; at += CHUNK) {
-      const bytes = await source.slice(at, at + CHUNK).bytes();
+    for (let at = 0; at < source.size; at += CHUNK_BYTES) {
+      const bytes = await source.slice(at, at + CHUNK_BYTES).bytes();
       const { promise, resolve } = Promise.withResolvers<void>();
-      decompress.write(bytes, () => resolve());
+      stream.write(bytes, () => resolve());
       await promise;
     }
-    decompress.end();
+    stream.end();
   };
   const feeding = feed().catch((error: unknown) => {
-    decompress.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+    stream.destroy(error instanceof Error ? error : new Error(messageOf(error)));
   });
-  for await (const chunk of decompress) yield chunk as Uint8Array;
+  for await (const chunk of stream) yield chunk as Uint8Array;
   await feeding;
 }
 
-/** Makes the renames in a folder outlive a power cut. */
+/** Makes the renames in a folder survive a power failure. */
 async function sync(folder: string): Promise<void> {
-  // Windows opens no folders; there the file system keeps the order.
+  // Windows cannot open folders; its file system keeps the order of the writes.
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {
@@ -172,25 +177,25 @@ async function markUsed(folder: string): Promise<void> {
   await utimes(folder, now, now);
 }
 
-/** Removes what processes that are gone have left. */
-async function removeLeftOvers(folder: string): Promise<void> {
+/** Removes the files of processes that have exited. */
+async function removeStaleFiles(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (isLeftOver(name)) await rm(join(folder, name), { force: true });
+    if (isStale(name)) await rm(join(folder, name), { force: true });
   }
 }
 
-async function removeOthers(bundle: PackedBundle, root: string, folder: string): Promise<void> {
+async function removeUnused(bundle: PackedBundle, root: string, folder: string): Promise<void> {
   for (const name of await readdir(root)) {
     const other = join(root, name);
-    if (FOLDER.exec(name)?.[1] !== bundle.name || other === folder) continue;
-    await removeLeftOvers(other);
-    const used = (await readdir(other)).some((name) => OWNED.test(name));
+    if (BUNDLE_FOLDER.exec(name)?.[1] !== bundle.name || other === folder) continue;
+    await removeStaleFiles(other);
+    const used = (await readdir(other)).some((name) => PROCESS_FILE.test(name));
     if (!used) await rm(other, { recursive: true, force: true });
   }
 }
 
-function isLeftOver(name: string): boolean {
-  const pid = Number(OWNED.exec(name)?.[1]);
+function isStale(name: string): boolean {
+  const pid = Number(PROCESS_FILE.exec(name)?.[1]);
   if (!pid || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
@@ -215,18 +220,18 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
-const INSTEAD = "Set PARLEY_CACHE_DIR to another folder";
+const CACHE_HINT = "Set PARLEY_CACHE_DIR to another folder";
 
 function explain(error: unknown, root: string): Failure {
   if (error instanceof Failure) return error;
   const because = (text: string) =>
     new Failure(
       "unavailable",
-      `Parley unpacks its native libraries to ${root}, but ${text}. ${INSTEAD}`,
+      `Parley unpacks its native libraries to ${root}, but ${text}. ${CACHE_HINT}`,
       { cause: error },
     );
   if (error instanceof NoExec) return because("programs may not run from there (noexec)");
-  if (error instanceof NotOurs) return because(error.message);
+  if (error instanceof UntrustedFolder) return because(error.message);
   switch (codeOf(error)) {
     case "EROFS":
       return because("that file system is read-only");

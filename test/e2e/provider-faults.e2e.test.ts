@@ -12,7 +12,7 @@ const LOST = "Hello there.";
 const NEXT = "Good morning to you.";
 /** Two requests to the voice: both fail, and it is told once. */
 const LONG_REPLY = "Yes, I can hear you very well today. Please go on with what you said.";
-const UNHANDLED = "a promise was rejected and nobody handled it";
+const UNHANDLED = "unhandled promise rejection";
 
 const STAGES: { name: string; stage: Stage; realtime: boolean }[] = [
   { name: "realtime transcription", stage: "stt", realtime: true },

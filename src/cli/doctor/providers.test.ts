@@ -31,7 +31,7 @@ async function check(variables: Record<string, string> = {}): Promise<Map<string
 const states = (results: Map<string, CheckResult>) =>
   [...results.values()].map(({ status }) => status);
 
-test("every stage answers a real request, over the realtime WebSocket where there is one", async () => {
+test("every stage answers a real request, over the realtime WebSocket if there is one", async () => {
   const found = await check();
   expect(states(found)).toEqual(["ok", "ok", "ok", "ok"]);
   expect(found.get("realtime transcription")?.detail).toBe("yes");
@@ -46,16 +46,16 @@ test("without realtime, transcription is a request, and asking for realtime fail
   expect(states(auto)).toEqual(["ok", "ok", "ok", "ok"]);
   expect(auto.get("realtime transcription")?.detail).toStartWith("no");
   const forced = await check({ STT_REALTIME: "true" });
-  expect(forced.get("speech to text")?.status).toBe("failed");
-  expect(forced.get("realtime transcription")?.mend).toContain("STT_REALTIME=auto");
+  expect(forced.get("speech recognition")?.status).toBe("failed");
+  expect(forced.get("realtime transcription")?.hint).toContain("STT_REALTIME=auto");
 });
 
 const STAGES = [
-  ["stt", "speech to text"],
+  ["stt", "speech recognition"],
   ["llm", "language model"],
-  ["tts", "text to speech"],
+  ["tts", "voice"],
 ] as const;
-const FAULTS: [fault: Fault, mend: (stage: string) => string][] = [
+const FAULTS: [fault: Fault, hint: (stage: string) => string][] = [
   [{ kind: "status", status: 401 }, (stage) => `${stage}_API_KEY`],
   [{ kind: "status", status: 404 }, (stage) => `${stage}_MODEL`],
   [{ kind: "status", status: 429 }, () => "balance"],
@@ -64,39 +64,39 @@ const FAULTS: [fault: Fault, mend: (stage: string) => string][] = [
 ];
 
 test.each(STAGES)(
-  "each failure of %s is told with its mend, and of no other stage",
+  "each failure of %s has its hint, and no other stage fails",
   async (stage, name) => {
-    for (const [fault, mend] of FAULTS) {
+    for (const [fault, hintPart] of FAULTS) {
       standIn.heal();
       standIn.fail(stage, fault, Number.POSITIVE_INFINITY);
       const found = await check({ STT_REALTIME: "false" });
       expect(found.get(name)).toMatchObject({
         status: "failed",
-        mend: expect.stringContaining(mend(stage.toUpperCase())),
+        hint: expect.stringContaining(hintPart(stage.toUpperCase())),
       });
       expect(states(found).filter((status) => status === "failed")).toHaveLength(1);
     }
   },
 );
 
-test("a provider that never answers is given up within its time", async () => {
+test("a provider that never answers fails within its deadline", async () => {
   for (const stage of ["stt", "llm", "tts"] as const) standIn.fail(stage, { kind: "hang" }, 9);
   const startedAt = performance.now();
   const found = await check({ STT_REALTIME: "false" });
   expect(performance.now() - startedAt).toBeLessThan(12_000);
   expect(states(found).slice(0, 3)).toEqual(["failed", "failed", "failed"]);
-  expect(found.get("language model")?.mend).toContain("LLM_BASE_URL");
+  expect(found.get("language model")?.hint).toContain("LLM_BASE_URL");
 }, 20_000);
 
-test("without any provider it is said which variables to set", async () => {
+test("without any provider the hint names the variables to set", async () => {
   const results = await Promise.all(providerChecks(readConfig({})).map(runCheck));
-  for (const { status, mend } of results.slice(0, 3)) {
+  for (const { status, hint } of results.slice(0, 3)) {
     expect(status).toBe("failed");
-    expect(mend).toContain("OPENAI_API_KEY");
+    expect(hint).toContain("OPENAI_API_KEY");
   }
 });
 
-test("of a stage that this machine serves the files are looked at, and nothing is asked", async () => {
+test("for a stage with a local model the files are checked, and no request is made", async () => {
   const { length } = standIn.requests;
   const config = readConfig({ OPENAI_BASE_URL: standIn.url, OPENAI_API_KEY: KEY });
   const local = { use: "local", model: "tiny", problem: undefined } as const;
@@ -109,6 +109,6 @@ test("of a stage that this machine serves the files are looked at, and nothing i
   );
   expect(states(new Map(results.map((one) => [one.name, one])))).toEqual(["ok", "failed", "ok"]);
   expect(results[0]?.detail).toBe("tiny on this machine");
-  expect(results[1]?.mend).toContain("parley models pull");
+  expect(results[1]?.hint).toContain("parley models pull");
   expect(standIn.requests).toHaveLength(length);
 });

@@ -14,34 +14,34 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test("a data directory that is there, and one that is to be made, are well and stay as they are", async () => {
+test("a data directory that exists, and one to be created, pass and are not changed", async () => {
   expect((await checkDataDirectory(folder)).status).toBe("ok");
   const later = join(folder, "a", "b");
   const found = await checkDataDirectory(later);
-  expect(found).toMatchObject({ status: "ok", detail: expect.stringContaining("is made") });
+  expect(found).toMatchObject({ status: "ok", detail: expect.stringContaining("will be created") });
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("a file in place of the data directory is named, with what to do", async () => {
+test("a file in place of the data directory is named, with a hint", async () => {
   const file = join(folder, "data");
   writeFileSync(file, "");
   expect(await checkDataDirectory(file)).toMatchObject({
     status: "failed",
-    mend: expect.stringContaining("DATA_DIR"),
+    hint: expect.stringContaining("DATA_DIR"),
   });
-  // Nor can a folder be made below it.
+  // A folder cannot be created below it either.
   expect((await checkDataDirectory(join(file, "below"))).status).toBe("failed");
 });
 
 test("a disk without space fails", async () => {
   if (process.platform !== "linux") return;
   const found = await checkDataDirectory("/proc/parley");
-  expect(found).toMatchObject({ status: "failed", mend: expect.stringContaining("DATA_DIR") });
+  expect(found).toMatchObject({ status: "failed", hint: expect.stringContaining("DATA_DIR") });
 });
 
-test("a database of this version is whole, and one not yet there is made later", async () => {
+test("a database of this version is intact, and a missing one will be created", async () => {
   const path = join(folder, "parley.db");
-  expect((await checkDatabase(path, migrations)).detail).toContain("made at the first start");
+  expect((await checkDatabase(path, migrations)).detail).toContain("created at the first start");
   expect(existsSync(path)).toBe(false);
   using database = openDatabase(path, migrations);
   // While Parley has it open.
@@ -52,12 +52,12 @@ test("a database of this version is whole, and one not yet there is made later",
   expect((await checkDatabase(path, [])).detail).toContain("newer version");
 });
 
-test("a file that is no database, and one that is damaged, are to be replaced by a backup", async () => {
+test("a file that is not a database, and a damaged one, must be replaced by a backup", async () => {
   const path = join(folder, "parley.db");
   writeFileSync(path, "this is not a database".repeat(100));
   expect(await checkDatabase(path, migrations)).toMatchObject({
     status: "failed",
-    mend: expect.stringContaining("backup"),
+    hint: expect.stringContaining("backup"),
   });
   rmSync(path);
   openDatabase(path, migrations).close();
@@ -67,8 +67,8 @@ test("a file that is no database, and one that is damaged, are to be replaced by
   expect((await checkDatabase(path, migrations)).status).toBe("failed");
 });
 
-test("a folder that this user may not write is said to be so", async () => {
+test("a folder that this user may not write has a hint", async () => {
   if (process.getuid?.() === 0) return;
   chmodSync(folder, 0o500);
-  expect((await checkDataDirectory(folder)).mend).toContain("chown");
+  expect((await checkDataDirectory(folder)).hint).toContain("chown");
 });

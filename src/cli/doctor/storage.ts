@@ -8,14 +8,18 @@ import { type Finding, failed, ok, warning } from "./check.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-/** Below this no conversation should be started. */
-const NO_SPACE = 100 * MIB;
-const LITTLE_SPACE = GIB;
-/** A larger database is not read through: that cannot be stopped and would take long. */
-const READ_THROUGH_BELOW = GIB;
-const WRITABLE_MEND = "Give the user that runs Parley this folder (chown), or set DATA_DIR.";
+/** With less free space than this, no conversation should be started. */
+const MIN_FREE_BYTES = 100 * MIB;
+const LOW_FREE_BYTES = GIB;
+/** Checking a larger database for damage would take long and cannot be stopped. */
+const MAX_CHECKED_BYTES = GIB;
+const PERMISSION_HINT =
+  "Make the user that runs Parley the owner of this folder (chown), or set DATA_DIR.";
 
-/** The data directory: there or to be made, writable, with room. Makes nothing that stays. */
+/**
+ * Checks that the data directory exists or can be created, is writable and has free space. Leaves
+ * nothing behind.
+ */
 export async function checkDataDirectory(dataDir: string): Promise<Finding> {
   const exists = existsSync(dataDir);
   if (exists && !statSync(dataDir).isDirectory()) {
@@ -27,17 +31,18 @@ export async function checkDataDirectory(dataDir: string): Promise<Finding> {
     else await access(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     if (codeOf(error) === "ENOSPC") return failed(`the disk of ${folder} is full`, "Free space.");
-    return failed(`${folder} cannot be written (${codeOf(error)})`, WRITABLE_MEND);
+    return failed(`${folder} cannot be written (${codeOf(error)})`, PERMISSION_HINT);
   }
   const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  const what = `${dataDir}${exists ? "" : " is made at the first start"}, ${amount(free)} free`;
-  const mend = "Free space on that disk, or set DATA_DIR to another.";
-  if (free < NO_SPACE) return failed(what, mend);
-  return free < LITTLE_SPACE ? warning(what, mend) : ok(what);
+  const freeBytes = bavail * bsize;
+  const future = exists ? "" : " will be created at the first start";
+  const detail = `${dataDir}${future}, ${formatSize(freeBytes)} free`;
+  const hint = "Free space on that disk, or set DATA_DIR to another.";
+  if (freeBytes < MIN_FREE_BYTES) return failed(detail, hint);
+  return freeBytes < LOW_FREE_BYTES ? warning(detail, hint) : ok(detail);
 }
 
-/** Access rights do not tell of read-only mounts, quotas and network shares; writing does. */
+/** Writes a file: permissions alone do not show read-only mounts, quotas and network shares. */
 async function tryToWrite(folder: string): Promise<void> {
   const probe = join(folder, `.doctor-${process.pid}`);
   try {
@@ -48,49 +53,67 @@ async function tryToWrite(folder: string): Promise<void> {
 }
 
 function nearestFolder(path: string): string {
-  let at = path;
-  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
-  return at;
+  let folder = path;
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
 }
 
-/** The database: opens, is whole, and has a schema that this version knows. Changes nothing. */
+const RESTORE_HINT = "Move it away and restore a backup (docs/DEPLOY.md), or set DATABASE_URL.";
+
+/** Checks that the database opens, is intact and has a schema that this version knows. */
 export async function checkDatabase(
   path: string,
   migrations: readonly MigrationMeta[],
 ): Promise<Finding> {
-  if (!existsSync(path)) return ok(`${path} is made at the first start`);
+  if (!existsSync(path)) return ok(`${path} will be created at the first start`);
   const { size } = statSync(path);
-  if (size === 0) return ok(`${path} is empty and filled at the first start`);
-  const move = "Move it away and restore a backup (docs/DEPLOY.md), or set DATABASE_URL.";
+  if (size === 0) return ok(`${path} is empty and will be set up at the first start`);
   let handle: Sqlite.Database | undefined;
   try {
     handle = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 2000 });
-    const whole = size >= READ_THROUGH_BELOW || handle.pragma("quick_check(1)", { simple: true });
-    if (whole !== true && whole !== "ok") return failed(`${path} is damaged`, move);
-    const applied = appliedUpTo(handle);
-    const known = migrations.map(({ folderMillis }) => folderMillis);
-    if (applied > Math.max(0, ...known)) {
-      const mend = "Update Parley, or restore a backup that this version made.";
-      return failed(`${path} was made by a newer version of Parley`, mend);
+    const isChecked = size < MAX_CHECKED_BYTES;
+    if (isChecked && handle.pragma("quick_check(1)", { simple: true }) !== "ok") {
+      return failed(`${path} is damaged`, RESTORE_HINT);
     }
-    const version = known.filter((at) => at <= applied).length;
-    const pending = known.length - version;
-    const then = pending === 0 ? "" : `, ${pending} changes are made at the next start`;
-    const read = whole === true ? "too large to be read through" : "whole";
-    return ok(`${path}, ${amount(size)}, ${read}, schema ${version} of ${known.length}${then}`);
+    const integrity = isChecked ? "intact" : "too large to be checked for damage";
+    const facts = `${path}, ${formatSize(size)}, ${integrity}`;
+    return schemaFinding(path, facts, appliedUpTo(handle), migrations);
   } catch (error) {
-    const code = codeOf(error);
-    if (/^SQLITE_(NOTADB|CORRUPT)/.test(code))
-      return failed(`${path} is not a whole database`, move);
-    if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
-      return failed(`${path} is locked by another program`, "Stop that program and try again.");
-    }
-    return failed(`${path} cannot be opened (${code || messageOf(error)})`, WRITABLE_MEND);
+    return openFailure(path, error);
   } finally {
     handle?.close();
   }
 }
 
+function schemaFinding(
+  path: string,
+  facts: string,
+  applied: number,
+  migrations: readonly MigrationMeta[],
+): Finding {
+  const known = migrations.map(({ folderMillis }) => folderMillis);
+  if (applied > Math.max(0, ...known)) {
+    const hint = "Update Parley, or restore a backup that this version made.";
+    return failed(`${path} was made by a newer version of Parley`, hint);
+  }
+  const version = known.filter((at) => at <= applied).length;
+  const pending = known.length - version;
+  const upgrade = pending === 0 ? "" : `, ${pending} migrations will run at the next start`;
+  return ok(`${facts}, schema ${version} of ${known.length}${upgrade}`);
+}
+
+function openFailure(path: string, error: unknown): Finding {
+  const code = codeOf(error);
+  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
+    return failed(`${path} is not a valid database`, RESTORE_HINT);
+  }
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return failed(`${path} is locked by another program`, "Stop that program and try again.");
+  }
+  return failed(`${path} cannot be opened (${code || messageOf(error)})`, PERMISSION_HINT);
+}
+
+/** @returns when the newest applied migration was made, in ms since the epoch; 0: none */
 function appliedUpTo(handle: Sqlite.Database): number {
   const table = handle
     .prepare("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'")
@@ -102,7 +125,7 @@ function appliedUpTo(handle: Sqlite.Database): number {
   return Number(row?.at ?? 0);
 }
 
-function amount(bytes: number): string {
+function formatSize(bytes: number): string {
   return bytes < GIB ? `${Math.ceil(bytes / MIB)} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
 }
 

@@ -1,9 +1,17 @@
+// All that the doctor does with rtc-node. The import of rtc-node is static, since the bundler of the
+// executable leaves a dynamic one empty. This module is imported dynamically instead, once the
+// library is unpacked.
 import { randomBytes } from "node:crypto";
-import { Room, RoomEvent } from "@livekit/rtc-node";
+import { AudioResampler, Room, RoomEvent } from "@livekit/rtc-node";
 import { releaseRoom } from "../../agent/webrtc.ts";
 import { withDeadline } from "../../lib/deadline.ts";
 import { createRoomService } from "../../livekit/rooms.ts";
 import { userToken } from "../../livekit/tokens.ts";
+
+/** Loads rtc-node's library and uses it, since the import alone may not load it. */
+export function tryRtcLibrary(): void {
+  new AudioResampler(48_000, 16_000).close();
+}
 
 export interface LiveKitAccess {
   url: string;
@@ -14,15 +22,17 @@ export interface LiveKitAccess {
 export interface Joined {
   /** How packets travel between this machine and the server. */
   protocol: "UDP" | "TCP" | "an unknown protocol";
-  /** From the first request to the packet that arrived. */
+  /** Time from the first request to the arrival of the packet. */
   ms: number;
 }
 
-const OPTIONS = { autoSubscribe: true, dynacast: false };
+const ROOM_OPTIONS = { autoSubscribe: true, dynacast: false };
 
 /**
- * Joins a room of its own twice and sends a packet from one participant to the other. It takes the
- * transport that audio takes, so when it arrives, audio does.
+ * Joins a new room as two participants and sends a packet from one to the other. The packet uses
+ * the same transport as audio, so if it arrives, audio does too.
+ *
+ * @throws DeadlineExceeded or rtc-node's error
  */
 export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Promise<Joined> {
   const room = `parley-doctor-${randomBytes(6).toString("hex")}`;
@@ -31,7 +41,7 @@ export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Prom
   receiver.on(RoomEvent.DataReceived, () => arrived.resolve());
   const join = async (participant: Room, identity: string) => {
     const token = await userToken({ ...access, room, identity });
-    await participant.connect(access.url, token, OPTIONS);
+    await participant.connect(access.url, token, ROOM_OPTIONS);
   };
   const startedAt = performance.now();
   try {
@@ -45,9 +55,11 @@ export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Prom
     };
     return await withDeadline(work(), deadlineMs, "joining a room");
   } finally {
-    // What never joined cannot be left, and rtc-node may wait for it for ever.
-    const left = Promise.all([sender, receiver].filter((one) => one.isConnected).map(releaseRoom));
-    await withDeadline(left, 1000, "leaving").catch(() => {});
+    // Only rooms that were joined: rtc-node may never finish leaving another.
+    const leaving = Promise.all(
+      [sender, receiver].filter((participant) => participant.isConnected).map(releaseRoom),
+    );
+    await withDeadline(leaving, 1000, "leaving the room").catch(() => {});
     await createRoomService({ ...access, timeoutMs: 1000 })
       .deleteRoom(room)
       .catch(() => {});
