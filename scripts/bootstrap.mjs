@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// Runs one of Parley's scripts under the Bun it is made for: `node bootstrap.mjs script.ts [args]`.
+// Runs one of Parley's scripts with the right version of Bun: `node bootstrap.mjs script.ts [args]`.
 //
-// Whoever clones Parley has Node and npm; this file needs nothing else, gets Bun (an npm package)
-// into `.tools/` and the dependencies into `node_modules/`, and says so only when that takes long.
+// This file only needs Node and npm. It installs Bun (an npm package) into `.tools/` and the
+// dependencies into `node_modules/`, and prints nothing if both are there. It cannot share code with
+// the rest of Parley, which needs Bun.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -31,11 +32,11 @@ const LOCK_STALE_MS = 15_000;
 const STILL_BUSY_MS = 10_000;
 const PARENT_CHECK_MS = 250;
 const IS_WINDOWS = process.platform === "win32";
-const HINT_OFFLINE =
-  "Is this machine online? Behind a proxy, `npm config set proxy URL` tells npm and the variables " +
-  "HTTP_PROXY and HTTPS_PROXY tell Bun.";
+const OFFLINE_HINT =
+  "Is this machine online? Behind a proxy, run `npm config set proxy URL` for npm and set " +
+  "HTTP_PROXY and HTTPS_PROXY for Bun.";
 
-/** An expected failure: its message is all the reader needs. */
+/** An expected failure, which is printed without a stack trace. */
 class SetupError extends Error {}
 
 try {
@@ -62,12 +63,12 @@ function say(message) {
   process.stderr.write(`parley: ${message}\n`);
 }
 
-/** The right Bun if this machine has it: the one that runs this file, on PATH, or in `.tools/`. */
+/** The path of the right Bun, if there is one: running this file, on PATH, or in `.tools/`. */
 function installedBun() {
   if (process.versions.bun === BUN_VERSION) return process.execPath;
   const onPath = findOnPath(IS_WINDOWS ? "bun.exe" : "bun");
   if (onPath && versionOf(onPath) === BUN_VERSION) return onPath;
-  // The stamp is written when all is in place, so that it need not be run to know its version.
+  // The stamp is written last, so the version is known without running this Bun.
   const stamp = readJson(BUN_STAMP);
   return stamp?.version === BUN_VERSION && existsSync(stamp.path) ? stamp.path : undefined;
 }
@@ -90,10 +91,10 @@ function readJson(path) {
   }
 }
 
-/** Installs the npm package `bun` and picks the binary of its that runs here. */
+/** Installs the npm package `bun`. @returns the path of the binary that runs on this machine */
 async function installBun() {
   mkdirSync(TOOLS, { recursive: true });
-  // It anchors npm here; without it npm would climb to Parley's own package.json.
+  // Without a package.json here, npm would use that of Parley.
   writeFileSync(join(TOOLS, "package.json"), '{ "private": true }\n');
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
   const { command, args, shell } = npm();
@@ -102,15 +103,15 @@ async function installBun() {
     command,
     [...args, "install", ...flags, "--loglevel=error", "--prefix", TOOLS, `bun@${BUN_VERSION}`],
     { cwd: TOOLS, shell },
-    `npm could not install bun@${BUN_VERSION}. ${HINT_OFFLINE} ` +
-      `Or install Bun ${BUN_VERSION} yourself, so that \`bun\` is on PATH.`,
+    `npm could not install bun@${BUN_VERSION}. ${OFFLINE_HINT} ` +
+      `Or install Bun ${BUN_VERSION} yourself and put \`bun\` on PATH.`,
   );
   const path = platformBinary();
   writeAtomically(BUN_STAMP, JSON.stringify({ version: BUN_VERSION, path }));
   return path;
 }
 
-/** npm brings one package per platform, with variants for musl and for older processors. */
+/** npm installs one package per platform, with variants for musl and for older processors. */
 function platformBinary() {
   const folder = join(TOOLS, "node_modules", "@oven");
   const system = IS_WINDOWS ? "windows" : process.platform;
@@ -127,27 +128,27 @@ function platformBinary() {
   );
 }
 
-/** How to call npm: as the npm that runs this, the one beside Node, or the one on PATH. */
+/** How to run npm: the npm that runs this file, the one next to Node, or the one on PATH. */
 function npm() {
   const folder = dirname(process.execPath);
-  const beside = ["node_modules", join("..", "lib", "node_modules")].map((modules) =>
+  const nextToNode = ["node_modules", join("..", "lib", "node_modules")].map((modules) =>
     join(folder, modules, "npm", "bin", "npm-cli.js"),
   );
-  for (const cli of [process.env.npm_execpath ?? "", ...beside]) {
+  for (const cli of [process.env.npm_execpath ?? "", ...nextToNode]) {
     if (basename(cli) === "npm-cli.js" && existsSync(cli)) {
       return { command: process.execPath, args: [cli], shell: false };
     }
   }
-  // Windows runs .cmd files through its shell only.
+  // Windows only runs .cmd files through its shell.
   const name = IS_WINDOWS ? "npm.cmd" : "npm";
   if (findOnPath(name)) return { command: name, args: [], shell: IS_WINDOWS };
   throw new SetupError(
-    `Bun ${BUN_VERSION} is missing and so is npm, which would install it. Install npm (it comes ` +
-      `with Node), or Bun ${BUN_VERSION} itself, so that it is on PATH.`,
+    `Bun ${BUN_VERSION} is missing, and so is npm, which would install it. Install npm (it comes ` +
+      `with Node), or install Bun ${BUN_VERSION} and put it on PATH.`,
   );
 }
 
-/** What node_modules must fit: the lock file, the manifest, the platform, Bun. */
+/** Identifies what node_modules depends on: the manifest, the lock file, Bun and the platform. */
 function packagesKey() {
   const hash = createHash("sha256");
   for (const name of ["package.json", "bun.lock"]) hash.update(readFileSync(join(ROOT, name)));
@@ -169,18 +170,18 @@ async function installPackages(bun) {
     bun,
     ["install", "--frozen-lockfile", "--no-progress"],
     { cwd: ROOT },
-    `\`bun install --frozen-lockfile\` failed. ${HINT_OFFLINE}`,
+    `\`bun install --frozen-lockfile\` failed. ${OFFLINE_HINT}`,
   );
   writeAtomically(PACKAGES_STAMP, key);
 }
 
 function writeAtomically(path, text) {
-  const aside = `${path}.${process.pid}`;
-  writeFileSync(aside, text);
-  renameSync(aside, path);
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, path);
 }
 
-/** Runs a program whose output matters only if it fails. */
+/** Runs a program and prints its output only if it fails. */
 async function runQuietly(what, command, args, options, whenItFails) {
   say(`${what} …`);
   const startedAt = Date.now();
@@ -209,31 +210,31 @@ async function runQuietly(what, command, args, options, whenItFails) {
   }
 }
 
-/** Lets one bootstrap at a time install. @returns the function that ends its turn */
+/** Waits until no other process installs, and takes the lock. @returns a function that releases it */
 async function lock() {
   mkdirSync(TOOLS, { recursive: true });
   for (let waited = false; ; waited = true) {
     try {
       const owner = JSON.stringify({ pid: process.pid, host: hostname() });
       writeFileSync(LOCK, owner, { flag: "wx" });
-      const alive = setInterval(touchLock, 2000);
+      const refresh = setInterval(touchLock, 2000);
       return () => {
-        clearInterval(alive);
+        clearInterval(refresh);
         rmSync(LOCK, { force: true });
       };
     } catch (error) {
       if (error.code !== "EEXIST") throw error;
     }
     if (isStale()) {
-      // Renamed first: of several that find it stale, one gets it.
-      const aside = `${LOCK}.${process.pid}`;
+      // Renamed first, so that only one of several processes removes it.
+      const stale = `${LOCK}.${process.pid}`;
       try {
-        renameSync(LOCK, aside);
+        renameSync(LOCK, stale);
       } catch {}
-      rmSync(aside, { force: true });
+      rmSync(stale, { force: true });
       continue;
     }
-    if (!waited) say("waiting for another set-up of this folder to finish");
+    if (!waited) say("waiting for another installation in this folder to finish");
     await delay(100);
   }
 }
@@ -242,7 +243,7 @@ function touchLock() {
   try {
     utimesSync(LOCK, new Date(), new Date());
   } catch {
-    // Gone with its folder; nothing is left to guard.
+    // The folder was deleted, so there is nothing left to protect.
   }
 }
 
@@ -258,33 +259,33 @@ function isStale() {
   }
 }
 
-/** Runs the script in this process's place: its stdio, signals, exit code and end. */
+/** Runs the script with this process's stdio, forwards signals, and exits as the script does. */
 function run(bun, args) {
   const child = spawn(bun, args, { cwd: ROOT, stdio: "inherit" });
   const inTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
-      // A terminal sends Ctrl-C to the child as well; a second one would mean "at once".
+      // A terminal sends Ctrl-C to the child itself, and a second one would kill it at once.
       if (signal === "SIGTERM" || !inTerminal) child.kill(signal);
     });
   }
   if (!IS_WINDOWS && process.env.npm_lifecycle_event) stopWithParent(child);
   child.on("error", (error) => {
-    say(`${bun} does not run: ${error.message}. Delete .tools/ and try again.`);
+    say(`${bun} cannot be run: ${error.message}. Delete .tools/ and try again.`);
     process.exit(1);
   });
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
-    // Signals that a process survives by default, and Windows.
+    // For signals that do not end a process by default, and for Windows.
     setTimeout(() => process.exit(1), 100);
   });
 }
 
 /**
- * npm runs its scripts in a shell, and passes a signal on to that shell only: it dies, and Parley
- * would run on without anybody who knows. Losing the parent is the sign of it.
+ * Stops the child when the parent process exits. npm runs its scripts in a shell and forwards signals
+ * only to that shell, so Parley would otherwise keep running after the shell is gone.
  */
 function stopWithParent(child) {
   const parent = process.ppid;

@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function node(): string {
   const path = Bun.which("node");
-  if (!path) throw new Error("these tests need Node, as a newcomer has it");
+  if (!path) throw new Error("these tests need Node");
   return path;
 }
 

@@ -1,63 +1,56 @@
-// Gathers the licences of everything that Parley is made of. They are not in the repository: they
-// follow from bun.lock, and a copy would be wrong after its next change.
+// Collects the licences of all parts of Parley. The result is not in the repository: it follows from
+// bun.lock, and a copy would be outdated after the next change.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.ts";
-import {
-  type Component,
-  ENGINE_PACKAGES,
-  engineParts,
-  npmComponents,
-  programs,
-} from "./third-party.ts";
+import { type Component, componentsOf } from "./third-party.ts";
 
-const HEAD = `Parley is made of the following parts. Each is under its own licence, given below.
+const HEAD = `Parley consists of the following parts. Each is under its own licence, given below.
 Parley itself is under the Apache License 2.0.
 `;
-const OFFLINE_HEAD = `An executable with the engine for models of this machine (parley-offline) is conveyed as a whole under
-the GNU General Public License, version 3, which stands first below: one of its libraries contains
-eSpeak NG. Parley's own source, and how to build it, is at https://github.com/parley/parley.
+const OFFLINE_HEAD = `An executable with the engine for local models (parley-offline) is conveyed as a whole under the GNU
+General Public License, version 3, which comes first below: one of its libraries contains eSpeak NG.
+Parley's own source, and how to build it, is at https://github.com/parley/parley.
 `;
-const RULE = "=".repeat(80);
+const SEPARATOR = `\n${"=".repeat(80)}\n\n`;
 
-/** The licences of what a source tree runs with, the engine for local models included. */
+/** The licences of a source tree, which includes the engine for local models. */
 export function sourceLicenses(): string {
-  return licensesOf([...programs(), ...engineParts(), ...npmComponents()]);
+  return licensesOf(componentsOf({ engine: true }));
 }
 
 /**
- * The text of `THIRD-PARTY-LICENSES.txt`: for each part its name, version, licence and texts.
+ * The text of `THIRD-PARTY-LICENSES.txt`: the name, version, licence and licence texts of each part.
  *
- * @param engine whether the executable carries the engine for local models
+ * @param further parts of livekit-server, if they are known
+ * @param engine whether the executable contains the engine for local models
  */
 export function executableLicenses(further: readonly Component[] = [], engine = false): string {
-  if (!engine) {
-    return licensesOf([...programs(), ...npmComponents(ENGINE_PACKAGES), ...further]);
-  }
+  const parts = licensesOf(componentsOf({ engine, further }));
+  if (!engine) return parts;
   const gpl = readFileSync(join(import.meta.dir, "gpl-3.0.txt"), "utf8");
-  const parts = licensesOf([...programs(), ...engineParts(), ...npmComponents(), ...further]);
-  return [OFFLINE_HEAD, gpl, parts].join(`\n${RULE}\n\n`);
+  return [OFFLINE_HEAD, gpl, parts].join(SEPARATOR);
 }
 
 function licensesOf(parts: readonly Component[]): string {
-  return `${[HEAD, ...parts.map(entry)].join(`\n${RULE}\n\n`)}`;
+  return [HEAD, ...parts.map(entry)].join(SEPARATOR);
 }
 
 function entry(part: Component): string {
-  const id = part.license ?? (part.texts.length > 0 ? "see below" : "not named by its makers");
+  const id = part.license ?? (part.texts.length > 0 ? "see below" : "not named by its authors");
   const title = `${part.name} ${part.version}\nLicence: ${id}\n`;
   const texts = part.texts.length > 0 ? part.texts : standardText(part);
   return `${[title, ...texts].join("\n")}\n`;
 }
 
-/** Some packages name a licence and leave its text out. */
+/** The usual text of a licence that a package names but does not include. */
 function standardText({ license, author, name }: Component): string[] {
   const holder = author ?? `the authors of ${name}`;
   if (license === "Apache-2.0") {
     return [`Copyright ${holder}\n`, readFileSync(join(ROOT, "LICENSE"), "utf8").trim()];
   }
   if (license === "MIT") return [mit(holder)];
-  return ["The package comes without a text of its licence."];
+  return ["The package does not include the text of its licence."];
 }
 
 function mit(holder: string): string {

@@ -42,7 +42,7 @@ test("every production package is in, nested ones too, and no tool of developmen
   expect(npmComponents().map(({ name }) => name)).toEqual(expect.arrayContaining(needed));
   const inside = needed.filter((name) => !ENGINE_PACKAGES.includes(name));
   expect(names).toEqual(expect.arrayContaining(inside));
-  // No executable carries the engine's libraries, one of which is under the GPL.
+  // Only parley-offline contains the engine's libraries, one of which is under the GPL.
   expect(names.filter((name) => /sherpa|llama/.test(name))).toEqual([]);
   const licences = await read("THIRD-PARTY-LICENSES.txt");
   for (const { name, version } of npmComponents(ENGINE_PACKAGES))

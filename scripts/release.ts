@@ -1,26 +1,26 @@
-// `npm run release`: beside the executables in dist/ (made by `npm run build`) puts what goes out
-// with them: THIRD-PARTY-LICENSES.txt, parley.cdx.json (the SBOM) and SHA256SUMS of all. The same
-// sources and executables make the same bytes.
+// `npm run release`: adds to the executables in dist/ (built by `npm run build`) the files that are
+// published with them: THIRD-PARTY-LICENSES.txt, parley.cdx.json (the SBOM) and SHA256SUMS. The same
+// sources and executables produce the same bytes.
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/errors.ts";
 import { fileHash } from "../src/lib/file-hash.ts";
 import { executableLicenses } from "./licenses.ts";
-import { provideLiveKitServer } from "./livekit.ts";
 import { ROOT } from "./paths.ts";
+import { provideLiveKitServer } from "./prepare.ts";
 import { say } from "./say.ts";
 import { sbom } from "./sbom.ts";
 import { type Component, goComponents } from "./third-party.ts";
 
 const SUMS = "SHA256SUMS";
-/** What people download; the rest of dist/ is the build's own. */
-const RELEASED = /^(parley(-[a-z0-9-]+)?(\.exe)?|THIRD-PARTY-LICENSES\.txt|parley\.cdx\.json)$/;
+/** The published files; the rest of dist/ belongs to the build. */
+const PUBLISHED = /^(parley(-[a-z0-9-]+)?(\.exe)?|THIRD-PARTY-LICENSES\.txt|parley\.cdx\.json)$/;
 
 /**
- * Writes the files that go with a release.
+ * Writes the files that are published with the executables in a folder.
  *
- * @param further parts of livekit-server, where they are known
+ * @param further parts of livekit-server, if they are known
  * @returns the names of the files that SHA256SUMS lists
  */
 export async function release(folder: string, further: readonly Component[]): Promise<string[]> {
@@ -29,7 +29,7 @@ export async function release(folder: string, further: readonly Component[]): Pr
   await write(folder, "THIRD-PARTY-LICENSES.txt", executableLicenses(further, engine));
   await write(folder, "parley.cdx.json", sbom(further, engine));
   const names = readdirSync(folder)
-    .filter((name) => RELEASED.test(name))
+    .filter((name) => PUBLISHED.test(name))
     .sort();
   const lines: string[] = [];
   for (const name of names) lines.push(`${await fileHash(join(folder, name))}  ${name}\n`);
@@ -38,15 +38,16 @@ export async function release(folder: string, further: readonly Component[]): Pr
 }
 
 async function write(folder: string, name: string, text: string): Promise<void> {
-  const aside = join(folder, `.${name}.${process.pid}`);
-  await Bun.write(aside, text);
-  renameSync(aside, join(folder, name));
+  const temporary = join(folder, `.${name}.${process.pid}`);
+  await Bun.write(temporary, text);
+  renameSync(temporary, join(folder, name));
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { "without-go": { type: "boolean", default: false } } });
   const folder = join(ROOT, "dist");
-  if (!existsSync(folder)) say("there is no dist/: `npm run build` makes the executables first");
+  if (!existsSync(folder))
+    say("there is no dist/: run `npm run build` first to build the executables");
   const modules = values["without-go"] ? [] : await goComponents(await provideLiveKitServer());
   const names = await release(folder, modules);
   say(`dist/${SUMS} lists ${names.join(", ")}`);

@@ -1,22 +1,17 @@
-// The software bill of materials: CycloneDX 1.6 JSON of everything that Parley is made of.
+// The software bill of materials: all parts of Parley, as CycloneDX 1.6 JSON
+// (https://cyclonedx.org/docs/1.6/json/).
 import { VERSION } from "../src/version.ts";
-import {
-  type Component,
-  ENGINE_PACKAGES,
-  engineParts,
-  npmComponents,
-  programs,
-} from "./third-party.ts";
+import { type Component, componentsOf } from "./third-party.ts";
 
 /**
- * The SBOM. It holds no time and no random serial number, so that the same sources make the same
- * bytes; both are optional in the format.
+ * The SBOM. It has no time stamp and no random serial number, which are optional, so that the same
+ * sources produce the same bytes.
  *
- * @param engine whether the engine for local models is part of it
+ * @param further parts of livekit-server, if they are known
+ * @param engine whether the engine for local models is included
  */
 export function sbom(further: readonly Component[] = [], engine = false): string {
-  const own = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
-  const components = [...programs(), ...own, ...further];
+  const components = componentsOf({ engine, further });
   const root = `pkg:npm/parley@${VERSION}`;
   const document = {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -46,7 +41,7 @@ export function sbom(further: readonly Component[] = [], engine = false): string
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** Those that occur; the format refuses an `id` that is none, and packages write what they like. */
+/** The SPDX identifiers that occur. The format rejects other ids, and packages write free text. */
 const SPDX_IDS: ReadonlySet<string> = new Set([
   "0BSD",
   "Apache-2.0",
@@ -63,7 +58,7 @@ const SPDX_IDS: ReadonlySet<string> = new Set([
   "Unlicense",
 ]);
 
-/** The format tells an identifier from an expression of several, and both from free text. */
+/** The format has a field each for an identifier, an expression and free text. */
 function licenseOf(license: string): object {
   if (/ (OR|AND|WITH) /.test(license)) return { expression: license };
   return { license: SPDX_IDS.has(license) ? { id: license } : { name: license } };

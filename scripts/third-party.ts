@@ -4,15 +4,15 @@ import { z } from "zod";
 import { LIVEKIT_VERSION } from "../src/livekit/release.ts";
 import { ROOT } from "./paths.ts";
 
-/** A package, module or program that Parley is made of. */
+/** A package, module or program that is part of Parley. */
 export interface Component {
   name: string;
   version: string;
-  /** An SPDX expression, or undefined where its makers name none. */
+  /** An SPDX expression; undefined if its authors name no licence. */
   license: string | undefined;
-  /** Package URL, which names it in an SBOM. */
+  /** Package URL (https://github.com/package-url/purl-spec), which identifies it in an SBOM. */
   purl: string;
-  /** Licence and notice files as they came, in the order of their names. */
+  /** The unchanged licence and notice files, ordered by name. */
   texts: string[];
   author: string | undefined;
 }
@@ -34,14 +34,31 @@ type Manifest = z.infer<typeof manifest>;
 
 const LICENSE_FILE = /^(licen[cs]e|copying|notice|third[-_]?party)/i;
 
-/** What the engine for models of this machine needs; only parley-offline carries it. */
+/** The packages of the engine for local models, which are only in parley-offline. */
 export const ENGINE_PACKAGES: readonly string[] = ["node-llama-cpp", "sherpa-onnx-node"];
 
 /**
- * Every package that Parley needs to run, those below others included, as installed for this
- * platform; ordered by name and version, each version once.
+ * All parts of a source tree or an executable.
  *
- * @param without packages to be left out, with what only they need
+ * @param engine whether the engine for local models is included
+ * @param further parts of livekit-server, if they are known
+ */
+export function componentsOf({
+  engine,
+  further = [],
+}: {
+  engine: boolean;
+  further?: readonly Component[];
+}): Component[] {
+  const packages = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
+  return [...programs(), ...packages, ...further];
+}
+
+/**
+ * Every package that Parley needs to run, indirect dependencies included, as installed for this
+ * platform. Ordered by name and version; each version is listed once.
+ *
+ * @param without packages to leave out, together with what only they need
  */
 export function npmComponents(without: readonly string[] = [], root: string = ROOT): Component[] {
   const found = new Map<string, Component>();
@@ -61,7 +78,7 @@ export function npmComponents(without: readonly string[] = [], root: string = RO
   return [...found.values()].sort(byName);
 }
 
-/** Peers that a package merely knows how to work with are not needed. */
+/** The names of a package's dependencies, without optional peers. */
 function neededBy(own: Manifest): string[] {
   const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = own;
   const peers = Object.keys(peerDependencies ?? {}).filter(
@@ -70,13 +87,17 @@ function neededBy(own: Manifest): string[] {
   return [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers].sort();
 }
 
-/** As Node resolves: the nearest `node_modules` upwards. Packages of other platforms are not there. */
+/**
+ * Resolves a package as Node does, in the nearest `node_modules` upwards.
+ *
+ * @returns its folder; undefined if it is not installed, such as one for another platform
+ */
 function resolveFrom(folder: string, name: string, root: string): string | undefined {
   const top = realpathSync(root);
-  for (let at = folder; ; at = dirname(at)) {
-    const candidate = join(at, "node_modules", name);
+  for (let parent = folder; ; parent = dirname(parent)) {
+    const candidate = join(parent, "node_modules", name);
     if (existsSync(join(candidate, "package.json"))) return realpathSync(candidate);
-    if (at === top || at === dirname(at)) return undefined;
+    if (parent === top || parent === dirname(parent)) return undefined;
   }
 }
 
@@ -120,14 +141,14 @@ WebKit parts under LGPL-2.1 and further libraries under their own licences, whic
 https://bun.com/docs/project/license; their source is at https://github.com/oven-sh/bun and
 https://github.com/oven-sh/webkit.`;
 
-const ESPEAK_NOTICE = `eSpeak NG turns text to phonemes inside the library of sherpa-onnx, which as a whole therefore goes
+const ESPEAK_NOTICE = `eSpeak NG converts text to phonemes inside the library of sherpa-onnx, which as a whole is therefore
 under the GNU General Public License, version 3 or later: https://www.gnu.org/licenses/gpl-3.0.html.
 The source of sherpa-onnx is at https://github.com/k2-fsa/sherpa-onnx; its file
 cmake/espeak-ng-for-piper.cmake names the commit of https://github.com/csukuangfj/espeak-ng that it
-is built with. Of the executables of Parley only parley-offline contains it.`;
+is built with. Of Parley's executables only parley-offline contains it.`;
 
-/** What the native libraries of the engine's packages contain, where those do not tell. */
-export function engineParts(): Component[] {
+/** Parts of the engine's native libraries that its packages do not list. */
+function engineParts(): Component[] {
   return [
     {
       name: "espeak-ng",
@@ -140,8 +161,8 @@ export function engineParts(): Component[] {
   ];
 }
 
-/** Programs inside the executable or run by it that are no npm packages. */
-export function programs(): Component[] {
+/** Programs that the executable contains or runs. */
+function programs(): Component[] {
   return [
     {
       name: "bun",
@@ -163,17 +184,16 @@ export function programs(): Component[] {
 }
 
 /**
- * The Go modules that are linked into a livekit-server, with the licences that Go's module cache
- * has of them.
+ * The Go modules that are linked into a livekit-server, with their licences from Go's module cache.
  *
- * @throws Error without Go, or where the cache lacks a module: the list would be short
+ * @throws Error without Go, or if a module is not in the cache, since the list would be incomplete
  */
 export async function goComponents(binary: string): Promise<Component[]> {
   const info = await output(["go", "version", "-m", binary]);
   const cache = (await output(["go", "env", "GOMODCACHE"])).trim();
   const components = [...info.matchAll(/^\tdep\t(\S+)\t(\S+)/gm)].map(
     ([, path = "", version = ""]) => {
-      // The cache writes capitals as ! and the small letter, for disks that know no case.
+      // For case-insensitive disks, the cache writes a capital as ! and the small letter.
       const escaped = `${path}@${version}`.replace(
         /[A-Z]/g,
         (letter) => `!${letter.toLowerCase()}`,
@@ -201,7 +221,7 @@ async function output(command: string[]): Promise<string> {
   return text;
 }
 
-/** By code units: the same everywhere, whatever the locale. */
+/** Compares code units, which gives the same order in every locale. */
 function byName(a: Component, b: Component): number {
   const [left, right] = [`${a.name}@${a.version}`, `${b.name}@${b.version}`];
   return left < right ? -1 : Number(left > right);

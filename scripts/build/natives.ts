@@ -58,7 +58,8 @@ async function downloadPackage(name: string, version: string, folder: string): P
       new Response(packed.stdout).text(),
       new Response(packed.stderr).text(),
     ]);
-    if ((await packed.exited) !== 0) throw new Error(`npm could not download ${name}: ${errors.trim()}`);
+    if ((await packed.exited) !== 0)
+      throw new Error(`npm could not download ${name}: ${errors.trim()}`);
     const archive = new Bun.Archive(await Bun.file(join(work, tarball.trim())).bytes());
     await archive.extract(work);
     renameSync(join(work, "package"), folder);

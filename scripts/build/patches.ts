@@ -114,7 +114,9 @@ export function patches(further: readonly Patch[]): { plugin: BunPlugin; assertA
     assertApplied: () => {
       const unused = all.filter(({ file }) => !applied.has(file)).map(({ file }) => file);
       if (unused.length > 0) {
-        throw new Error(`these files are not in the bundle and were not patched: ${unused.join(", ")}`);
+        throw new Error(
+          `these files are not in the bundle and were not patched: ${unused.join(", ")}`,
+        );
       }
     },
   };

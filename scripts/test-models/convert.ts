@@ -9,8 +9,8 @@ const piperVoice = z.object({
 });
 
 /**
- * What to append to a Piper voice's .onnx, so that sherpa-onnx finds its properties there
- * (https://k2-fsa.github.io/sherpa/onnx/tts/piper.html): protobuf messages may be appended to.
+ * The bytes to append to a Piper voice's .onnx, so that sherpa-onnx finds its properties there
+ * (https://k2-fsa.github.io/sherpa/onnx/tts/piper.html). Protobuf allows fields to be appended.
  *
  * @param voice the voice's .onnx.json
  */
@@ -32,25 +32,25 @@ export function piperMetadata(voice: unknown): Uint8Array {
   return Buffer.concat(entries);
 }
 
-/** The number of `metadata_props` in ONNX's ModelProto. */
+/** The field number of `metadata_props` in ONNX's ModelProto. */
 const METADATA_PROPS = 14;
 const LENGTH_DELIMITED = 2;
 
-/** A field of a protobuf message, shorter than 128 bytes. */
+/** Encodes a protobuf field whose content is shorter than 128 bytes. */
 function field(number: number, content: Uint8Array): Buffer {
-  if (content.length > 127) throw new Error("too long for a length of one byte");
+  if (content.length > 127) throw new Error("the content is too long for a length of one byte");
   return Buffer.concat([Buffer.from([(number << 3) | LENGTH_DELIMITED, content.length]), content]);
 }
 
-/** The lines `SYMBOL ID` of a Piper voice. @param voice the voice's .onnx.json */
+/** Converts a Piper voice's phonemes to lines of `SYMBOL ID`. @param voice the voice's .onnx.json */
 export function piperTokens(voice: unknown): string {
   const entries = Object.entries(piperVoice.parse(voice).phoneme_id_map);
   return entries.map(([symbol, [id]]) => `${symbol} ${id}\n`).join("");
 }
 
 /**
- * The lines `BASE64 ID` of Moonshine's tokenizer.bin, which holds for each token its length (in one
- * byte, or in two if the first has its high bit set) and its bytes.
+ * Converts Moonshine's tokenizer.bin to lines of `BASE64 ID`. The file contains, for each token, its
+ * length (one byte, or two if the high bit of the first is set) and its bytes.
  */
 export function moonshineTokens(tokenizer: Uint8Array): string {
   const lines: string[] = [];

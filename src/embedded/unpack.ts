@@ -133,7 +133,10 @@ async function writeUnpacked(file: PackedFile, path: string): Promise<void> {
     await target.close();
   }
   if (hasher.digest("hex") !== file.sha256) {
-    throw new Failure("unavailable", `${file.name} inside this executable is damaged: download it again`);
+    throw new Failure(
+      "unavailable",
+      `${file.name} inside this executable is damaged: download it again`,
+    );
   }
 }
 
