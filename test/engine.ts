@@ -6,7 +6,7 @@ import { type SupervisedEngine, startEngine } from "../src/engine/engine-process
 
 export const ENGINE_COMMAND = [process.execPath, join(import.meta.dir, "../src/main.ts"), "engine"];
 
-/** An engine child with the small real models, or with those given; not started yet. */
+/** An engine in a child process, not started yet; by default with the small real models. */
 export async function realEngine(
   models?: readonly LocalModel[],
   command: readonly string[] = ENGINE_COMMAND,
@@ -19,7 +19,7 @@ export async function realEngine(
   });
 }
 
-/** Variables with which a Parley runs on these models. */
+/** The variables that make Parley use these models. */
 export function modelVariables({ stt, llm, tts }: TestModels): Record<string, string> {
   return { STT_MODEL: dirname(stt.tokens), LLM_MODEL: llm.model, TTS_MODEL: dirname(tts.tokens) };
 }

@@ -5,7 +5,7 @@ function historyOf(messages: unknown[]) {
   return chatHistory(chatRequest.parse({ model: "m", messages }).messages);
 }
 
-test("each party's messages in a row are one turn", () => {
+test("consecutive messages of one role become one item", () => {
   expect(
     historyOf([
       { role: "system", content: "Be brief." },
@@ -21,13 +21,13 @@ test("each party's messages in a row are one turn", () => {
   ]);
 });
 
-test("a tool's result stands with its call", () => {
+test("a tool's result is stored with its call", () => {
   const call = (id: string, city: string) => ({
     id,
     type: "function",
     function: { name: "weather", arguments: JSON.stringify({ city }) },
   });
-  const told = (city: string, result: unknown) => ({
+  const completed = (city: string, result: unknown) => ({
     type: "functionCall" as const,
     name: "weather",
     params: { city },
@@ -42,11 +42,11 @@ test("a tool's result stands with its call", () => {
     ]),
   ).toEqual([
     { type: "user", text: "The weather?" },
-    { type: "model", response: [told("Rome", "sunny"), told("Oslo", { degrees: 3 })] },
+    { type: "model", response: [completed("Rome", "sunny"), completed("Oslo", { degrees: 3 })] },
   ]);
 });
 
-test("pictures are refused with the field's name", () => {
+test("an image is refused, and the error names the field", () => {
   const picture = { type: "image_url", image_url: { url: "data:" } };
   const result = chatRequest.safeParse({
     model: "m",

@@ -44,7 +44,7 @@ function piper(name: string, content: Uint8Array): LocalTtsModel {
   };
 }
 
-test("the properties of a network are read past its weights", async () => {
+test("metadata after the weights of a network is read", async () => {
   const path = write("read.onnx", Buffer.concat([NETWORK, PROPERTIES]));
   const { complete, properties } = await readOnnxFile(path);
   expect(complete).toBe(true);
@@ -52,11 +52,11 @@ test("the properties of a network are read past its weights", async () => {
   expect(properties.get("voice")).toBe("en-us");
 });
 
-test("a whole voice passes", async () => {
+test("a complete voice passes", async () => {
   await checkModelFiles(piper("whole.onnx", Buffer.concat([NETWORK, PROPERTIES])));
 });
 
-test("what is missing, cut short, or not a model is told with the file's name", async () => {
+test("a file that is missing, cut short or not a model is named in the error", async () => {
   const cases: [string, Uint8Array, string][] = [
     ["cut.onnx", NETWORK.subarray(0, 100), "cut short"],
     ["bare.onnx", NETWORK, "lacks the properties (sample_rate, n_speakers)"],
@@ -78,7 +78,7 @@ test("what is missing, cut short, or not a model is told with the file's name", 
   await expect(checkModelFiles({ ...chat, stage: "llm", kind: "gguf" })).rejects.toThrow("no GGUF");
 });
 
-test("Kokoro's voices are as many numbers as its network says", async () => {
+test("Kokoro's voices must have the size that its network says", async () => {
   const pair = (key: string, value: string) => {
     const inner = [
       0x0a,

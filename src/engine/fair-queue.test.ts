@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { FairQueue } from "./fair-queue.ts";
 
-/** Jobs that note when they begin and end when they are told to. */
-function bench(queue: FairQueue) {
+/** Jobs that record when they begin, and end when the test says so. */
+function recordedJobs(queue: FairQueue) {
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
   const add = (client: string, name: string, signal?: AbortSignal) =>
@@ -25,7 +25,7 @@ function bench(queue: FairQueue) {
 }
 
 test("clients take turns, whatever the number of their jobs", async () => {
-  const { begun, add, end } = bench(new FairQueue());
+  const { begun, add, end } = recordedJobs(new FairQueue());
   for (const job of ["a1", "a2", "a3"]) void add("a", job);
   for (const job of ["b1", "b2"]) void add("b", job);
   void add("c", "c1");
@@ -33,9 +33,9 @@ test("clients take turns, whatever the number of their jobs", async () => {
   expect(begun).toEqual(["a1", "a2", "b1", "c1", "a3", "b2"]);
 });
 
-test("several run at once where that is allowed, and no more", async () => {
+test("no more jobs run at once than are allowed", async () => {
   const queue = new FairQueue(2);
-  const { begun, add, end } = bench(queue);
+  const { begun, add, end } = recordedJobs(queue);
   for (const client of ["a", "b", "c"]) void add(client, client);
   expect(begun).toEqual(["a", "b"]);
   expect(queue.busy).toBe(true);
@@ -43,8 +43,8 @@ test("several run at once where that is allowed, and no more", async () => {
   expect(begun).toEqual(["a", "b", "c"]);
 });
 
-test("who goes away while waiting is never run, and nobody waits for them", async () => {
-  const { begun, add, end } = bench(new FairQueue());
+test("a job aborted while it waits never runs and delays no other job", async () => {
+  const { begun, add, end } = recordedJobs(new FairQueue());
   const gone = new AbortController();
   void add("a", "a1");
   const waiting = add("b", "b1", gone.signal);
@@ -56,7 +56,7 @@ test("who goes away while waiting is never run, and nobody waits for them", asyn
   expect(begun).toEqual(["a1", "c1"]);
 });
 
-test("a job that fails is its own affair", async () => {
+test("a job that fails does not affect the next", async () => {
   const queue = new FairQueue();
   const failed = queue.run("a", () => Promise.reject(new Error("no")));
   await expect(failed).rejects.toThrow("no");

@@ -9,7 +9,7 @@ test("a model is loaded once, when it is first needed", async () => {
   expect(events).toEqual(["loading mind", "loaded mind"]);
 });
 
-test("what cannot be loaded is tried again by the next who needs it", async () => {
+test("a model that could not be loaded is tried again at the next request", async () => {
   let tries = 0;
   const models = fakeModels({
     load: {
@@ -23,12 +23,12 @@ test("what cannot be loaded is tried again by the next who needs it", async () =
   await expect(models.acquire("tts", TTS.id)).rejects.toThrow("try 2");
 });
 
-test("a model that is replaced stays until its last request is over", async () => {
+test("a model that is replaced is freed after its last request", async () => {
   let disposed = 0;
   const models = fakeModels({
     load: {
       llm: async () => ({
-        answer: () => Promise.reject(new Error("nobody asks")),
+        answer: () => Promise.reject(new Error("not used in this test")),
         [Symbol.asyncDispose]: async () => {
           disposed += 1;
         },
@@ -45,7 +45,7 @@ test("a model that is replaced stays until its last request is over", async () =
   expect(disposed).toBe(1);
 });
 
-test("a model that is served again as it was stays loaded", async () => {
+test("a model that stays in the list stays loaded", async () => {
   const events: string[] = [];
   const models = fakeModels({ onLoad: (event) => events.push(event) });
   await models.acquire("llm", LLM.id);
@@ -54,7 +54,7 @@ test("a model that is served again as it was stays loaded", async () => {
   expect(events).toEqual(["loading", "loaded"]);
 });
 
-test("a model that ended a process is not loaded, and says why", async () => {
+test("a model that crashed the process is not loaded again, and the error says why", async () => {
   const models = fakeModels({});
   models.use([LLM], new Map([[LLM.id, "it ended the engine"]]));
   await expect(models.warmUp()).rejects.toThrow("it ended the engine");

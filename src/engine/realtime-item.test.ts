@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { InterimWords } from "./realtime-item.ts";
 
-test("words are given once two results agree on them, and the rest at the end", () => {
+test("words are sent once two results agree on them, and the rest at the end", () => {
   const words = new InterimWords();
   expect(words.update("the")).toBeUndefined();
   expect(words.update("The captain")).toBe("The");
@@ -11,7 +11,7 @@ test("words are given once two results agree on them, and the rest at the end", 
   expect(words.finish("The captain followed the song.")).toBe(" song.");
 });
 
-test("what was given stays, and the words after it come all the same", () => {
+test("sent words stay, and later words are still sent", () => {
   const words = new InterimWords();
   words.update("sea sure");
   expect(words.update("sea sure it")).toBe("sea sure");
@@ -19,7 +19,7 @@ test("what was given stays, and the words after it come all the same", () => {
   expect(words.finish("seashore it was calm")).toBe(" was calm");
 });
 
-test("silence gives nothing", () => {
+test("an empty result sends nothing", () => {
   const words = new InterimWords();
   expect(words.update("")).toBeUndefined();
   expect(words.finish("  ")).toBeUndefined();

@@ -30,7 +30,7 @@ const calling: FakeModels = {
   },
 };
 
-test("a call of a tool is given whole", async () => {
+test("a tool call is in the whole answer", async () => {
   await using server = serveFakes(calling);
   const { choices, usage } = await clientOf(server).chat.completions.create({
     model: LLM.id,
@@ -45,7 +45,7 @@ test("a call of a tool is given whole", async () => {
   expect(usage).toMatchObject({ prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 });
 });
 
-test("a call of a tool is given in a stream, with the tokens that were used", async () => {
+test("a tool call is in the streamed answer, with the tokens used", async () => {
   await using server = serveFakes(calling);
   const stream = clientOf(server).chat.completions.stream({
     model: LLM.id,
@@ -59,7 +59,7 @@ test("a call of a tool is given in a stream, with the tokens that were used", as
   expect(usage?.prompt_tokens_details?.cached_tokens).toBe(3);
 });
 
-test("the model sees the tools that the choice leaves it", async () => {
+test("the model gets the tools that tool_choice allows", async () => {
   const seen: unknown[] = [];
   await using server = serveFakes({
     answer: async ({ functions }) => {
@@ -80,7 +80,7 @@ test("the model sees the tools that the choice leaves it", async () => {
   expect(seen).toEqual([["weather", "time"], undefined, ["time"]]);
 });
 
-test("what the request says reaches the model", async () => {
+test("the model gets the request's parameters", async () => {
   const requests: unknown[] = [];
   await using server = serveFakes({
     answer: async ({ onText: _onText, signal: _signal, history: _history, ...rest }) => {
@@ -112,7 +112,7 @@ test("what the request says reaches the model", async () => {
   });
 });
 
-test("a failure in the middle of a stream is an event, and of a defect nothing is told", async () => {
+test("an error in the middle of a stream is sent as an event, without details of an unexpected one", async () => {
   const failures = [new Failure("unavailable", "no more memory"), new Error("a secret")];
   for (const failure of failures) {
     await using server = serveFakes({
@@ -132,7 +132,7 @@ test("a failure in the middle of a stream is an event, and of a defect nothing i
 });
 
 for (const stream of [true, false]) {
-  test(`a client that goes away ends its ${stream ? "streamed" : "whole"} answer`, async () => {
+  test(`a client that disconnects ends its ${stream ? "streamed" : "whole"} answer`, async () => {
     const ended = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     await using server = serveFakes({
@@ -156,11 +156,11 @@ for (const stream of [true, false]) {
   });
 }
 
-test("a voice that fails at once is told by the status", async () => {
+test("a voice that fails before its first audio sets the status", async () => {
   await using server = serveFakes({
     load: {
       tts: async () => ({
-        // biome-ignore lint/correctness/useYield: it fails before it has something to give
+        // biome-ignore lint/correctness/useYield: it fails before its first audio
         async *speak() {
           throw new Failure("unavailable", "no voice");
         },
@@ -173,7 +173,7 @@ test("a voice that fails at once is told by the status", async () => {
   expect(await response.json()).toMatchObject({ error: { message: "no voice" } });
 });
 
-test("only the program that started the engine says what it serves", async () => {
+test("only the program that started the engine sets its models", async () => {
   const models = { models: [LLM], broken: { mind: "it is out of its mind" } };
   await using alone = serveFakes({});
   expect((await post(alone, "/models", models, "PUT")).status).toBe(404);

@@ -26,7 +26,7 @@ test("audio that is too long is cut where it is quietest", () => {
   expect(quietestCut(audio, MAX_SEGMENT_S) / RECOGNISER_RATE).toBeCloseTo(20.1, 1);
 });
 
-test("each part of a long utterance is decoded once, and they come in order", async () => {
+test("each segment of a long utterance is decoded once, in order", async () => {
   const decoded: number[] = [];
   const decode = async (samples: Float32Array) => {
     decoded.push(samples.length);
@@ -34,17 +34,17 @@ test("each part of a long utterance is decoded once, and they come in order", as
   };
   const utterance = new BufferedUtterance(decode, MAX_SEGMENT_S, new FairQueue(), "a");
   for (let i = 0; i < 60; i++) utterance.push(noise(1));
-  const heard = await utterance.finish(never);
-  expect(decoded.length).toBe(heard.length);
+  const segments = await utterance.finish(never);
+  expect(decoded.length).toBe(segments.length);
   expect(Math.max(...decoded)).toBeLessThanOrEqual(MAX_SEGMENT_S * RECOGNISER_RATE);
-  expect(heard[0]?.start).toBe(0);
-  expect(heard.at(-1)?.end).toBe(60);
-  expect(heard.slice(1).map(({ start }) => start)).toEqual(
-    heard.slice(0, -1).map(({ end }) => end),
+  expect(segments[0]?.start).toBe(0);
+  expect(segments.at(-1)?.end).toBe(60);
+  expect(segments.slice(1).map(({ start }) => start)).toEqual(
+    segments.slice(0, -1).map(({ end }) => end),
   );
 });
 
-test("interims hold all that was said, and stand back where others wait", async () => {
+test("interim results contain the whole utterance, and give way to waiting clients", async () => {
   const queue = new FairQueue();
   const utterance = new BufferedUtterance(seconds, MAX_SEGMENT_S, queue, "a");
   utterance.push(noise(2));
@@ -57,16 +57,16 @@ test("interims hold all that was said, and stand back where others wait", async 
   other.resolve();
 });
 
-test("who goes away is not waited for", async () => {
+test("an aborted utterance ends without waiting for the queue", async () => {
   const queue = new FairQueue();
   const other = Promise.withResolvers<void>();
   void queue.run("b", () => other.promise);
   const utterance = new BufferedUtterance(seconds, MAX_SEGMENT_S, queue, "a");
   utterance.push(noise(1));
   const gone = new AbortController();
-  const heard = utterance.finish(gone.signal);
+  const result = utterance.finish(gone.signal);
   gone.abort(new Error("gone"));
-  await expect(heard).rejects.toThrow("gone");
+  await expect(result).rejects.toThrow("gone");
   other.resolve();
 });
 
@@ -93,7 +93,7 @@ function streamingRecogniser(): OnlineRecognizer {
   };
 }
 
-test("an interim has what was decoded so far, the end what the tail gave free", async () => {
+test("an interim result has what was decoded so far, the final text also the last word", async () => {
   const utterance = new StreamingUtterance(streamingRecogniser(), new FairQueue(), "a");
   utterance.push(new Float32Array(STEP));
   expect(await utterance.interim(never)).toBe("word");
@@ -103,7 +103,7 @@ test("an interim has what was decoded so far, the end what the tail gave free", 
   ]);
 });
 
-test("others get their turn between the steps of a long one", async () => {
+test("other clients get their turn between the steps of a long utterance", async () => {
   const queue = new FairQueue();
   const utterance = new StreamingUtterance(streamingRecogniser(), queue, "a");
   utterance.push(new Float32Array(STEP * 100));

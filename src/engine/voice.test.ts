@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { sentences } from "./voice.ts";
 
-test("a text is cut at its sentences", () => {
+test("a text is cut into sentences", () => {
   expect(sentences("Hello there. How are you?  I am\nwell!")).toEqual([
     "Hello there.",
     "How are you?",
@@ -10,14 +10,14 @@ test("a text is cut at its sentences", () => {
   ]);
 });
 
-test("an abbreviation is no end of a sentence", () => {
+test("an abbreviation does not end a sentence", () => {
   expect(sentences("Ask Dr. Smith or Mrs. J. Jones. They know.")).toEqual([
     "Ask Dr. Smith or Mrs. J. Jones.",
     "They know.",
   ]);
 });
 
-test("a long first sentence begins with a part of it, cut where a voice may pause", () => {
+test("a long first sentence is cut where a voice may pause", () => {
   const text =
     "When the rain had stopped at last, we walked down to the harbour, where the boats were " +
     "waiting for the tide, and nobody said a word.";
@@ -26,7 +26,7 @@ test("a long first sentence begins with a part of it, cut where a voice may paus
   expect(pieces.join(" ")).toBe(text);
 });
 
-test("words without an end are cut between words, and one without a space anywhere", () => {
+test("a text without punctuation is cut between words, and one without spaces anywhere", () => {
   const words = "word ".repeat(200).trim();
   const pieces = sentences(words);
   expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(280);
@@ -34,7 +34,7 @@ test("words without an end are cut between words, and one without a space anywhe
   expect(sentences("a".repeat(1000)).join("")).toBe("a".repeat(1000));
 });
 
-test("what has no sound is left out", () => {
+test("punctuation without words is left out", () => {
   expect(sentences("...\nYes!\n—\n")).toEqual(["Yes!"]);
   expect(sentences("。")).toEqual([]);
 });
