@@ -53,7 +53,7 @@ export type CreateEngine = ProviderChoiceOptions["createEngine"];
  */
 export function openProviderChoice(
   config: StageConfig & { dataDir: string },
-  { assertReady }: Pick<ProviderChoiceOptions, "assertReady">,
+  check: Pick<ProviderChoiceOptions, "assertReady">,
   createEngine: CreateEngine = noEngine,
 ): ProviderChoice {
   const folder = join(config.dataDir, "models");
@@ -63,7 +63,7 @@ export function openProviderChoice(
     downloaded: (stage, model) => downloadedModel(folder, stage, model),
     modelAt: resolveModel,
     createEngine,
-    assertReady,
+    assertReady: (servers) => check.assertReady(servers),
     localServers: localServerSearch(),
   });
 }
