@@ -13,6 +13,7 @@ const INPUTS = [
   "src/client/**/*.ts",
   "src/domain/**/*.ts",
   "src/lib/loopback.ts",
+  "src/lib/words.ts",
   "bun.lock",
   "scripts/build-client.ts",
 ];

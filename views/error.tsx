@@ -8,13 +8,13 @@ interface ErrorPageProps {
   asset: (path: string) => string;
 }
 
-/** What a browser gets instead of a page: what happened, and ways to go on. */
+/** What a browser gets instead of a page: what happened, and where to go from there. */
 export function ErrorPage({ status, title, detail, errors = [], asset }: ErrorPageProps) {
   return (
     <Layout shell={{ asset }} title={title}>
       <main id="main" class="page page-narrow">
-        <section class="card message-card">
-          <p class="eyebrow">{status}</p>
+        <section class="card stack">
+          <p class="small muted">{status}</p>
           <h1>{title}</h1>
           <p dir="auto" class="wrap">
             {detail}
@@ -26,12 +26,12 @@ export function ErrorPage({ status, title, detail, errors = [], asset }: ErrorPa
               ))}
             </ul>
           )}
-          <p class="actions">
+          <p class="row">
             <a class="button button-primary" href="/">
-              Go to Talk
+              Talk
             </a>
             <a class="button" href="/history">
-              See the history
+              History
             </a>
           </p>
         </section>

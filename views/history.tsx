@@ -1,11 +1,11 @@
 import type { SessionPage } from "../src/domain/session.ts";
-import { SessionRows } from "./fragments/session-row.tsx";
+import { SessionRows } from "./fragments/sessions.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 
 interface HistoryPageProps {
   shell: Shell;
   page: SessionPage;
-  /** Whether these are not the newest: reached by the link, without HTMX. */
+  /** Whether these are older conversations, reached by the link without HTMX. */
   older: boolean;
   now: number;
 }
@@ -15,18 +15,18 @@ export function HistoryPage({ shell, page, older, now }: HistoryPageProps) {
   return (
     <Layout shell={shell} title="History" current="history">
       <main id="main" class="page">
-        <div class="page-head">
+        <div class="row between">
           <h1>History</h1>
           {older ? (
             <a class="button" href="/history">
-              Back to the newest
+              Newest
             </a>
           ) : null}
         </div>
         {page.sessions.length === 0 ? (
           <EmptyHistory />
         ) : (
-          <ol class="card sessions" id="sessions">
+          <ol class="card flush rows" id="sessions">
             <SessionRows page={page} now={now} />
           </ol>
         )}
@@ -37,12 +37,14 @@ export function HistoryPage({ shell, page, older, now }: HistoryPageProps) {
 
 function EmptyHistory() {
   return (
-    <section class="card message-card">
-      <h2>Nothing here yet</h2>
-      <p class="soft">Every conversation is kept here with its transcript, newest first.</p>
-      <p class="actions">
+    <section class="card stack">
+      <h2>No conversations yet</h2>
+      <p class="muted">
+        Each conversation appears here with its transcript, with the newest at the top.
+      </p>
+      <p>
         <a class="button button-primary" href="/">
-          Start one
+          Start a conversation
         </a>
       </p>
     </section>

@@ -1,12 +1,13 @@
 import { raw } from "hono/html";
 import type { Child } from "hono/jsx";
+import { HTMX_CONFIG, KEEP_CONTENT_ON_ERROR } from "./fragments/htmx.tsx";
 import { Logo } from "./fragments/icons.tsx";
 
-/** What every page needs from the server around it. */
+/** What every page needs to know about the server. */
 export interface Shell {
-  /** The address of a file of `public/`, with the hash of its content. */
+  /** The URL of a file in `public/`, with the hash of its content. */
   asset: (path: string) => string;
-  /** Whether there is a password, and so a way to sign out. */
+  /** Whether a password is set, so that the page offers to sign out. */
   authEnabled?: boolean;
 }
 
@@ -14,24 +15,12 @@ interface LayoutProps {
   shell: Shell;
   title: string;
   current?: "talk" | "history" | "models";
-  /** A script of this page alone, as a path in `public/`. */
+  /** A script that only this page loads, as a path in `public/`. */
   script?: string;
-  /** Pages without navigation: signing in comes first. */
+  /** Without navigation, for the sign-in page. */
   bare?: boolean;
   children: Child;
 }
-
-/**
- * htmx's own settings: its indicator styles are in our stylesheet, history stays the browser's, and
- * its evaluation of script in attributes is never used (the page's policy forbids it).
- */
-const HTMX_CONFIG = JSON.stringify({ includeIndicatorCSS: false, history: false });
-
-/** A refused request must not put its error in place of what it was to refresh. */
-const KEEP_ON_ERROR = {
-  "hx-status:4xx:inherited": "swap:none",
-  "hx-status:5xx:inherited": "swap:none",
-};
 
 /** The HTML document around every page. */
 export function Layout(props: LayoutProps) {
@@ -53,12 +42,12 @@ export function Layout(props: LayoutProps) {
           <script src={shell.asset("/build/htmx.min.js")} defer></script>
           {script === undefined ? null : <script type="module" src={shell.asset(script)}></script>}
         </head>
-        <body {...KEEP_ON_ERROR}>
-          <a class="skip" href="#main">
+        <body {...KEEP_CONTENT_ON_ERROR}>
+          <a class="button button-primary skip visually-hidden" href="#main">
             Skip to content
           </a>
-          <header class="site-head">
-            <a class="brand" href="/">
+          <header class="site-head row between">
+            <a class="brand row" href="/">
               <Logo />
               <span>Parley</span>
             </a>
@@ -71,22 +60,26 @@ export function Layout(props: LayoutProps) {
   );
 }
 
+const NAV_LINK = "button button-small button-quiet";
+
 function Navigation({ current, signOut }: { current?: string | undefined; signOut: boolean }) {
   const mark = (page: string) => (page === current ? { "aria-current": "page" as const } : {});
   return (
-    <nav class="site-nav" aria-label="Main">
-      <a href="/" {...mark("talk")}>
+    <nav class="site-nav row tight" aria-label="Main">
+      <a class={NAV_LINK} href="/" {...mark("talk")}>
         Talk
       </a>
-      <a href="/history" {...mark("history")}>
+      <a class={NAV_LINK} href="/history" {...mark("history")}>
         History
       </a>
-      <a href="/models" {...mark("models")}>
+      <a class={NAV_LINK} href="/models" {...mark("models")}>
         Models
       </a>
       {signOut ? (
         <form method="post" action="/sign-out">
-          <button type="submit">Sign out</button>
+          <button class={NAV_LINK} type="submit">
+            Sign out
+          </button>
         </form>
       ) : null}
     </nav>

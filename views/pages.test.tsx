@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import type { Session, SessionCounts, SessionPage } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";
 import { type PageDeps, pageRoutes } from "../src/http/routes/pages.tsx";
+import { formatElapsed } from "../src/lib/words.ts";
 import { ErrorPage } from "./error.tsx";
 import type { OfferProps } from "./fragments/offer.tsx";
-import { ago, dateAndTime, duration, endedBecause, offset } from "./fragments/words.tsx";
+import { ago, dateAndTime, duration, endReasonText } from "./fragments/words.tsx";
 import { SignInPage } from "./sign-in.tsx";
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(1)> '&\u202e`;
@@ -176,7 +177,7 @@ describe("history", () => {
   });
 
   test("an empty history says what will be there", async () => {
-    expect((await get("/history", { sessions: [] })).html).toContain("Nothing here yet");
+    expect((await get("/history", { sessions: [] })).html).toContain("No conversations yet");
   });
 });
 
@@ -206,11 +207,16 @@ test("words for times", () => {
     "1 h",
     "1 h 12 min",
   ]);
-  expect([-1, 7000, 754_000, 3_723_000].map(offset)).toEqual(["0:00", "0:07", "12:34", "1:02:03"]);
+  expect([-1, 7000, 754_000, 3_723_000].map(formatElapsed)).toEqual([
+    "0:00",
+    "0:07",
+    "12:34",
+    "1:02:03",
+  ]);
   expect(ago(NOW - 20_000, NOW)).toBe("just now");
   expect(ago(NOW - 720_000, NOW)).toBe("12 minutes ago");
   expect(ago(NOW - 90_000_000, NOW)).toBe("yesterday");
   expect(ago(NOW - 9 * 86_400_000, NOW)).toBe(dateAndTime(NOW - 9 * 86_400_000));
   expect(dateAndTime(NOW)).toBe("24 Nov 2026, 09:00 UTC");
-  expect(endedBecause(null)).toBe("Ended");
+  expect(endReasonText(null)).toBe("Ended");
 });

@@ -1,27 +1,28 @@
+import { ErrorNotice } from "./fragments/htmx.tsx";
 import { Layout } from "./layout.tsx";
 
 interface SignInPageProps {
-  /** Where to go afterwards: a path of our own. */
+  /** The path on this server to go to afterwards. */
   next: string;
   error?: string;
   asset: (path: string) => string;
 }
 
-/** The password form; it needs no script. */
+/** The password form, which works without a script. */
 export function SignInPage({ next, error, asset }: SignInPageProps) {
   return (
     <Layout shell={{ asset }} title="Sign in" bare>
       <main id="main" class="page page-narrow">
-        <form class="card message-card" method="post" action="/sign-in">
+        <form class="card stack" method="post" action="/sign-in">
           <h1>Sign in</h1>
-          <p class="soft">This Parley is protected by a password.</p>
+          <p class="muted">Enter the password to use Parley.</p>
           {error === undefined ? null : (
-            <p class="notice notice-error" role="alert" id="sign-in-error">
+            <ErrorNotice alert id="sign-in-error">
               {error}
-            </p>
+            </ErrorNotice>
           )}
           <input type="hidden" name="next" value={next} />
-          {/* Password managers file a password under a name. */}
+          {/* Password managers store a password under a user name. */}
           <input
             type="text"
             name="username"
@@ -30,7 +31,7 @@ export function SignInPage({ next, error, asset }: SignInPageProps) {
             readonly
             hidden
           />
-          <div class="field">
+          <div class="stack tight">
             <label for="password">Password</label>
             <input
               id="password"
@@ -44,7 +45,7 @@ export function SignInPage({ next, error, asset }: SignInPageProps) {
                 : { "aria-invalid": "true" as const, "aria-describedby": "sign-in-error" })}
             />
           </div>
-          <button class="button button-primary button-wide" type="submit">
+          <button class="button button-primary" type="submit">
             Sign in
           </button>
         </form>

@@ -1,15 +1,154 @@
-import type { Session, SessionCounts } from "../src/domain/session.ts";
+import type { Session } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";
-import { StateBadge, Who } from "./fragments/session-row.tsx";
-import { TranscriptLines } from "./fragments/transcript-lines.tsx";
-import { count, dateAndTime, duration, isLiveState } from "./fragments/words.tsx";
+import { formatElapsed } from "../src/lib/words.ts";
+import { type ListedSession, LiveMark, Participant, SessionState } from "./fragments/sessions.tsx";
+import { dateAndTime, duration, isLive, plural } from "./fragments/words.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 
 interface TranscriptPageProps {
   shell: Shell;
-  session: Session & SessionCounts;
+  session: ListedSession;
   segments: Segment[];
   now: number;
+}
+
+/** One conversation: what was said, its settings, and the downloads. */
+export function TranscriptPage({ shell, session, segments, now }: TranscriptPageProps) {
+  return (
+    <Layout shell={shell} title={session.room} current="history">
+      <main id="main" class="page page-split">
+        <div class="whole-row">
+          <p class="small">
+            <a href="/history">History</a>
+          </p>
+          <h1 dir="auto" class="wrap">
+            {session.room}
+          </h1>
+        </div>
+        <TranscriptLines session={session} segments={segments} />
+        <aside class="stack loose">
+          <Details session={session} now={now} />
+          {segments.length === 0 ? null : <Downloads session={session} />}
+        </aside>
+      </main>
+    </Layout>
+  );
+}
+
+/**
+ * What was said, in the order in which it began: an interrupted answer is stored after the words
+ * that interrupted it. While the session is live, HTMX adds what is new.
+ */
+export function TranscriptLines({ session, segments }: { session: Session; segments: Segment[] }) {
+  const live = isLive(session.state);
+  const polling = live
+    ? {
+        "hx-get": `/history/${session.id}/lines`,
+        "hx-trigger": "every 2s",
+        "hx-swap": "outerMorph",
+      }
+    : {};
+  return (
+    <section class="card stack loose" id="lines" aria-label="Transcript" {...polling}>
+      {segments.length === 0 ? (
+        <p class="muted">{live ? "Nothing has been said yet." : "Nothing was said."}</p>
+      ) : (
+        <ol class="stack">
+          {segments.toSorted(byStart).map((segment) => (
+            <Line session={session} segment={segment} />
+          ))}
+        </ol>
+      )}
+      {live ? (
+        <p>
+          <LiveMark>In progress</LiveMark>
+        </p>
+      ) : null}
+    </section>
+  );
+}
+
+function byStart(a: Segment, b: Segment): number {
+  return a.started_at - b.started_at || a.seq - b.seq;
+}
+
+function Line({ session, segment }: { session: Session; segment: Segment }) {
+  const name = segment.identity === session.identity ? session.name : null;
+  const speaker = segment.role === "agent" ? "Agent" : (name ?? segment.identity);
+  return (
+    <li
+      class="line"
+      id={`segment-${segment.seq}`}
+      data-segment-id={segment.segment_id}
+      data-role={segment.role}
+      data-final="true"
+      {...(segment.interrupted ? { "data-interrupted": "true" } : {})}
+    >
+      <span class="line-who" dir="auto">
+        {speaker}
+      </span>
+      <p class="line-text" dir="auto">
+        {segment.text}
+      </p>
+      <time class="line-time">{formatElapsed(segment.started_at - session.started_at)}</time>
+      {segment.interrupted ? <span class="line-mark">interrupted</span> : null}
+    </li>
+  );
+}
+
+function Details({ session, now }: { session: ListedSession; now: number }) {
+  return (
+    <section class="card stack" aria-label="About this conversation">
+      <SessionState session={session} />
+      <dl class="details">
+        <dt>Participant</dt>
+        <dd>
+          <Participant session={session} />
+          {session.name !== null && session.identity !== null ? (
+            <>
+              {" "}
+              <bdi class="muted">{session.identity}</bdi>
+            </>
+          ) : null}
+        </dd>
+        <dt>Started</dt>
+        <dd>
+          <time datetime={new Date(session.started_at).toISOString()}>
+            {dateAndTime(session.started_at)}
+          </time>
+        </dd>
+        <dt>Duration</dt>
+        <dd>
+          {duration((session.ended_at ?? now) - session.started_at)}
+          {isLive(session.state) ? " so far" : ""}, {plural(session.turns, "turn")}
+        </dd>
+        <dt>Model</dt>
+        <dd class="wrap">{session.llm_model}</dd>
+        <dt>Voice</dt>
+        <dd class="wrap">
+          {session.voice} <span class="muted">({session.tts_model})</span>
+        </dd>
+        <dt>Speech recognition</dt>
+        <dd class="wrap">{session.stt_model}</dd>
+      </dl>
+      <details>
+        <summary>System prompt</summary>
+        <div class="stack">
+          <p class="prompt" dir="auto">
+            {session.system_prompt}
+          </p>
+          {session.greeting === null ? null : (
+            <>
+              <h3>Greeting</h3>
+              <p class="prompt" dir="auto">
+                {session.greeting}
+              </p>
+            </>
+          )}
+        </div>
+      </details>
+    </section>
+  );
 }
 
 const DOWNLOADS = [
@@ -21,92 +160,18 @@ const DOWNLOADS = [
   ["csv", "CSV"],
 ] as const;
 
-/** One conversation: what was said, how it went, and the downloads. */
-export function TranscriptPage({ shell, session, segments, now }: TranscriptPageProps) {
+function Downloads({ session }: { session: Session }) {
   return (
-    <Layout shell={shell} title={session.room} current="history">
-      <main id="main" class="page page-split">
-        <div class="page-head">
-          <p class="eyebrow">
-            <a href="/history">History</a>
-          </p>
-          <h1 dir="auto" class="wrap">
-            {session.room}
-          </h1>
-        </div>
-        <TranscriptLines session={session} segments={segments} />
-        <aside class="side">
-          <Facts session={session} now={now} />
-          <Downloads session={session} empty={segments.length === 0} />
-        </aside>
-      </main>
-    </Layout>
-  );
-}
-
-function Facts({ session, now }: { session: Session & SessionCounts; now: number }) {
-  const length = (session.ended_at ?? now) - session.started_at;
-  return (
-    <section class="card facts" aria-label="About this conversation">
-      <StateBadge session={session} />
-      <dl>
-        <dt>Person</dt>
-        <dd>
-          <Who session={session} />
-          {session.name !== null && session.identity !== null ? (
-            <>
-              {" "}
-              <bdi class="soft">{session.identity}</bdi>
-            </>
-          ) : null}
-        </dd>
-        <dt>Began</dt>
-        <dd>
-          <time datetime={new Date(session.started_at).toISOString()}>
-            {dateAndTime(session.started_at)}
-          </time>
-        </dd>
-        <dt>Length</dt>
-        <dd>
-          {duration(length)}
-          {isLiveState(session.state) ? " so far" : ""}, {count(session.turns, "turn")}
-        </dd>
-        <dt>Model</dt>
-        <dd class="wrap">{session.llm_model}</dd>
-        <dt>Voice</dt>
-        <dd class="wrap">
-          {session.voice} <span class="soft">({session.tts_model})</span>
-        </dd>
-        <dt>Recognition</dt>
-        <dd class="wrap">{session.stt_model}</dd>
-      </dl>
-      <details>
-        <summary>System prompt</summary>
-        <p class="prompt" dir="auto">
-          {session.system_prompt}
-        </p>
-        {session.greeting === null ? null : (
-          <>
-            <h3>Greeting</h3>
-            <p class="prompt" dir="auto">
-              {session.greeting}
-            </p>
-          </>
-        )}
-      </details>
-    </section>
-  );
-}
-
-function Downloads({ session, empty }: { session: Session; empty: boolean }) {
-  if (empty) return null;
-  return (
-    <section class="card downloads" aria-labelledby="downloads-title">
+    <section class="card stack" aria-labelledby="downloads-title">
       <h2 id="downloads-title">Download</h2>
-      <ul>
+      <ul class="downloads">
         {DOWNLOADS.map(([format, label]) => (
           <li>
-            <a class="button" href={`/transcripts/${session.id}?format=${format}`} download>
+            <a
+              class="button button-small"
+              href={`/transcripts/${session.id}?format=${format}`}
+              download
+            >
               {label}
             </a>
           </li>

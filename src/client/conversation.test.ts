@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { formatElapsed } from "../lib/words.ts";
 import {
   type Action,
   type Conversation,
   canStart,
   canStop,
-  formatElapsed,
   IDLE,
   reduce,
   shownAgent,

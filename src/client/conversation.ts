@@ -160,13 +160,3 @@ function withRoom(state: Conversation, room: "reconnecting" | "reconnected"): Co
 function withoutIndicators(state: Conversation): Conversation {
   return { ...state, step: null, userSpeaking: false, soundBlocked: false, agentPresent: false };
 }
-
-/** Elapsed time as `0:07`, `12:34` or `1:02:03`. */
-export function formatElapsed(ms: number): string {
-  const total = Math.max(0, Math.floor(ms / 1000));
-  const seconds = String(total % 60).padStart(2, "0");
-  const minutes = Math.floor(total / 60) % 60;
-  const hours = Math.floor(total / 3600);
-  if (hours === 0) return `${minutes}:${seconds}`;
-  return `${hours}:${String(minutes).padStart(2, "0")}:${seconds}`;
-}

@@ -1,8 +1,8 @@
+import { formatElapsed } from "../lib/words.ts";
 import {
   type Conversation,
   canStart,
   canStop,
-  formatElapsed,
   isLive,
   type Phase,
   shownAgent,

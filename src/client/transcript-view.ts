@@ -1,5 +1,5 @@
 import type { Role, TranscriptData } from "../domain/transcript.ts";
-import { formatElapsed } from "./conversation.ts";
+import { formatElapsed } from "../lib/words.ts";
 
 const SPEAKERS: Record<Role, string> = { user: "You", agent: "Agent" };
 

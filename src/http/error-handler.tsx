@@ -3,6 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Logger } from "pino";
 import { ErrorPage } from "../../views/error.tsx";
+import { ErrorNotice } from "../../views/fragments/htmx.tsx";
 import { Failure, type FailureKind } from "../errors.ts";
 import { isHtmx, wantsPage } from "./request.ts";
 
@@ -87,10 +88,5 @@ function problemJson(c: Context, problem: Problem): Response {
 }
 
 function fragment(c: Context, problem: Problem): Response | Promise<Response> {
-  return c.html(
-    <p class="notice notice-error" role="alert">
-      {problem.detail}
-    </p>,
-    problem.status,
-  );
+  return c.html(<ErrorNotice alert>{problem.detail}</ErrorNotice>, problem.status);
 }

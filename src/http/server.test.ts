@@ -35,7 +35,7 @@ describe("an address where there is nothing", () => {
     const response = await http.guest("/nothing", { headers });
     expect(response.status).toBe(404);
     const text = await response.text();
-    expect(text).toStartWith('<p class="notice notice-error" role="alert">');
+    expect(text).toStartWith('<p class="notice row small" data-tone="error" role="alert">');
     expect(text).not.toContain("<html");
   });
 

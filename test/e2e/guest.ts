@@ -110,7 +110,7 @@ export class Guest implements AsyncDisposable {
   /** The transcript as the page shows it, as `role: text`; what is not final ends in `…`. */
   async shown(): Promise<string[]> {
     return this.page.evaluate(() =>
-      [...document.querySelectorAll<HTMLElement>(".lines .line")].map((line) => {
+      [...document.querySelectorAll<HTMLElement>(".line")].map((line) => {
         const { role, final } = line.dataset;
         const text = line.querySelector(".line-text")?.textContent ?? "";
         return `${role}: ${text}${final === "true" ? "" : " …"}`;

@@ -78,7 +78,7 @@ test("hostile text in a conversation is shown as it is, runs nothing and breaks 
   await page.waitForSelector('#talk[data-state="failed"]');
   expect(await page.textContent("#notice-detail")).toContain("room has control characters");
 
-  await page.click(".settings > summary");
+  await page.click("#chat-form summary");
   const prompt = `${ALL}${"P".repeat(7000)}`;
   await page.fill("#system_prompt", prompt);
   const id = await guest.start({ room: NAME, name: NAME, identity: NAME });
@@ -118,7 +118,7 @@ test("stored hostile text and words of 100 kB are shown as they are in the histo
   await using guest = await Guest.at(`${world.parley.url}/history`, { viewport: PHONE });
   const { page } = guest;
   expect(await texts(page, ".session-link")).toEqual([past.room]);
-  expect(await texts(page, ".session .who")).toEqual([past.name]);
+  expect(await texts(page, ".session p bdi")).toEqual([past.name]);
   await expectHarmless(guest, "the history");
 
   await page.click(".session-link");

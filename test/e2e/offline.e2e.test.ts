@@ -31,7 +31,7 @@ afterAll(() => open.disposeAsync(), 30_000);
 test("one consent downloads the models, and they hear, answer and speak", async () => {
   const { page } = guest;
   await page.click("#offer-download");
-  await page.waitForSelector("#offer .offer-done", { timeout: 60_000 });
+  await page.waitForSelector("#offer .welcome", { timeout: 60_000 });
   const id = await guest.start();
   await using listener = await parley.listen(id);
   const begun = Date.now();

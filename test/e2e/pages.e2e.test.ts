@@ -55,7 +55,7 @@ test("pages of a live session follow it without a reload, and stop asking once i
   const id = await talkInAnotherTab("live one");
   await using listener = await parley.listen(id);
   await page.goto(`${parley.url}/history/${id}`);
-  expect(await page.textContent("#lines")).toContain("Nothing was said yet.");
+  expect(await page.textContent("#lines")).toContain("Nothing has been said yet.");
   await parley.post(`/session/${id}/message`, { text: "Hello." });
   await finalOf(listener, "agent", "You said: Hello.");
   const [lines, row] = ["#lines", `#session-${id}`];

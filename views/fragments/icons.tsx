@@ -3,7 +3,7 @@ import type { Child } from "hono/jsx";
 /** Parley's mark: two speech bubbles, one answering the other. Colours come from the stylesheet. */
 export function Logo() {
   return (
-    <svg class="logo" viewBox="0 0 20 20" width="24" height="24" aria-hidden="true">
+    <svg viewBox="0 0 20 20" width="24" height="24" aria-hidden="true">
       <path
         class="logo-first"
         d="M1 4.500A2.500 2.500 0 0 1 3.500 2h8A2.500 2.500 0 0 1 14 4.500v4a2.500 2.500 0 0 1-2.500 2.500H6l-4 3.500V11A2.500 2.500 0 0 1 1 8.500z"
@@ -18,7 +18,17 @@ export function Logo() {
 
 function Icon({ children }: { children: Child }) {
   return (
-    <svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+    <svg
+      viewBox="0 0 24 24"
+      width="20"
+      height="20"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.75"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
       {children}
     </svg>
   );
@@ -35,7 +45,7 @@ export function MicrophoneIcon() {
 export function StopIcon() {
   return (
     <Icon>
-      <rect class="icon-solid" x="6" y="6" width="12" height="12" rx="2.500" />
+      <rect fill="currentColor" stroke="none" x="6" y="6" width="12" height="12" rx="2.500" />
     </Icon>
   );
 }

@@ -2,46 +2,54 @@ import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { Progress } from "./catalog.tsx";
+import { ErrorNotice, ErrorSlot, formAttributes } from "./htmx.tsx";
 import { EndpointForm, FindServers, OpenAiForm } from "./provider-forms.tsx";
 
 export interface OfferProps {
   overview: readonly StageOverview[];
   hasOpenAiKey: boolean;
-  /** What would be downloaded, or why that cannot be told. */
+  /** The models to download, or why they cannot be listed. */
   plan: readonly ListedModel[] | string;
   underWay: boolean;
 }
 
-/** Whether a conversation cannot be had before somebody chooses who serves it. */
+/** Whether a provider has to be chosen before a conversation can start. */
 export function needsSetup(overview: readonly StageOverview[]): boolean {
   return overview.some(({ problem }) => problem !== undefined);
 }
 
-/** What the page says where the conversation will be. */
-export function Hello() {
+/** What stands in place of the transcript before a conversation. */
+export function Welcome() {
   return (
-    <>
-      <span class="empty-figure" aria-hidden="true">
-        <i></i>
-        <i></i>
-        <i></i>
-        <i></i>
-        <i></i>
-      </span>
-      <p class="empty-title">Say hello</p>
-      <p class="soft">
-        Press Start and speak. Your words and the agent’s appear here while they are spoken.
+    <div class="welcome stack tight centred">
+      <Bars large />
+      <p class="title">Say hello</p>
+      <p class="muted">
+        Press Start and speak. Your words and the agent’s appear here as they are spoken.
       </p>
-    </>
+    </div>
   );
 }
 
-/** Three ways to a first conversation; follows a download until it can begin. */
+/** Parley's sign for a voice: five bars that the stylesheet moves. */
+export function Bars({ large = false }: { large?: boolean }) {
+  return (
+    <span class={large ? "bars bars-large" : "bars"} aria-hidden="true">
+      <i></i>
+      <i></i>
+      <i></i>
+      <i></i>
+      <i></i>
+    </span>
+  );
+}
+
+/** The first visit: three ways to get a provider. Events keep it up to date during a download. */
 export function Offer(props: OfferProps) {
   return (
     <div
       id="offer"
-      class="offer"
+      class="offer stack loose"
       hx-sse:connect="/offer/events"
       hx-target="#offer"
       hx-swap="innerMorph"
@@ -51,64 +59,65 @@ export function Offer(props: OfferProps) {
   );
 }
 
-/** The inside of the offer, as it is sent anew; the ordinary greeting once all is set up. */
+/** The content of the offer, as each event sends it; the welcome once every stage is set up. */
 export function OfferContent(props: OfferProps) {
-  const { overview, underWay } = props;
+  const { overview, plan, underWay } = props;
   if (!needsSetup(overview)) {
     return (
-      <div class="offer-done" role="status">
-        <Hello />
+      <div role="status">
+        <Welcome />
       </div>
     );
   }
-  if (underWay && typeof props.plan !== "string") return <Downloads models={props.plan} />;
-  return <Ways {...props} />;
+  if (underWay && typeof plan !== "string") return <Downloads models={plan} />;
+  return <ProviderChoice {...props} />;
 }
 
-function Ways({ overview, hasOpenAiKey, plan }: OfferProps) {
+function ProviderChoice({ overview, hasOpenAiKey, plan }: OfferProps) {
   const free = overview.filter(({ fixedBy }) => fixedBy === undefined).map(({ stage }) => stage);
-  const place = { next: "/", id: "offer" } as const;
   return (
     <>
-      <p class="empty-title">Who shall listen, think and speak?</p>
+      <p class="title centred">Choose your AI provider</p>
       <Problems overview={overview} />
-      <ul class="ways">
-        <li class="way">
+      <ul class="columns">
+        <li class="card stack">
           <h2>OpenAI</h2>
-          <p class="quiet">
-            Quick and good. OpenAI hears what is said, and charges for it. The key stays on the
-            machine that runs Parley.
+          <p class="small muted">
+            Fast, high quality. Audio and text go to OpenAI, which bills your account. Your key is
+            stored only on the machine that runs Parley.
           </p>
-          <OpenAiForm place={place} stages={free} hasKey={hasOpenAiKey} />
+          <OpenAiForm place={{ next: "/", id: "offer" }} stages={free} hasKey={hasOpenAiKey} />
         </li>
-        <li class="way">
+        <li class="card stack">
           <h2>This machine</h2>
-          <LocalWay plan={plan} />
+          <LocalModels plan={plan} />
         </li>
-        <li class="way">
+        <li class="card stack whole-row">
           <h2>Another server</h2>
-          <p class="quiet">Anything with OpenAI’s API: Ollama, vLLM, Speaches, Groq …</p>
+          <p class="small muted">
+            Any OpenAI-compatible server, e.g. Ollama, vLLM, Speaches, Groq.
+          </p>
           <FindServers next="/" />
-          <details class="settings">
-            <summary>Enter its address</summary>
+          <details>
+            <summary>Enter an address</summary>
             <EndpointForm place={{ next: "/", id: "endpoint" }} stages={free} />
           </details>
         </li>
       </ul>
-      <p class="hint offer-line">
-        All of it can be changed later, for each part by itself, under <a href="/models">Models</a>.
+      <p class="small muted centred">
+        You can change each of these later under <a href="/models">Models</a>.
       </p>
     </>
   );
 }
 
-/** Of stages that had been set up and cannot be used any more; that a key is missing is plain. */
+/** Problems of stages that were set up once. That OpenAI has no key yet is obvious here. */
 function Problems({ overview }: { overview: readonly StageOverview[] }) {
-  const told = overview.filter(({ problem, use }) => problem !== undefined && use !== "openai");
-  if (told.length === 0) return null;
+  const broken = overview.filter(({ problem, use }) => problem !== undefined && use !== "openai");
+  if (broken.length === 0) return null;
   return (
-    <ul class="notice notice-error">
-      {told.map(({ stage, problem }) => (
+    <ul class="notice row small" data-tone="error">
+      {broken.map(({ stage, problem }) => (
         <li class="wrap">
           {STAGE_NAMES[stage]}: {problem}
         </li>
@@ -117,45 +126,36 @@ function Problems({ overview }: { overview: readonly StageOverview[] }) {
   );
 }
 
-const SAY_REFUSAL = {
-  "hx-status:4xx": "target:#local-problem swap:innerHTML",
-  "hx-status:5xx": "target:#local-problem swap:innerHTML",
-};
-
-function LocalWay({ plan }: { plan: OfferProps["plan"] }) {
-  if (typeof plan === "string") return <p class="notice notice-error wrap">{plan}</p>;
+function LocalModels({ plan }: { plan: OfferProps["plan"] }) {
+  if (typeof plan === "string") return <ErrorNotice>{plan}</ErrorNotice>;
   const missing = plan.filter(({ state }) => state.state !== "present");
   const bytes = missing.reduce((sum, { model }) => sum + bytesOf(model), 0);
   return (
     <>
-      <p class="quiet">No account, and nothing that is said leaves it. It takes these models:</p>
-      <ul class="plan">
+      <p class="small muted">
+        No account needed. Speech is processed on the machine that runs Parley, with these models:
+      </p>
+      <ul id="offer-plan" class="stack small wrap">
         {plan.map(({ model, state }) => (
           <li>
-            <span class="wrap">
-              {STAGE_NAMES[model.stage]}: {model.name}
-            </span>
-            <span class="quiet wrap">
-              {state.state === "present" ? "here" : formatBytes(bytesOf(model))}, {model.licence}
-            </span>
+            {STAGE_NAMES[model.stage]}: {model.name}
+            <p class="dotted">
+              <span>
+                {state.state === "present" ? "already downloaded" : formatBytes(bytesOf(model))}
+              </span>
+              <span>{model.licence}</span>
+            </p>
           </li>
         ))}
       </ul>
-      <form
-        id="form-offer-begin"
-        method="post"
-        action="/offer/download"
-        hx-post="/offer/download"
-        hx-swap="none"
-        {...SAY_REFUSAL}
-      >
+      <form id="form-offer-begin" {...formAttributes("/offer/download", "offer-problem")}>
         <button class="button button-primary" id="offer-download" type="submit">
           {bytes === 0
             ? "Use these models"
-            : `Accept and download ${formatBytes(bytes).replace(" ", "\u00a0")}`}
+            : `Accept licences and download (${formatBytes(bytes).replace(" ", "\u00a0")})`}
         </button>
       </form>
-      <div id="local-problem"></div>
+      <ErrorSlot id="offer-problem" />
     </>
   );
 }
@@ -164,37 +164,37 @@ function Downloads({ models }: { models: readonly ListedModel[] }) {
   const failed = models.some(({ state }) => state.state === "failed" || state.state === "absent");
   return (
     <>
-      <p class="empty-title" role="status">
-        {failed ? "A download stopped" : "Getting the models"}
+      <p class="title centred" role="status">
+        {failed ? "A download failed" : "Downloading models"}
       </p>
-      <p class="soft offer-line">
+      <p class="muted centred">
         {failed
-          ? "What has come is kept."
-          : "You can start to talk as soon as they are here. This page may be closed meanwhile."}
+          ? "What was downloaded so far is kept."
+          : "You can start as soon as this finishes. You may close this page."}
       </p>
-      <ul class="downloads-list">
+      <ul class="stack loose">
         {models.map(({ model, state }) => (
-          <li data-model={model.id} data-state={state.state}>
-            <p class="model-name">
+          <li class="stack tight" data-model={model.id} data-state={state.state}>
+            <p class="row strong">
               <span class="wrap">{model.name}</span>
-              {state.state === "present" ? <span class="tag tag-accent">Here</span> : null}
+              {state.state === "present" ? <span class="chip">Downloaded</span> : null}
             </p>
             <Progress id={model.id} name={model.name} state={state} />
           </li>
         ))}
       </ul>
-      <div class="actions">
+      <div class="row">
         {failed ? <OfferAction verb="download" label="Try again" /> : null}
         <OfferAction verb="cancel" label="Cancel" />
       </div>
+      <ErrorSlot id="offer-problem" />
     </>
   );
 }
 
 function OfferAction({ verb, label }: { verb: "download" | "cancel"; label: string }) {
-  const action = `/offer/${verb}`;
   return (
-    <form method="post" action={action} hx-post={action} hx-target="#offer" hx-swap="innerMorph">
+    <form {...formAttributes(`/offer/${verb}`, "offer-problem")}>
       <button class="button" id={`offer-${verb}`} type="submit">
         {label}
       </button>

@@ -1,103 +1,48 @@
-import type { FoundServer } from "../../src/domain/provider.ts";
+import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
+import type { FoundServer, StageOverview } from "../../src/domain/provider.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";
-import { STAGE_NAMES } from "../../src/lib/words.ts";
+import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
+import { ErrorSlot, formAttributes } from "./htmx.tsx";
 
-/** Where a form leads when it was taken, and where its refusal is told. */
+/** Where a form stands. */
 export interface FormPlace {
-  /** A path of Parley's. */
+  /** The page to load once the form was accepted. */
   next: "/" | "/models";
-  /** Prefix of the ids, as the forms stand in several places of a page. */
+  /** Prefix of all ids, because a page has several forms of a kind. */
   id: string;
 }
 
-const autocompleteOff = { autocomplete: "off", spellcheck: false } as const;
+const NO_AUTOCOMPLETE = { autocomplete: "off", spellcheck: false } as const;
 
-/** HTMX sends the form, so that a refusal stands beside it; when it was taken the page is loaded. */
-export function sent(action: string, place: FormPlace) {
-  return {
-    method: "post" as const,
-    action,
-    "hx-post": action,
-    "hx-swap": "none",
-    "hx-status:4xx": `target:#${place.id}-problem swap:innerHTML`,
-    "hx-status:5xx": `target:#${place.id}-problem swap:innerHTML`,
-  };
-}
-
-/** Paste a key: it is stored by the server, and never shown again. */
+/** Takes an OpenAI key. The server stores it and never shows it again. */
 export function OpenAiForm(props: { place: FormPlace; stages: readonly Stage[]; hasKey: boolean }) {
   const { place, stages, hasKey } = props;
   const id = `${place.id}-key`;
+  const problem = `${place.id}-problem`;
   return (
-    <form class="provider-form" {...sent("/providers/openai", place)}>
-      <Hidden place={place} stages={stages} />
-      <div class="field">
-        <label for={id}>{hasKey ? "Another OpenAI key" : "OpenAI key"}</label>
+    <form class="stack" {...formAttributes("/providers/openai", problem)}>
+      <input type="hidden" name="next" value={place.next} />
+      {stages.map((stage) => (
+        <input type="hidden" name="stages" value={stage} />
+      ))}
+      <div class="stack tight">
+        <label for={id}>{hasKey ? "Replace the OpenAI key" : "OpenAI key"}</label>
         <div class="field-row">
           <input
             id={id}
             name="api_key"
             type="password"
             maxlength={1024}
-            placeholder={hasKey ? "Empty: the one that is stored" : "sk-…"}
+            placeholder={hasKey ? "Leave empty to keep the saved key" : "sk-…"}
             required={!hasKey}
-            {...autocompleteOff}
+            {...NO_AUTOCOMPLETE}
           />
           <button class="button" type="submit">
             Use OpenAI
           </button>
         </div>
       </div>
-      <div id={`${place.id}-problem`}></div>
-    </form>
-  );
-}
-
-/** Any server with OpenAI's API, for one stage or for several. */
-export function EndpointForm({ place, stages }: { place: FormPlace; stages: readonly Stage[] }) {
-  const several = stages.length > 1;
-  const field = (name: string) => `${place.id}-${name}`;
-  return (
-    <form class="provider-form" {...sent("/providers/endpoint", place)}>
-      <input type="hidden" name="next" value={place.next} />
-      <Text
-        id={field("base_url")}
-        name="base_url"
-        label="Address"
-        type="url"
-        placeholder="http://127.0.0.1:11434/v1"
-        required
-      />
-      <Text
-        id={field("api_key")}
-        name="api_key"
-        label="Key, if it wants one"
-        type="password"
-        placeholder="Empty: none, or the one stored for this address"
-      />
-      {several ? null : <input type="hidden" name="stages" value={stages[0] ?? "llm"} />}
-      {stages.map((stage) => (
-        <Text
-          id={field(`${stage}_model`)}
-          name={`${stage}_model`}
-          label={several ? `Model: ${STAGE_NAMES[stage].toLowerCase()}` : "Model"}
-          placeholder={MODEL_EXAMPLES[stage]}
-        />
-      ))}
-      {stages.includes("tts") ? (
-        <Text
-          id={field("tts_voice")}
-          name="tts_voice"
-          label="Voice"
-          placeholder="af_heart"
-          max={64}
-        />
-      ) : null}
-      {several ? <StageBoxes id={place.id} stages={stages} /> : null}
-      <button class="button provider-submit" type="submit">
-        Use this server
-      </button>
-      <div id={`${place.id}-problem`}></div>
+      <ErrorSlot id={problem} />
     </form>
   );
 }
@@ -108,64 +53,130 @@ const MODEL_EXAMPLES: Readonly<Record<Stage, string>> = {
   tts: "kokoro",
 };
 
+/** Takes the address of any OpenAI-compatible server, for one stage or for several. */
+export function EndpointForm(props: { place: FormPlace; stages: readonly Stage[] }) {
+  const { place, stages } = props;
+  const several = stages.length > 1;
+  const problem = `${place.id}-problem`;
+  const named = (name: string) => ({ id: `${place.id}-${name}`, name });
+  return (
+    <form class="stack" {...formAttributes("/providers/endpoint", problem)}>
+      <input type="hidden" name="next" value={place.next} />
+      <TextField
+        {...named("base_url")}
+        label="Address"
+        type="url"
+        placeholder="http://127.0.0.1:11434/v1"
+        required
+      />
+      <TextField
+        {...named("api_key")}
+        label="API key (optional)"
+        type="password"
+        placeholder="Leave empty to use the saved one, if any"
+      />
+      {several ? null : <input type="hidden" name="stages" value={stages[0] ?? "llm"} />}
+      {stages.map((stage) => (
+        <TextField
+          {...named(`${stage}_model`)}
+          label={several ? `Model: ${STAGE_NAMES[stage].toLowerCase()}` : "Model"}
+          placeholder={MODEL_EXAMPLES[stage]}
+        />
+      ))}
+      {stages.includes("tts") ? (
+        <TextField {...named("tts_voice")} label="Voice" placeholder="af_heart" max={64} />
+      ) : null}
+      {several ? <StageBoxes id={place.id} stages={stages} /> : null}
+      <p>
+        <button class="button" type="submit">
+          Use this server
+        </button>
+      </p>
+      <ErrorSlot id={problem} />
+    </form>
+  );
+}
+
 function StageBoxes({ id, stages }: { id: string; stages: readonly Stage[] }) {
   return (
-    <fieldset class="boxes">
-      <legend>For</legend>
-      {STAGES.filter((stage) => stages.includes(stage)).map((stage) => (
-        <label class="box" for={`${id}-for-${stage}`}>
-          <input id={`${id}-for-${stage}`} type="checkbox" name="stages" value={stage} checked />
-          {STAGE_NAMES[stage]}
-        </label>
-      ))}
+    <fieldset>
+      <legend>Use for</legend>
+      <div class="row loose">
+        {STAGES.filter((stage) => stages.includes(stage)).map((stage) => (
+          <label class="row" for={`${id}-for-${stage}`}>
+            <input id={`${id}-for-${stage}`} type="checkbox" name="stages" value={stage} checked />
+            {STAGE_NAMES[stage]}
+          </label>
+        ))}
+      </div>
     </fieldset>
   );
 }
 
-/** Servers that were found on this machine; each serves the language model with one button. */
-export function FoundServers({
-  servers,
-  next,
-}: {
-  servers: readonly FoundServer[];
-  next: FormPlace["next"];
+function TextField(props: {
+  id: string;
+  name: string;
+  label: string;
+  type?: "text" | "url" | "password";
+  placeholder?: string;
+  required?: boolean;
+  max?: number;
 }) {
-  if (servers.length === 0) {
-    return <p class="hint">No Ollama, llama.cpp or LM Studio answers on this machine.</p>;
-  }
+  const { id, label, max = 256, type = "text", ...input } = props;
   return (
-    <ul class="found">
-      {servers.map(({ name, baseURL, models }, index) => {
-        const place: FormPlace = { next, id: `found-${index}` };
-        return (
-          <li>
-            <form class="provider-form" {...sent("/providers/endpoint", place)}>
-              <input type="hidden" name="next" value={next} />
-              <input type="hidden" name="stages" value="llm" />
-              <input type="hidden" name="base_url" value={baseURL} />
-              <div class="field">
-                <label for={`${place.id}-model`}>{name} runs here, with</label>
-                <div class="field-row">
-                  <select id={`${place.id}-model`} name="llm_model">
-                    {models.map((model) => (
-                      <option value={model}>{model}</option>
-                    ))}
-                  </select>
-                  <button class="button" type="submit">
-                    Use as language model
-                  </button>
-                </div>
-              </div>
-              <div id={`${place.id}-problem`}></div>
-            </form>
-          </li>
-        );
-      })}
-    </ul>
+    <div class="stack tight">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        type={type}
+        maxlength={type === "text" ? max : 2048}
+        {...NO_AUTOCOMPLETE}
+        {...input}
+      />
+    </div>
   );
 }
 
-/** Asks for the servers of this machine when it is pressed; nothing is probed before. */
+/** Chooses one of the downloaded models for a stage. */
+export function LocalForm(props: {
+  place: FormPlace;
+  stage: StageOverview;
+  downloaded: readonly ListedModel[];
+}) {
+  const { place, stage, downloaded } = props;
+  if (downloaded.length === 0) {
+    return (
+      <p class="small muted">
+        No models downloaded yet. <a href={`#models-${stage.stage}`}>Download one</a> below.
+      </p>
+    );
+  }
+  const id = `${place.id}-model`;
+  const problem = `${place.id}-problem`;
+  return (
+    <form class="stack" {...formAttributes("/providers/local", problem)}>
+      <input type="hidden" name="stage" value={stage.stage} />
+      <div class="stack tight">
+        <label for={id}>Model</label>
+        <div class="field-row">
+          <select id={id} name="model">
+            {downloaded.map(({ model }) => (
+              <option value={model.id} selected={model.id === stage.model}>
+                {model.name} ({formatBytes(bytesOf(model))})
+              </option>
+            ))}
+          </select>
+          <button class="button" type="submit">
+            Use
+          </button>
+        </div>
+      </div>
+      <ErrorSlot id={problem} />
+    </form>
+  );
+}
+
+/** A button that searches this machine for servers; nothing is probed before it is pressed. */
 export function FindServers({ next }: { next: FormPlace["next"] }) {
   return (
     <div id="found">
@@ -182,37 +193,45 @@ export function FindServers({ next }: { next: FormPlace["next"] }) {
   );
 }
 
-function Hidden({ place, stages }: { place: FormPlace; stages: readonly Stage[] }) {
+/** The servers that were found; one button makes a server's model the language model. */
+export function FoundServers(props: { servers: readonly FoundServer[]; next: FormPlace["next"] }) {
+  const { servers, next } = props;
+  if (servers.length === 0) {
+    return <p class="small muted">No Ollama, llama.cpp or LM Studio server found.</p>;
+  }
   return (
-    <>
-      <input type="hidden" name="next" value={place.next} />
-      {stages.map((stage) => (
-        <input type="hidden" name="stages" value={stage} />
+    <ul class="stack">
+      {servers.map((server, index) => (
+        <li>
+          <FoundServerForm server={server} place={{ next, id: `found-${index}` }} />
+        </li>
       ))}
-    </>
+    </ul>
   );
 }
 
-function Text(props: {
-  id: string;
-  name: string;
-  label: string;
-  type?: "text" | "url" | "password";
-  placeholder?: string;
-  required?: boolean;
-  max?: number;
-}) {
-  const { id, label, max = 256, type = "text", ...input } = props;
+function FoundServerForm({ server, place }: { server: FoundServer; place: FormPlace }) {
+  const id = `${place.id}-model`;
+  const problem = `${place.id}-problem`;
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        type={type}
-        maxlength={type === "text" ? max : 2048}
-        {...autocompleteOff}
-        {...input}
-      />
-    </div>
+    <form class="stack" {...formAttributes("/providers/endpoint", problem)}>
+      <input type="hidden" name="next" value={place.next} />
+      <input type="hidden" name="stages" value="llm" />
+      <input type="hidden" name="base_url" value={server.baseURL} />
+      <div class="stack tight">
+        <label for={id}>{server.name} found. Model:</label>
+        <div class="field-row">
+          <select id={id} name="llm_model">
+            {server.models.map((model) => (
+              <option value={model}>{model}</option>
+            ))}
+          </select>
+          <button class="button" type="submit">
+            Use as language model
+          </button>
+        </div>
+      </div>
+      <ErrorSlot id={problem} />
+    </form>
   );
 }

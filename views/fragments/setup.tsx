@@ -1,4 +1,4 @@
-/** What a conversation begins with unless the person changes it. */
+/** What a conversation uses unless the person changes it. */
 export interface SetupDefaults {
   systemPrompt: string;
   greeting?: string | undefined;
@@ -12,26 +12,26 @@ interface SetupProps {
   defaults: SetupDefaults;
 }
 
-/** The form of a conversation: where, who, with which microphone, and how the agent behaves. */
+/** The settings of a conversation: room, participant, microphone, and how the agent behaves. */
 export function Setup({ livekitUrl, room, defaults }: SetupProps) {
   return (
     <form
       id="chat-form"
-      class="card setup"
+      class="card stack"
       aria-labelledby="setup-title"
       data-livekit-url={livekitUrl}
       autocomplete="off"
     >
-      <h2 id="setup-title">Set-up</h2>
-      <fieldset id="setup-fields">
+      <h2 id="setup-title">Setup</h2>
+      <fieldset id="setup-fields" class="stack">
         <legend class="visually-hidden">Conversation</legend>
         <TextField id="room" label="Room" value={room} required />
         <TextField id="name" label="Your name" placeholder="Optional" />
         <TextField id="identity" label="Identity" required />
       </fieldset>
       <MicrophoneField />
-      <fieldset class="settings-fields" data-while="idle">
-        <details class="settings">
+      <fieldset>
+        <details>
           <summary>Settings</summary>
           <AgentFields defaults={defaults} />
         </details>
@@ -49,7 +49,7 @@ function TextField(props: {
 }) {
   const { id, label, ...input } = props;
   return (
-    <div class="field">
+    <div class="stack tight">
       <label for={id}>{label}</label>
       <input
         id={id}
@@ -66,7 +66,7 @@ function TextField(props: {
 
 function MicrophoneField() {
   return (
-    <div class="field">
+    <div class="stack tight">
       <label for="microphone">Microphone</label>
       <div class="field-row">
         <select id="microphone">
@@ -82,24 +82,24 @@ function MicrophoneField() {
         </button>
       </div>
       <span class="level level-wide" data-level data-active="false" aria-hidden="true"></span>
-      <p id="microphone-hint" class="hint" role="status" hidden></p>
+      <p id="microphone-hint" class="small muted" role="status" hidden></p>
     </div>
   );
 }
 
 function AgentFields({ defaults }: { defaults: SetupDefaults }) {
   return (
-    <>
-      <div class="field">
+    <div class="stack">
+      <div class="stack tight">
         <label for="system_prompt">System prompt</label>
         <textarea id="system_prompt" name="system_prompt" rows={6} maxlength={8000} dir="auto">
           {defaults.systemPrompt}
         </textarea>
-        <p class="hint">
-          Instructions for the model, <span class="wrap">{defaults.llmModel}</span>.
+        <p class="small muted">
+          Instructions for the language model (<span class="wrap">{defaults.llmModel}</span>).
         </p>
       </div>
-      <div class="field">
+      <div class="stack tight">
         <label for="greeting">Greeting</label>
         <input
           id="greeting"
@@ -111,10 +111,10 @@ function AgentFields({ defaults }: { defaults: SetupDefaults }) {
           dir="auto"
         />
       </div>
-      <div class="field">
+      <div class="stack tight">
         <label for="voice">Voice</label>
         <input id="voice" name="voice" type="text" maxlength={64} value={defaults.voice} />
       </div>
-    </>
+    </div>
   );
 }

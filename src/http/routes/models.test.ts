@@ -258,7 +258,7 @@ describe("who serves a stage", () => {
     const pages = await Promise.all(
       ["/", "/models"].map(async (path) => (await http.guest(path)).text()),
     );
-    expect(pages.join()).toContain("An OpenAI key is stored");
+    expect(pages.join()).toContain("An OpenAI key is saved");
     expect(pages.join() + JSON.stringify(http.logger.lines)).not.toContain(KEY);
   });
 
@@ -292,7 +292,7 @@ test("the offer's one consent puts the recommended models to use", async () => {
   await using http = side();
   const html = await (await http.guest("/")).text();
   expect(html).toContain('id="offer"');
-  expect(html).toContain("Accept and download 50\u00a0kB");
+  expect(html).toContain("Accept licences and download (50\u00a0kB)");
   expect((await http.guest("/offer/download", form({}))).headers.get("Location")).toBe("/");
   await until(http, "present");
   const used = Promise.withResolvers<void>();

@@ -1,13 +1,11 @@
 import { type Context, Hono } from "hono";
 import { ChatPage } from "../../../views/chat.tsx";
 import type { OfferProps } from "../../../views/fragments/offer.tsx";
-import { Recent } from "../../../views/fragments/recent.tsx";
-import { SessionRow, SessionRows } from "../../../views/fragments/session-row.tsx";
+import { Recent, SessionRow, SessionRows } from "../../../views/fragments/sessions.tsx";
 import type { SetupDefaults } from "../../../views/fragments/setup.tsx";
-import { TranscriptLines } from "../../../views/fragments/transcript-lines.tsx";
 import { HistoryPage } from "../../../views/history.tsx";
 import type { Shell } from "../../../views/layout.tsx";
-import { TranscriptPage } from "../../../views/transcript.tsx";
+import { TranscriptLines, TranscriptPage } from "../../../views/transcript.tsx";
 import type { SessionStore } from "../../domain/session.ts";
 import type { TranscriptStore } from "../../domain/transcript.ts";
 import { isHtmx } from "../request.ts";
