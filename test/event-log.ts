@@ -1,11 +1,6 @@
 import pino, { type Logger } from "pino";
-import {
-  type Envelope,
-  type EventLog,
-  isSessionEnd,
-  type SessionEvent,
-  type SessionPosition,
-} from "../src/domain/transcript.ts";
+import type { EventLog, SessionPosition } from "../src/domain/stores.ts";
+import { type Envelope, isSessionEnd, type SessionEvent } from "../src/domain/transcript.ts";
 
 /** An event log in memory, for tests. */
 export class MemoryLog implements EventLog {

@@ -1,4 +1,4 @@
-import type { SessionPage } from "../src/domain/session.ts";
+import type { SessionPage } from "../src/domain/stores.ts";
 import { SessionRows } from "./fragments/sessions.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 

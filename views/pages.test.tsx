@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Session, SessionCounts, SessionPage } from "../src/domain/session.ts";
+import type { Session, SessionCounts } from "../src/domain/session.ts";
+import type { SessionPage } from "../src/domain/stores.ts";
 import type { Segment } from "../src/domain/transcript.ts";
 import { type PageDeps, pageRoutes } from "../src/http/routes/pages.tsx";
 import { formatElapsed } from "../src/lib/words.ts";

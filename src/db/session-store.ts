@@ -1,5 +1,6 @@
 import { and, desc, eq, getTableColumns, lt, ne, or, sql } from "drizzle-orm";
-import type { Session, SessionCounts, SessionPage, SessionStore } from "../domain/session.ts";
+import type { Session, SessionCounts } from "../domain/session.ts";
+import type { SessionPage, SessionStore } from "../domain/stores.ts";
 import type { Envelope } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 import type { Database } from "./open.ts";

@@ -1,14 +1,7 @@
 import { and, asc, eq, gt, lt, max, sql } from "drizzle-orm";
 import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
-import {
-  type Envelope,
-  type EventLog,
-  envelope,
-  type Segment,
-  type SessionPosition,
-  type TranscriptStore,
-  type TurnMetrics,
-} from "../domain/transcript.ts";
+import type { EventLog, SessionPosition, TranscriptStore } from "../domain/stores.ts";
+import { type Envelope, envelope, type Segment, type TurnMetrics } from "../domain/transcript.ts";
 import type { Database } from "./open.ts";
 import { events, segments, sessions, turns } from "./schema.ts";
 

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Envelope } from "./transcript.ts";
 
 /** Prefix of the LiveKit identities that belong to agents; participants may not use it. */
 export const AGENT_IDENTITY_PREFIX = "agent-";
@@ -94,29 +93,4 @@ export interface Session extends SessionSettings {
 export interface SessionCounts {
   segments: number;
   turns: number;
-}
-
-/** One page of the history. */
-export interface SessionPage {
-  sessions: (Session & SessionCounts)[];
-  /** Cursor of the next (older) page, or null at the end. */
-  next: string | null;
-}
-
-/** Stores sessions. Every method is synchronous, because SQLite answers in microseconds. */
-export interface SessionStore {
-  insert(session: Session): void;
-  update(id: string, change: Partial<Omit<Session, "id">>): void;
-  delete(id: string): void;
-  find(id: string): (Session & SessionCounts) | undefined;
-  /** Sessions that have not ended, newest first. */
-  live(): (Session & SessionCounts)[];
-  /** All sessions, newest first, `limit` a page; `before` is a cursor from an earlier page. */
-  page(options: { limit: number; before?: string }): SessionPage;
-  /**
-   * Ends the sessions that a crash left open, with reason `crashed`, and logs a `session` `ended`
-   * event for each. Returns these events, for clients that are connected to other nodes. One
-   * process uses a database, so at its start every open session belongs to a process that is gone.
-   */
-  endCrashed(at: number): Envelope[];
 }

@@ -140,24 +140,3 @@ export interface Segment {
   ended_at: number;
   interrupted: boolean;
 }
-
-/** Stores final segments. */
-export interface TranscriptStore {
-  segments(sessionId: string): Segment[];
-}
-
-/** The durable log of a session's events, from which clients replay. */
-export interface EventLog {
-  /** Stores the envelope (and the segment or turn it completes) in one transaction. */
-  append(envelope: Envelope): void;
-  /** Envelopes with `seq` greater than `after`, in order; at most `limit` of them. */
-  read(sessionId: string, after: number, limit?: number): Envelope[];
-  /** The newest `seq`, 0 for an unknown session, and whether `session` `ended` is logged. */
-  position(sessionId: string): SessionPosition;
-}
-
-/** The end of a session's log. */
-export interface SessionPosition {
-  seq: number;
-  ended: boolean;
-}

@@ -6,10 +6,10 @@ import {
   type Session,
   type SessionCounts,
   type SessionRequest,
-  type SessionStore,
   sessionId,
   shortName,
 } from "../domain/session.ts";
+import type { SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import { optional } from "./request.ts";
 

@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
 import type { Agent } from "../agent/agent-stack.ts";
 import { type AgentSignal, initialTranscriptState, normalize } from "../agent/normalize-events.ts";
-import { AGENT_IDENTITY_PREFIX, type Session, type SessionStore } from "../domain/session.ts";
+import { AGENT_IDENTITY_PREFIX, type Session } from "../domain/session.ts";
 import type { StageProviders } from "../domain/stage.ts";
+import type { SessionStore } from "../domain/stores.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 
 /** The stages of one session, leased until they are disposed of. */

@@ -1,4 +1,5 @@
-import type { EndReason, Session, SessionRequest, SessionStore } from "../domain/session.ts";
+import type { EndReason, Session, SessionRequest } from "../domain/session.ts";
+import type { SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import { endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
 import { type LaunchOptions, launch, startFailure } from "./launch.ts";

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { Envelope, EventLog, SessionPosition } from "../domain/transcript.ts";
+import type { EventLog, SessionPosition } from "../domain/stores.ts";
+import type { Envelope } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 
 export type EnvelopeListener = (envelope: Envelope) => void;

@@ -1,11 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import {
-  type Envelope,
-  type EventLog,
-  isSessionEnd,
-  type SessionEvent,
-} from "../domain/transcript.ts";
+import type { EventLog } from "../domain/stores.ts";
+import { type Envelope, isSessionEnd, type SessionEvent } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
 import { CLOSE, type HubClient, messageFrom, Subscriber } from "./subscriber.ts";

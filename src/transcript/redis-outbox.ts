@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import { type Envelope, type EventLog, isSessionEnd } from "../domain/transcript.ts";
+import type { EventLog } from "../domain/stores.ts";
+import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 
 /**

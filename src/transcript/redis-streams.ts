@@ -1,11 +1,7 @@
 import type { RedisClient } from "bun";
 import { z } from "zod";
-import {
-  type Envelope,
-  envelope,
-  isSessionEnd,
-  type SessionPosition,
-} from "../domain/transcript.ts";
+import type { SessionPosition } from "../domain/stores.ts";
+import { type Envelope, envelope, isSessionEnd } from "../domain/transcript.ts";
 
 /** How long Redis keeps a session after its newest event, in seconds. */
 const EXPIRE_AFTER_S = 86_400;

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { Envelope, EventLog, SessionPosition } from "../domain/transcript.ts";
+import type { EventLog, SessionPosition } from "../domain/stores.ts";
+import type { Envelope } from "../domain/transcript.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { type ChannelLayer, type EnvelopeListener, Listeners } from "./channel-layer.ts";
 import { RedisFeed } from "./redis-feed.ts";

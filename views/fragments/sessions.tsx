@@ -1,4 +1,5 @@
-import type { Session, SessionPage } from "../../src/domain/session.ts";
+import type { Session } from "../../src/domain/session.ts";
+import type { SessionPage } from "../../src/domain/stores.ts";
 import { ErrorSlot, showErrorsIn } from "./htmx.tsx";
 import { duration, endReasonText, isFailure, isLive, plural, RelativeTime } from "./words.tsx";
 

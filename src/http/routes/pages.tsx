@@ -6,8 +6,7 @@ import type { SetupDefaults } from "../../../views/fragments/setup.tsx";
 import { HistoryPage } from "../../../views/history.tsx";
 import type { Shell } from "../../../views/layout.tsx";
 import { TranscriptLines, TranscriptPage } from "../../../views/transcript.tsx";
-import type { SessionStore } from "../../domain/session.ts";
-import type { TranscriptStore } from "../../domain/transcript.ts";
+import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { isHtmx } from "../request.ts";
 import { findSession } from "../session-resource.ts";
 

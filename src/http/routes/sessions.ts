@@ -1,11 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
-import {
-  freeText,
-  type Session,
-  type SessionRequest,
-  type SessionStore,
-} from "../../domain/session.ts";
+import { freeText, type Session, type SessionRequest } from "../../domain/session.ts";
+import type { SessionStore } from "../../domain/stores.ts";
 import { jsonBody, parse } from "../request.ts";
 import { findSession, sessionJson, sessionRequest } from "../session-resource.ts";
 

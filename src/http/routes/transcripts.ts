@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { SessionStore } from "../../domain/session.ts";
-import type { TranscriptStore } from "../../domain/transcript.ts";
+import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { EXPORT_FORMATS, exportTranscript } from "../../transcript/export.ts";
 import { parse } from "../request.ts";
 import { findSession, isoTime } from "../session-resource.ts";
