@@ -64,7 +64,7 @@ const listing = z.object({
   ),
 });
 
-test("a model is listed, pulled, listed as here, and removed", async () => {
+test("a model is listed, pulled, listed as downloaded, and removed", async () => {
   const before = listing.parse(JSON.parse((await run("list", "--json")).out));
   expect(before.models).toEqual([
     { id: "tiny-llm", stage: "llm", bytes: 400_000, state: "absent", recommended: true },
@@ -75,7 +75,7 @@ test("a model is listed, pulled, listed as here, and removed", async () => {
   expect(existsSync(join(before.folder, "tiny-llm", "a.gguf"))).toBe(true);
   const { out } = await run();
   expect(out).toMatch(
-    /^llm {2}tiny-llm {2}\s*400 kB {2}MIT {2}here {2}recommended\nin .*models\n$/,
+    /^llm {2}tiny-llm {2}\s*400 kB {2}MIT {2}downloaded {2}recommended\nin .*models\n$/,
   );
   expect(await run("remove", "tiny-llm")).toEqual({
     code: 0,

@@ -72,7 +72,10 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
   }
   const width = Math.max(0, ...rows.map(({ id }) => id.length));
   for (const row of rows) {
-    const marks = [row.state === "present" ? "here" : "", row.recommended ? "recommended" : ""];
+    const marks = [
+      row.state === "present" ? "downloaded" : "",
+      row.recommended ? "recommended" : "",
+    ];
     const facts = [
       row.stage,
       row.id.padEnd(width),

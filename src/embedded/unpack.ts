@@ -40,7 +40,7 @@ export async function unpack(bundle: PackedBundle, root: string): Promise<string
   const folder = join(root, `${bundle.name}-${bundle.hash.slice(0, HASH_LENGTH)}`);
   try {
     if (!(await isComplete(bundle, folder))) await complete(bundle, root, folder);
-    // The mark may fail: a complete folder may be read-only, and then nobody removes it either.
+    // Errors are ignored, since a read-only folder cannot be marked, but is not removed either.
     else await markUsed(folder).catch(() => {});
     await refuseNoExec(bundle, folder);
     return folder;

@@ -11,7 +11,7 @@ const LOAD_HINT =
   "node_modules and install again. As an executable: check that the disk of its cache folder is " +
   "not mounted noexec.";
 
-/** Checks that every native library loads. Each has a check of its own, which names the culprit. */
+/** Checks that the native libraries load, one check for each, so that the broken one is named. */
 export function libraryChecks(resources: Resources): Check[] {
   const check = (name: string, load: () => Promise<string>): Check => ({
     name,

@@ -58,7 +58,7 @@ export async function firstAudio({ tts }: StageProviders): Promise<number> {
 /**
  * Transcribes half a second of audio over OpenAI's realtime WebSocket.
  *
- * @throws Error with a message of its own: the server's may quote the key
+ * @throws Error without the server's message, which may quote the key
  */
 export async function transcribeRealtime(stt: StageProviders["stt"]): Promise<number> {
   const model = sttModelFor(stt, true);
