@@ -42,3 +42,24 @@ export class Failure extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The code of an error of the operating system, such as `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** A chain of causes may be a circle. */
+const MAX_CAUSES = 5;
+
+/** The HTTP status of a failed request, searched along the chain of causes. */
+export function statusOf(error: unknown): number | undefined {
+  for (let at = error, depth = 0; isObject(at) && depth < MAX_CAUSES; at = at["cause"], depth++) {
+    const status = at["status"] ?? at["statusCode"];
+    if (typeof status === "number" && status >= 100) return status;
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { readConfig } from "../config.ts";
 import { bytesOf, type Catalog, type CatalogModel } from "../domain/catalog.ts";
 import { STAGES } from "../domain/stage.ts";
-import { progressReporter } from "../download/progress.ts";
 import { Failure } from "../errors.ts";
+import { throttled } from "../lib/throttled.ts";
 import { formatBytes } from "../lib/words.ts";
 import { catalogSource } from "../models/catalog.ts";
 import { downloadModel, type ModelProgress } from "../models/download.ts";
@@ -137,7 +137,7 @@ function findModel(catalog: Catalog, id: string): CatalogModel {
 function progressLine({ id }: CatalogModel) {
   const terminal = process.stderr.isTTY === true;
   const write = (text: string) => process.stderr.write(terminal ? `\r\x1b[K${text}` : `${text}\n`);
-  const report = progressReporter(write, terminal ? TERMINAL_UPDATE_MS : undefined);
+  const report = throttled(write, terminal ? TERMINAL_UPDATE_MS : undefined);
   return {
     update: ({ received, total, bytesPerSecond }: ModelProgress) =>
       report(() => {

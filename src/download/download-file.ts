@@ -1,15 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Failure } from "../errors.ts";
 import { PartFile, removePart } from "./part-file.ts";
-import { request, Unreachable } from "./request.ts";
-import { watchdog } from "./watchdog.ts";
+import { request, Unreachable, watchdog } from "./request.ts";
 
 export interface DownloadOptions {
   url: string;
-  /** Where the file goes; only a whole and verified one gets there. */
+  /** The file's path; only a complete and verified file gets this name. */
   to: string;
   sha256: string;
-  /** Bytes of the file, where they are known. */
+  /** The file's size, if it is known. */
   bytes?: number | undefined;
   signal?: AbortSignal | undefined;
   /** How long the server may send nothing. */
@@ -17,14 +16,14 @@ export interface DownloadOptions {
   onProgress?: (received: number, total: number | undefined) => void;
 }
 
-/** How often a connection may break without the file having grown; a plain refusal ends at once. */
-const ATTEMPTS = 3;
-/** Waits before the next request, in ms, by how many have failed in a row. */
+/** Failed requests in a row without new data; a server that refuses is not asked again. */
+const MAX_FAILURES = 3;
+/** Pauses before the next request, in ms, by how many have failed in a row. */
 const RETRY_MS = [200, 1000];
 
 /**
- * Downloads a file, goes on where an earlier download stopped (also one of another process), and
- * verifies it. What came before a failure or a cancellation is kept for the next time.
+ * Downloads and verifies a file. It resumes an earlier download, also one of another process, and
+ * keeps a partial file after a failure or a cancellation.
  *
  * @throws Failure that says what went wrong, or the signal's reason
  */
@@ -35,7 +34,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   let answered = false;
   for (let failures = 0; ; ) {
     const { total, broken } = await receive(part, options).catch((error: unknown) => {
-      // A server that was there a moment ago may be there again in another.
+      // A server that has answered before may only be away for a moment.
       if (!answered || !(error instanceof Unreachable)) throw error;
       return { total: options.bytes, broken: error.message };
     });
@@ -46,7 +45,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
         await removePart(options.to);
         throw new Failure("unavailable", `${options.url} is not the published file: wrong SHA-256`);
       }
-      // The part may have been of another version, or damaged: once more from the start.
+      // The partial file may be damaged or of another version, so it is downloaded from the start.
       resumed = false;
       furthest = 0;
       await part.restart();
@@ -54,7 +53,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
     }
     failures = part.size > furthest ? 1 : failures + 1;
     furthest = Math.max(furthest, part.size);
-    if (failures >= ATTEMPTS) throw brokeOff(options, part.size, total, broken);
+    if (failures >= MAX_FAILURES) throw brokeOff(options, part.size, total, broken);
     await delay(RETRY_MS[failures - 1], undefined, { signal: options.signal });
   }
 }
@@ -71,13 +70,13 @@ function brokeOff(
 }
 
 interface Outcome {
-  /** Bytes of the whole file, if the server tells. */
+  /** Size of the complete file, if the server sent it. */
   total: number | undefined;
-  /** Why it ended early, where an error said so. */
+  /** Why the request ended early, if an error said so. */
   broken: string | undefined;
 }
 
-/** One request for what is missing. */
+/** Requests the missing bytes once. */
 async function receive(part: PartFile, options: DownloadOptions): Promise<Outcome> {
   if (part.size > 0 && part.size === options.bytes) {
     options.onProgress?.(part.size, options.bytes);
@@ -91,10 +90,10 @@ async function receive(part: PartFile, options: DownloadOptions): Promise<Outcom
   if (response.status === 416) {
     await response.body?.cancel();
     await part.restart();
-    return { total: undefined, broken: "the server has no such part" };
+    return { total: undefined, broken: "the server does not have that range" };
   }
-  const goesOn = response.status === 206 && startOf(response) === part.size;
-  if (!goesOn) await part.restart(response.headers.get("etag") ?? undefined);
+  const resumes = response.status === 206 && startOf(response) === part.size;
+  if (!resumes) await part.restart(response.headers.get("etag") ?? undefined);
   const length = Number(response.headers.get("content-length"));
   const total = length > 0 ? part.size + length : undefined;
   if (total !== undefined && total !== (options.bytes ?? total)) {
@@ -105,7 +104,7 @@ async function receive(part: PartFile, options: DownloadOptions): Promise<Outcom
   let broken: string | undefined;
   try {
     for await (const chunk of response.body ?? []) {
-      watch.alive();
+      watch.keepAlive();
       await part.append(chunk);
       if (part.size > (options.bytes ?? part.size)) throw otherFile(options, part.size);
       options.onProgress?.(part.size, options.bytes ?? total);
@@ -125,13 +124,16 @@ function otherFile({ url, bytes }: DownloadOptions, found: number): Failure {
   );
 }
 
-/** Asks for the rest, if it is still of the same version; a server may answer with the whole. */
+/**
+ * Headers that request the missing bytes of the same version; the server may answer with the whole
+ * file instead. See RFC 9110, sections 13.1.5 (If-Range) and 14.2 (Range).
+ */
 function rangeOf(part: PartFile): Record<string, string> {
-  // Packed by the server, parts would not fit together.
+  // Ranges of a compressed response would not fit together.
   const plain = { "Accept-Encoding": "identity" };
   if (part.size === 0) return plain;
   const range = { ...plain, Range: `bytes=${part.size}-` };
-  // A weak mark may not stand in If-Range; the hash tells in the end.
+  // If-Range does not allow weak tags; without it the hash finds a changed file at the end.
   const strong = part.etag !== undefined && !part.etag.startsWith("W/");
   return strong ? { ...range, "If-Range": part.etag ?? "" } : range;
 }

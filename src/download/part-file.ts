@@ -1,10 +1,10 @@
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { Failure } from "../errors.ts";
+import { codeOf, Failure } from "../errors.ts";
 
 /**
- * A file on its way: `NAME.part`, and in `NAME.part.etag` the mark of what it is a part of. It is
- * hashed as it grows, and takes the file's name only when it is whole.
+ * A partial download: `NAME.part`, with the version's entity tag in `NAME.part.etag`. It is hashed
+ * while it grows, and gets the file's name only when it is complete.
  */
 export class PartFile implements AsyncDisposable {
   readonly #to: string;
@@ -19,8 +19,9 @@ export class PartFile implements AsyncDisposable {
   }
 
   /**
-   * Opens what an earlier download left, or begins anew.
-   * @param limit bytes of the whole file; a longer part is none of it
+   * Opens the partial file of an earlier download, or creates one.
+   *
+   * @param limit size of the complete file; a larger partial file is discarded
    */
   static async open(
     to: string,
@@ -32,7 +33,7 @@ export class PartFile implements AsyncDisposable {
     const part = new PartFile(to, await open(path, kept === 0 ? "w" : "r+", 0o600));
     try {
       if (kept > (limit ?? Number.POSITIVE_INFINITY)) await part.restart();
-      else if (kept > 0) await part.#takeUp(path, signal);
+      else if (kept > 0) await part.#readKept(path, signal);
       return part;
     } catch (error) {
       await part[Symbol.asyncDispose]();
@@ -44,12 +45,12 @@ export class PartFile implements AsyncDisposable {
     return this.#size;
   }
 
-  /** What the server called the version that the part is of. */
+  /** The server's entity tag of the version that is being downloaded. */
   get etag(): string | undefined {
     return this.#etag;
   }
 
-  async #takeUp(path: string, signal: AbortSignal | undefined): Promise<void> {
+  async #readKept(path: string, signal: AbortSignal | undefined): Promise<void> {
     this.#etag = (await readFile(`${path}.etag`, "utf8").catch(() => "")) || undefined;
     for await (const chunk of createReadStream(path)) {
       signal?.throwIfAborted();
@@ -58,15 +59,15 @@ export class PartFile implements AsyncDisposable {
     }
   }
 
-  /** Drops what is there. */
+  /** Discards the bytes so far. */
   async restart(etag?: string): Promise<void> {
     await this.#handle.truncate(0);
     this.#hasher = new Bun.CryptoHasher("sha256");
     this.#size = 0;
     this.#etag = etag;
-    const mark = `${this.#to}.part.etag`;
-    if (etag === undefined) await rm(mark, { force: true });
-    else await writeFile(mark, etag, { mode: 0o600 });
+    const tagPath = `${this.#to}.part.etag`;
+    if (etag === undefined) await rm(tagPath, { force: true });
+    else await writeFile(tagPath, etag, { mode: 0o600 });
   }
 
   /** @throws Failure when the disk is full */
@@ -82,12 +83,12 @@ export class PartFile implements AsyncDisposable {
     }
   }
 
-  /** SHA-256 of what is there, in hexadecimal digits. */
+  /** SHA-256 of the bytes so far, in hexadecimal digits. */
   hash(): string {
     return this.#hasher.copy().digest("hex");
   }
 
-  /** Gives the file its name. */
+  /** Gives the complete file its name. */
   async finish(): Promise<void> {
     await this.#handle.sync();
     await rename(`${this.#to}.part`, this.#to);
@@ -99,14 +100,14 @@ export class PartFile implements AsyncDisposable {
   }
 }
 
-/** Removes what a download that was cut short left. */
+/** Removes a partial download. */
 export async function removePart(to: string): Promise<void> {
   await rm(`${to}.part`, { force: true });
   await rm(`${to}.part.etag`, { force: true });
 }
 
 function cannotWrite(error: unknown): never {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT") {
     throw new Failure("unavailable", "the disk is full: free some space", { cause: error });
   }

@@ -1,12 +1,44 @@
-import { Failure } from "../errors.ts";
-import { type Watchdog, watchdog } from "./watchdog.ts";
+import { Failure, messageOf } from "../errors.ts";
 
-/** The server did not answer at all, rather than refuse. */
+const STALL_MS = 30_000;
+
+/** Aborts a request that stalls. */
+export interface Watchdog extends Disposable {
+  /** Aborts when no data arrives for too long, or when the caller's signal does. */
+  signal: AbortSignal;
+  caller: AbortSignal | undefined;
+  /** Must be called whenever data arrives. */
+  keepAlive(): void;
+  /** Why the request failed: the stall, or the error's own message. */
+  reason(error: unknown): string;
+}
+
+/** @param options the caller's signal, and how long the server may send nothing */
+export function watchdog(options: {
+  signal?: AbortSignal | undefined;
+  stallMs?: number | undefined;
+}): Watchdog {
+  const { signal: caller, stallMs = STALL_MS } = options;
+  const stall = new AbortController();
+  const timer = setTimeout(() => stall.abort(), stallMs);
+  return {
+    caller,
+    signal: caller ? AbortSignal.any([caller, stall.signal]) : stall.signal,
+    keepAlive: () => void timer.refresh(),
+    reason: (error) =>
+      stall.signal.aborted ? `no data came for ${stallMs / 1000} s` : messageOf(error),
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
+}
+
+/** The server did not answer at all; one that refuses is a plain `Failure`. */
 export class Unreachable extends Failure {}
 
 /**
- * Asks for a file; proxies of the environment are used.
- * @throws Failure when the server cannot be reached or refuses; a status in `accepted` is answered
+ * Requests a file, through the proxies that the environment names.
+ *
+ * @param options `accepted`: error statuses whose response is returned instead of thrown
+ * @throws Failure when the server cannot be reached or refuses
  */
 export async function request(
   url: string,
@@ -24,7 +56,7 @@ export async function request(
       cause: error,
     });
   }
-  watch.alive();
+  watch.keepAlive();
   if (!response.ok && !accepted.includes(response.status)) {
     await response.body?.cancel();
     throw new Failure("unavailable", `${url} answered ${response.status}`);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/lazy.ts";
 import type { Resources } from "../resources.ts";
 import type { Contents, PackedBundle } from "./contents.ts";
 import { registerNative } from "./natives.ts";

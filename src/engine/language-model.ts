@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { ChatHistoryItem, ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/lazy.ts";
 import { loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { loadLlama } from "./native-libraries.ts";

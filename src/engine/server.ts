@@ -4,7 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type LocalModel, localModel } from "../domain/model.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/lazy.ts";
 import { authorise, protocolsOf } from "./access.ts";
 import { createAudioTools } from "./audio-tools.ts";
 import { LoadedModels, modelLoaders } from "./loaded-models.ts";

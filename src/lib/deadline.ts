@@ -1,11 +1,13 @@
-/** Raised when something took longer than it may. */
+/** Something took longer than its deadline. */
 export class DeadlineExceeded extends Error {
   override readonly name = "DeadlineExceeded";
 }
 
 /**
- * The promise's result, or a `DeadlineExceeded` after `ms`. The work itself goes on; whoever calls
- * must be able to live with its late result.
+ * Resolves with the work's result, or rejects with `DeadlineExceeded` after `ms`. The work itself
+ * is not stopped, and its late result is dropped.
+ *
+ * @param what names the work in the error's message
  */
 export async function withDeadline<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
   const expired = Promise.withResolvers<never>();
@@ -20,7 +22,7 @@ export async function withDeadline<T>(work: Promise<T>, ms: number, what: string
   }
 }
 
-/** The work's result, unless the signal comes first: then its reason is thrown at once. */
+/** Resolves with the work's result, or rejects with the signal's reason as soon as it aborts. */
 export async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);

@@ -1,4 +1,14 @@
-import { once } from "./once.ts";
+/** Shares the result of `make` among all calls. After a failure the next call tries again. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
 
 /** A resource that is created when it is first needed. */
 export interface Lazy<T> extends AsyncDisposable {

@@ -1,24 +1,24 @@
 import { open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { codeOf } from "../errors.ts";
 
 const HEARTBEAT_MS = 2000;
-/** A lock untouched for this long belongs to nobody, wherever its owner ran. */
+/** The owner of a lock that was not touched for this long is gone, on whichever machine it ran. */
 const STALE_MS = 15_000;
 const POLL_MS = 100;
 
 export interface LockOptions {
   signal?: AbortSignal | undefined;
-  /** Called once if another process has the lock. */
+  /** Called once if another process holds the lock. */
   onWait?: () => void;
 }
 
 /**
- * Takes a lock between processes and waits for it as long as its owner lives.
+ * Acquires a lock between processes, and waits for it as long as its owner lives.
  *
- * It saves two processes from doing the same long work twice. It is not what keeps files whole:
- * whoever works under it still writes aside and renames, so that a lock wrongly taken for stale
- * does no harm.
+ * It saves two processes from doing the same long work twice, and does not protect files: the code
+ * under the lock must write to another name and rename, because a slow owner can look stale.
  */
 export async function lock(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
   for (let waited = false; ; waited = true) {
@@ -48,7 +48,7 @@ async function create(path: string): Promise<boolean> {
 function held(path: string): AsyncDisposable {
   const heartbeat = setInterval(() => {
     const now = new Date();
-    // It may be gone with the whole folder; then there is nothing left to guard.
+    // The file may have been deleted with its folder; then there is nothing left to lock.
     utimes(path, now, now).catch(() => {});
   }, HEARTBEAT_MS);
   heartbeat.unref();
@@ -67,7 +67,7 @@ async function isStale(path: string): Promise<boolean> {
     const owner: unknown = JSON.parse(await readFile(path, "utf8"));
     return isDead(owner);
   } catch {
-    // Gone, or not yet written: look again.
+    // It was just released, or is not written yet: the caller looks again.
     return false;
   }
 }
@@ -84,13 +84,9 @@ function isDead(owner: unknown): boolean {
   }
 }
 
-/** Renames first: of several that find a lock stale, one gets it. */
+/** Renames first, so that of several processes that find the lock stale only one removes it. */
 async function removeStale(path: string): Promise<void> {
   const aside = `${path}.${process.pid}.stale`;
   await rename(path, aside).catch(() => {});
   await rm(aside, { force: true });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

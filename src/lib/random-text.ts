@@ -1,4 +1,4 @@
-/** A secret of so many random bytes, as text. Without `node:crypto`, whose import a start can do without. */
+/** A secret of `bytes` random bytes, as text. It avoids `node:crypto`, whose import delays a start. */
 export function randomText(bytes: number, encoding: "hex" | "base64url"): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString(encoding);
 }

@@ -5,7 +5,7 @@ export interface Audio {
 }
 
 const HEADER_BYTES = 44;
-/** The size of a file that is still being made. */
+/** The size in the header of a stream whose length is not known yet. */
 const UNKNOWN_SIZE = 0xffff_ffff;
 const FORMAT_PCM = 1;
 const FORMAT_FLOAT = 3;
@@ -22,7 +22,7 @@ export function wav(pcm: Int16Array, rate: number): Uint8Array<ArrayBuffer> {
 /**
  * The beginning of a WAV file (RIFF, 16-bit PCM, mono), before its samples.
  *
- * @param dataBytes of the samples; without it, of a stream whose length nobody knows yet
+ * @param dataBytes size of the samples; left out for a stream whose length is not known yet
  */
 export function wavHeader(rate: number, dataBytes?: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER_BYTES);
@@ -48,10 +48,10 @@ export function pcmBytes(pcm: Int16Array): Uint8Array {
   return new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
 }
 
-/** Little-endian 16-bit samples from bytes; an odd last byte is left out. */
+/** Little-endian 16-bit samples from bytes; an odd last byte is dropped. */
 export function pcmOf(bytes: Uint8Array): Int16Array {
   const even = bytes.byteLength - (bytes.byteLength % 2);
-  // Copied: a Buffer's own memory may begin at an odd place, and hold others.
+  // Copied, because the memory behind a Buffer is shared and may begin at an odd offset.
   return new Int16Array(new Uint8Array(bytes.subarray(0, even)).buffer);
 }
 
@@ -60,7 +60,7 @@ export function floatsOf(pcm: Int16Array): Float32Array {
   return Float32Array.from(pcm, (value) => value / 32_768);
 }
 
-/** The nearest 16-bit samples; what is louder than they can say is cut off. */
+/** The nearest 16-bit samples; louder ones are clipped. */
 export function pcmFrom(samples: Float32Array): Int16Array {
   return Int16Array.from(samples, (value) =>
     Math.max(-32_768, Math.min(32_767, Math.round(value * 32_768))),
@@ -102,7 +102,7 @@ interface Format {
 
 function readFormat(view: DataView, at: number): Format {
   const named = view.getUint16(at, true);
-  // The extensible form names the encoding after its own fields.
+  // WAVE_FORMAT_EXTENSIBLE keeps the real encoding at the beginning of its sub-format field.
   const extensible = named === FORMAT_EXTENSIBLE && at + 26 <= view.byteLength;
   const encoding = extensible ? view.getUint16(at + 24, true) : named;
   const bits = view.getUint16(at + 14, true);

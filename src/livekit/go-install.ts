@@ -1,16 +1,17 @@
 import { join } from "node:path";
-import { progressReporter } from "../download/progress.ts";
 import { Failure } from "../errors.ts";
+import { linesOf } from "../lib/child-output.ts";
+import { throttled } from "../lib/throttled.ts";
 import { LIVEKIT_VERSION } from "./release.ts";
 
 const GO_PACKAGE = `github.com/livekit/livekit-server/cmd/server@v${LIVEKIT_VERSION}`;
-/** Two cores take two to three minutes; a slow line and a small board take longer. */
+/** Two cores take two to three minutes; a slow connection or a small board takes longer. */
 const BUILD_TIMEOUT_MS = 20 * 60_000;
-const PROGRESS_MS = 10_000;
+const PROGRESS_INTERVAL_MS = 10_000;
 const LAST_LINES = 3;
 
 export interface GoInstallOptions {
-  /** Where the binary goes. */
+  /** The folder for the binary. */
   folder: string;
   env: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal | undefined;
@@ -32,7 +33,7 @@ export async function goInstall(options: GoInstallOptions): Promise<string> {
     stderr: "pipe",
     env: { ...env, CGO_ENABLED: "0", GOBIN: folder },
     timeout: BUILD_TIMEOUT_MS,
-    // A group of its own, so that its compilers can be stopped with it.
+    // Its own process group, so that its compilers can be killed with it.
     detached: true,
   });
   const stop = () => killGroup(child.pid);
@@ -49,22 +50,21 @@ export async function goInstall(options: GoInstallOptions): Promise<string> {
   return join(folder, process.platform === "win32" ? "server.exe" : "server");
 }
 
-/** `go install -v` prints a line for each module it fetches and each package it compiles. */
+/**
+ * Reports progress: `go install -v` prints a line for each module that it fetches and each package
+ * that it compiles. @returns the last lines, which say why a build failed
+ */
 async function followBuild(
   stderr: ReadableStream<Uint8Array>,
   onProgress: (message: string) => void,
 ): Promise<string[]> {
-  const report = progressReporter(onProgress, PROGRESS_MS);
-  const decoder = new TextDecoder();
+  const report = throttled(onProgress, PROGRESS_INTERVAL_MS);
   const startedAt = performance.now();
   let lastLines: string[] = [];
   let packages = 0;
-  let rest = "";
-  for await (const chunk of stderr) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    packages += lines.filter((line) => !line.startsWith("go: ")).length;
-    lastLines = [...lastLines, ...lines].filter((line) => line !== "").slice(-LAST_LINES);
+  for await (const line of linesOf(stderr)) {
+    if (!line.startsWith("go: ")) packages += 1;
+    if (line !== "") lastLines = [...lastLines, line].slice(-LAST_LINES);
     const seconds = Math.round((performance.now() - startedAt) / 1000);
     report(
       () =>
@@ -72,18 +72,18 @@ async function followBuild(
         `time: ${packages} packages done, ${seconds} s`,
     );
   }
-  return [...lastLines, rest].filter((line) => line !== "").slice(-LAST_LINES);
+  return lastLines;
 }
 
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // Gone already, or Windows, which has no such groups.
+    // It has exited, or this is Windows, which has no process groups.
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // Gone already.
+      // It has exited.
     }
   }
 }

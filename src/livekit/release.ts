@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { downloadFile } from "../download/download-file.ts";
-import { progressReporter } from "../download/progress.ts";
 import { downloadText } from "../download/request.ts";
 import { Failure } from "../errors.ts";
-import { readFromArchive } from "./archive.ts";
+import { readFromArchive } from "../lib/archive.ts";
+import { throttled } from "../lib/throttled.ts";
 
-/** The release that Parley is tested with. */
+/** The version of livekit-server that Parley is tested with. */
 export const LIVEKIT_VERSION = "1.13.5";
 export const RELEASES_URL = "https://github.com/livekit/livekit/releases/download";
 
@@ -21,7 +21,7 @@ export interface ReleaseAsset {
   binary: string;
 }
 
-/** @returns the official archive for a platform; undefined where none is published, as for macOS */
+/** @returns the official archive for a platform; undefined if none is published, as for macOS */
 export function releaseAsset(platform: string, arch: string): ReleaseAsset | undefined {
   const architecture = ARCHITECTURES[arch];
   if (architecture === undefined) return undefined;
@@ -38,7 +38,7 @@ export function releaseAsset(platform: string, arch: string): ReleaseAsset | und
 export interface ReleaseOptions {
   asset: ReleaseAsset | undefined;
   releasesUrl: string;
-  /** An empty folder to work in. */
+  /** An empty folder for the archive and the binary. */
   folder: string;
   signal?: AbortSignal | undefined;
   stallMs?: number | undefined;
@@ -49,13 +49,13 @@ export interface ReleaseOptions {
 export async function releaseBinary(options: ReleaseOptions): Promise<string> {
   const { asset, releasesUrl, folder, signal, stallMs } = options;
   if (!asset) {
-    throw new Failure("unavailable", "LiveKit publishes no binary for this kind of machine");
+    throw new Failure("unavailable", "LiveKit publishes no binary for this platform");
   }
   const base = `${releasesUrl}/v${LIVEKIT_VERSION}`;
   const checksums = await downloadText(`${base}/checksums.txt`, { signal, stallMs });
   const sha256 = checksumOf(checksums, asset.archive);
   const archive = join(folder, asset.archive);
-  const report = progressReporter(options.onProgress);
+  const report = throttled(options.onProgress);
   await downloadFile({
     url: `${base}/${asset.archive}`,
     to: archive,
@@ -63,7 +63,7 @@ export async function releaseBinary(options: ReleaseOptions): Promise<string> {
     signal,
     stallMs,
     onProgress: (received, total) =>
-      report(() => `downloading livekit-server ${LIVEKIT_VERSION}: ${amount(received, total)}`),
+      report(() => `downloading livekit-server ${LIVEKIT_VERSION}: ${progress(received, total)}`),
   });
   const binary = join(folder, asset.binary);
   await Bun.write(binary, await readFromArchive(archive, asset.binary));
@@ -79,7 +79,7 @@ function checksumOf(checksums: string, name: string): string {
   throw new Failure("unavailable", `the release's checksums.txt does not list ${name}`);
 }
 
-function amount(received: number, total: number | undefined): string {
+function progress(received: number, total: number | undefined): string {
   const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
   return total === undefined
     ? `${megabytes(received)} MB`

@@ -1,5 +1,5 @@
 import type { RoomServiceClient } from "livekit-server-sdk";
-import { Failure, messageOf } from "../errors.ts";
+import { Failure, messageOf, statusOf } from "../errors.ts";
 
 export interface RoomServiceOptions {
   url: string;
@@ -17,13 +17,13 @@ export interface RoomParticipant {
   tracks: number;
 }
 
-/** What Parley asks of LiveKit's room API. */
+/** The part of LiveKit's room API that Parley uses. */
 export interface RoomService {
   /** Names of the open rooms. The cheapest call that proves address, key and secret. */
   listRooms(): Promise<string[]>;
-  /** Who is in a room; nobody when the room does not exist. */
+  /** The participants of a room; none when the room does not exist. */
   participants(room: string): Promise<RoomParticipant[]>;
-  /** Closes a room and disconnects everybody in it; nothing happens when it does not exist. */
+  /** Closes a room and disconnects its participants; does nothing when it does not exist. */
   deleteRoom(room: string): Promise<void>;
 }
 
@@ -31,14 +31,14 @@ export interface RoomService {
 const KINDS: Partial<Record<number, RoomParticipant["kind"]>> = { 0: "standard", 4: "agent" };
 const DEFAULT_TIMEOUT_MS = 3000;
 
-/** @returns thin functions over LiveKit's room API, each with a deadline and a readable failure */
+/** Wraps LiveKit's room API, with a deadline for each call. @throws Failure that says what to do */
 export function createRoomService(options: RoomServiceOptions): RoomService {
   const { url, apiKey, apiSecret, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const call = async <T>(use: (client: RoomServiceClient) => Promise<T>): Promise<T> => {
     const { RoomServiceClient } = await import("livekit-server-sdk");
     const client = new RoomServiceClient(url, apiKey, apiSecret, {
       requestTimeout: timeoutMs / 1000,
-      // A deadline is a deadline: no second try against another region.
+      // A retry against another region would exceed the deadline.
       failover: false,
     });
     return use(client);
@@ -72,13 +72,6 @@ async function participantsOf(client: RoomServiceClient, room: string): Promise<
 
 function isNotFound(error: unknown): boolean {
   return statusOf(error) === 404;
-}
-
-function statusOf(error: unknown): number | undefined {
-  if (error instanceof Error && "status" in error && typeof error.status === "number") {
-    return error.status;
-  }
-  return undefined;
 }
 
 function roomFailure(url: string, error: unknown): Failure {

@@ -12,7 +12,7 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { pino } from "pino";
-import { readFromArchive } from "./archive.ts";
+import { readFromArchive } from "../lib/archive.ts";
 import { releaseAsset } from "./release.ts";
 import { type FindOptions, findLiveKitServer } from "./server-binary.ts";
 
@@ -143,7 +143,7 @@ test("one that stands still is given up", async () => {
     });
     return new Response(body);
   });
-  await expect(find()).rejects.toThrow("nothing came for 0.5 s");
+  await expect(find()).rejects.toThrow("no data came for 0.5 s");
 });
 
 test("a slow download that keeps coming is no stall", async () => {

@@ -7,23 +7,23 @@ import { goInstall } from "./go-install.ts";
 import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./release.ts";
 
 export interface FindOptions {
-  /** `LIVEKIT_SERVER_BIN`: what the user wants is taken, or the search fails. */
+  /** `LIVEKIT_SERVER_BIN`: this binary is used, or the search fails. */
   bin?: string | undefined;
-  /** Unpacks the copy inside Parley's own executable, and answers its path. */
+  /** Unpacks the copy inside Parley's own executable. @returns its path */
   embedded?: (() => Promise<string>) | undefined;
   dataDir: string;
-  /** Further folders that may hold the binary, such as caches shared between checkouts. */
+  /** More folders that may contain the binary, such as caches shared between checkouts. */
   cacheDirs?: readonly string[];
-  /** Where a binary is put that had to be fetched or built; `$DATA_DIR/bin` if unset. */
+  /** Where a downloaded or built binary is kept; `$DATA_DIR/bin` if unset. */
   installDir?: string | undefined;
-  /** The surroundings: PATH, and what Go reads. */
+  /** Environment variables: PATH, and those that Go reads. */
   env: Readonly<Record<string, string | undefined>>;
   logger: Pick<Logger, "debug" | "info" | "warn">;
-  /** Told in words what takes long, a few times a minute; logged when unset. */
+  /** Gets messages about long steps, a few times a minute; they are logged when unset. */
   onProgress?: ((message: string) => void) | undefined;
   signal?: AbortSignal | undefined;
   releasesUrl?: string | undefined;
-  /** How long a download may stand still. */
+  /** How long a download may receive no data. */
   stallMs?: number | undefined;
 }
 
@@ -31,12 +31,12 @@ const EXECUTABLE = process.platform === "win32" ? "livekit-server.exe" : "liveki
 const VERSION_TIMEOUT_MS = 10_000;
 
 /**
- * Finds a livekit-server for this machine, or gets one.
+ * Finds a livekit-server for this machine, or downloads or builds one.
  *
- * The order: the one named by the user, the one inside the executable, one on PATH that is no
- * older than ours, `$DATA_DIR/bin`, the caches, the official release, `go install`.
+ * The order: the binary that the user names, the one inside the executable, one on PATH that is at
+ * least as new as `LIVEKIT_VERSION`, `$DATA_DIR/bin`, the caches, the official release, `go install`.
  *
- * @param options `get` false: only what is on this machine already, or undefined
+ * @param options `get` false: only search this machine, and return undefined if there is none
  * @returns the path of the executable
  * @throws Failure that says what was tried and what can be done
  */
@@ -50,15 +50,17 @@ export async function findLiveKitServer(
   if (options.bin) return namedByUser(options.bin);
   const installDir = options.installDir ?? join(options.dataDir, "bin");
   if (options.embedded) return options.embedded();
-  const found = await present(options, installDir);
+  const found = await findInstalled(options, installDir);
   if (found || options.get === false) return found;
   await mkdir(installDir, { recursive: true });
   const { signal, onProgress = (message) => options.logger.info(message) } = options;
   await using _lock = await lock(join(installDir, "livekit-server.lock"), {
     signal,
-    onWait: () => onProgress("waiting for another process that gets livekit-server"),
+    onWait: () => onProgress("waiting for another process to install livekit-server"),
   });
-  return (await present(options, installDir)) ?? (await install(options, installDir, onProgress));
+  return (
+    (await findInstalled(options, installDir)) ?? (await install(options, installDir, onProgress))
+  );
 }
 
 async function namedByUser(bin: string): Promise<string> {
@@ -72,8 +74,10 @@ async function namedByUser(bin: string): Promise<string> {
   return bin;
 }
 
-/** What is already on this machine. */
-async function present(options: FindOptions, installDir: string): Promise<string | undefined> {
+async function findInstalled(
+  options: FindOptions,
+  installDir: string,
+): Promise<string | undefined> {
   const onPath = Bun.which("livekit-server", { PATH: options.env["PATH"] ?? "" });
   if (onPath) {
     const version = await versionOf(onPath);
@@ -88,7 +92,7 @@ async function present(options: FindOptions, installDir: string): Promise<string
   return undefined;
 }
 
-/** Fetches or builds the binary; runs under the folder's lock. */
+/** Downloads or builds the binary. The caller holds the folder's lock. */
 async function install(
   options: FindOptions,
   installDir: string,
@@ -97,7 +101,7 @@ async function install(
   const target = join(installDir, EXECUTABLE);
   await using work = await workFolder(installDir);
   const problems: string[] = [];
-  const ways = [
+  const methods = [
     async () => {
       const { releasesUrl = RELEASES_URL, signal, stallMs } = options;
       const asset = releaseAsset(process.platform, process.arch);
@@ -109,34 +113,40 @@ async function install(
       return goInstall({ folder: work.path, env, signal, onProgress });
     },
   ];
-  for (const way of ways) {
+  for (const method of methods) {
     try {
-      const binary = await way();
+      const binary = await method();
       await chmod(binary, 0o700);
       const version = await versionOf(binary);
-      if (version !== LIVEKIT_VERSION) throw new Error(`what came does not run (${version})`);
-      return await putInPlace(binary, target);
+      if (version !== LIVEKIT_VERSION) {
+        const found = version === undefined ? "does not run" : `has version ${version}`;
+        throw new Error(`the new binary ${found}`);
+      }
+      return await moveInto(binary, target);
     } catch (error) {
       options.signal?.throwIfAborted();
-      options.logger.debug({ err: error }, "a way to get livekit-server failed");
+      options.logger.debug({ err: error }, "livekit-server could not be installed this way");
       problems.push(messageOf(error));
     }
   }
-  throw notToBeHad(problems);
+  throw unavailable(problems);
 }
 
-function notToBeHad(problems: string[]): Failure {
+function unavailable(problems: string[]): Failure {
   const how =
     process.platform === "darwin" ? "install it (brew install livekit)" : "install it on PATH";
   return new Failure(
     "unavailable",
-    `livekit-server ${LIVEKIT_VERSION} is not here and could not be got: ${problems.join("; ")}. ` +
-      `Connect to the internet and try again, ${how}, name one by LIVEKIT_SERVER_BIN, or set ` +
+    `livekit-server ${LIVEKIT_VERSION} is not installed and could not be obtained: ${problems.join("; ")}. ` +
+      `Connect to the internet and try again, ${how}, set LIVEKIT_SERVER_BIN to its path, or set ` +
       "LIVEKIT_URL to use another LiveKit server",
   );
 }
 
-/** A folder beside the target, so that a rename puts a file in place. Older ones are left-overs. */
+/**
+ * Creates a temporary folder beside the target, so that a rename can install a file. Such folders
+ * of earlier processes are left over from crashes and are removed.
+ */
 async function workFolder(installDir: string): Promise<AsyncDisposable & { path: string }> {
   for (const name of await readdir(installDir)) {
     if (name.startsWith("tmp-")) await rm(join(installDir, name), { recursive: true, force: true });
@@ -149,19 +159,19 @@ async function workFolder(installDir: string): Promise<AsyncDisposable & { path:
   };
 }
 
-async function putInPlace(binary: string, target: string): Promise<string> {
+async function moveInto(binary: string, target: string): Promise<string> {
   await chmod(binary, 0o700);
   try {
     await rename(binary, target);
   } catch (error) {
-    // Windows keeps a running executable where it is; a whole one there is as good.
+    // Windows cannot replace a running executable; one of the right version is as good.
     if ((await versionOf(target)) !== LIVEKIT_VERSION) throw error;
     await rm(binary, { force: true });
   }
   return target;
 }
 
-/** @returns the version of a livekit-server, or undefined when it is none or does not run */
+/** @returns the version of a livekit-server; undefined when it does not run or is another program */
 async function versionOf(binary: string): Promise<string | undefined> {
   try {
     const child = Bun.spawn([binary, "--version"], {
@@ -180,7 +190,7 @@ async function versionOf(binary: string): Promise<string | undefined> {
   }
 }
 
-/** The same major version, and nothing older than what Parley is tested with. */
+/** Whether it has the same major version as ours and is not older. */
 function isRecentEnough(version: string): boolean {
   const ours = LIVEKIT_VERSION.split(".").map(Number);
   const theirs = version.split(".").map(Number);

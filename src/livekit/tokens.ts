@@ -1,6 +1,6 @@
 import type { AccessToken } from "livekit-server-sdk";
 
-/** Long enough to join; a joined participant stays in, and LiveKit renews its token by itself. */
+/** Long enough to join; LiveKit renews the token of a participant who has joined. */
 const TOKEN_LIFETIME = "15m";
 
 export interface TokenOptions {
@@ -13,14 +13,14 @@ export interface TokenOptions {
   attributes?: Record<string, string> | undefined;
 }
 
-/** A JWT with which a person joins `room`: may speak, listen, send data and set own attributes. */
+/** A JWT to join `room` as a person, who may speak, listen, send data and set attributes. */
 export async function userToken(options: TokenOptions): Promise<string> {
   return (await participantToken(options)).toJwt();
 }
 
 /**
- * The same for Parley's agent. Its kind is `agent`, so that clients tell it from people and it
- * does not keep an empty room open.
+ * A JWT to join `room` as Parley's agent. Its kind is `agent`, so that clients can tell it from
+ * people and it does not keep an otherwise empty room open.
  */
 export async function agentToken(options: TokenOptions): Promise<string> {
   const token = await participantToken(options);
@@ -29,7 +29,7 @@ export async function agentToken(options: TokenOptions): Promise<string> {
 }
 
 async function participantToken(options: TokenOptions): Promise<AccessToken> {
-  // Imported at first use: it costs 30 to 60 ms that the start of the HTTP server need not wait for.
+  // Imported on first use: the import takes 30 to 60 ms and would delay the HTTP server's start.
   const { AccessToken } = await import("livekit-server-sdk");
   const { apiKey, apiSecret, room, identity, name, metadata, attributes } = options;
   const token = new AccessToken(apiKey, apiSecret, {
@@ -45,7 +45,7 @@ async function participantToken(options: TokenOptions): Promise<AccessToken> {
     canPublish: true,
     canSubscribe: true,
     canPublishData: true,
-    // The agent reports `lk.agent.state` through its attributes; without this it is refused.
+    // The agent reports `lk.agent.state` through its attributes, which needs this grant.
     canUpdateOwnMetadata: true,
   });
   return token;

@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { type Catalog, catalogModel } from "../domain/catalog.ts";
 import { Failure, messageOf } from "../errors.ts";
-import { once } from "../lib/once.ts";
+import { once } from "../lib/lazy.ts";
 import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
 import { modelFromFiles } from "./model-files.ts";
 

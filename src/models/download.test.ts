@@ -172,7 +172,7 @@ describe("what goes wrong is told, with the way by hand", () => {
     for (let i = 0; i < 3; i++)
       world.server.moods.push({ kind: "hang", after: i === 0 ? 1000 : 0 });
     await expect(world.pull()).rejects.toThrow(
-      /after 1000 of 100000 bytes: nothing came for 0\.4 s/,
+      /after 1000 of 100000 bytes: no data came for 0\.4 s/,
     );
   });
 

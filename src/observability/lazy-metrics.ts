@@ -1,4 +1,4 @@
-import { once } from "../lib/once.ts";
+import { once } from "../lib/lazy.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 
 /** Metrics that load with the first event or reader, so that a start does not wait for prom-client. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { APIConnectionTimeoutError, APIError } from "openai";
-import { describeProviderError, redactProviderError, statusOf } from "./provider-errors.ts";
+import { statusOf } from "../errors.ts";
+import { describeProviderError, redactProviderError } from "./provider-errors.ts";
 
 const STAGES = ["stt", "llm", "tts"] as const;
 const KEY = "sk-proj-verysecret";

@@ -1,4 +1,5 @@
 import type { Stage } from "../domain/stage.ts";
+import { statusOf } from "../errors.ts";
 import { STAGE_NOUNS } from "../lib/words.ts";
 
 export interface ProviderProblem {
@@ -88,15 +89,6 @@ function statusInMessage(error: unknown): number | undefined {
   const message = String(error["message"]);
   const [, refused] = /unexpected server response: (\d{3})/i.exec(message) ?? [];
   return refused ? Number(refused) : WORDINGS.find(([wording]) => wording.test(message))?.[1];
-}
-
-/** The HTTP status of a provider's failure, searched along the chain of causes. */
-export function statusOf(error: unknown): number | undefined {
-  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
-    const status = at["status"] ?? at["statusCode"];
-    if (typeof status === "number" && status >= 100) return status;
-  }
-  return undefined;
 }
 
 function capitalised(text: string): string {

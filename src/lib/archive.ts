@@ -25,10 +25,13 @@ const DIRECTORY_ENTRY = 0x02014b50;
 const STORED = 0;
 const DEFLATED = 8;
 
-/** Enough of the format for a release archive: no ZIP64, no encryption. */
+/**
+ * Supports what release archives use: no ZIP64, no encryption.
+ * See https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.7, 4.3.12, 4.3.16.
+ */
 function fromZip(bytes: Uint8Array<ArrayBuffer>, name: string): Uint8Array | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // The end record is the last thing but for a comment of up to 64 KiB.
+  // Only a comment of up to 64 KiB may follow the end record.
   let end = bytes.length - END_OF_DIRECTORY_SIZE;
   while (end > 0 && view.getUint32(end, true) !== END_OF_DIRECTORY) end--;
   if (end <= 0) throw new Failure("unavailable", "not a zip archive");
