@@ -1,4 +1,4 @@
-// Plays an engine process for tests of its supervision: `bun test/engine-child.ts MODE …`.
+// A fake engine process to test its supervision: `bun test/engine-child.ts MODE …`.
 import { parseArgs } from "node:util";
 import { z } from "zod";
 
@@ -15,7 +15,7 @@ if (mode === "mute") {
   console.error("there is no engine in me");
   process.exit(3);
 }
-const told = z.object({
+const modelList = z.object({
   models: z.array(z.object({ id: z.string() })),
   broken: z.record(z.string(), z.string()),
 });
@@ -30,7 +30,7 @@ const server = Bun.serve({
       Response.json({ pid: process.pid, models, environment: Bun.env, bun: process.execArgv }),
     "/crash": () => process.exit(4),
     "/models": async (request) => {
-      const body = told.parse(await request.json());
+      const body = modelList.parse(await request.json());
       models = body.models.map(({ id }) => id);
       broken = body.broken;
       return new Response(null, { status: 204 });

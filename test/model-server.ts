@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CatalogModel } from "../src/domain/catalog.ts";
 
-/** What a server does with the next requests for a file; each is used once, in order. */
-export type Mood =
+/** How the server fails the next requests for a file; each fault is used once, in order. */
+export type Fault =
   | { kind: "cut" /** Bytes after which the connection ends. */; after: number }
   | { kind: "hang"; after: number }
   | { kind: "status"; status: number }
@@ -12,22 +12,22 @@ export type Mood =
   | { kind: "damage" };
 
 export interface ModelServerOptions {
-  /** Contents by path. */
+  /** File contents by path. */
   files: Record<string, Uint8Array>;
-  /** Wait in ms between pieces; 0 sends all at once. */
+  /** Pause in ms between pieces; 0 sends everything at once. */
   paceMs?: number;
-  /** Bytes of a piece where there is a pace. */
+  /** Size of a piece in bytes, if there is a pause. */
   piece?: number;
 }
 
-/** Serves the files of models as Hugging Face does, with ranges, and misbehaves when told to. */
+/** Serves model files with ranges, as Hugging Face does, and fails on request. */
 export class ModelServer implements AsyncDisposable {
   readonly url: string;
-  /** `path range if-range` of each request. */
+  /** The path, `Range` and `If-Range` of each request. */
   readonly requests: string[] = [];
-  readonly moods: Mood[] = [];
+  readonly faults: Fault[] = [];
   paceMs: number;
-  /** Bytes sent so far, over all requests. */
+  /** Bytes sent in all requests so far. */
   #sent = 0;
   #waiters: { bytes: number; resolve: () => void }[] = [];
   readonly #options: ModelServerOptions;
@@ -44,7 +44,7 @@ export class ModelServer implements AsyncDisposable {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  /** Resolves once so many bytes have been sent in all. */
+  /** Resolves when this many more bytes have been sent. */
   sent(bytes: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiters.push({ bytes: this.#sent + bytes, resolve });
@@ -61,12 +61,12 @@ export class ModelServer implements AsyncDisposable {
     const path = (request.url ?? "").slice(1);
     this.requests.push([path, range, ifRange].filter(Boolean).join(" "));
     const whole = this.#options.files[path];
-    const mood = whole ? this.moods.shift() : undefined;
+    const fault = whole ? this.faults.shift() : undefined;
     if (!whole) return void response.writeHead(404).end("nothing");
-    if (mood?.kind === "status") return void response.writeHead(mood.status).end("no");
+    if (fault?.kind === "status") return void response.writeHead(fault.status).end("no");
     const etag = `"${Bun.hash(whole).toString(36)}"`;
     const fits = ifRange === undefined || ifRange === etag;
-    const asked = mood?.kind === "ignore range" || !fits ? "" : range;
+    const asked = fault?.kind === "ignore range" || !fits ? "" : range;
     const from = Number(/^bytes=(\d+)-$/.exec(asked)?.[1] ?? 0);
     if (from > 0 && from >= whole.length) return void response.writeHead(416).end();
     response.writeHead(from > 0 ? 206 : 200, {
@@ -74,12 +74,16 @@ export class ModelServer implements AsyncDisposable {
       "Content-Length": whole.length - from,
       ...(from > 0 ? { "Content-Range": `bytes ${from}-${whole.length - 1}/${whole.length}` } : {}),
     });
-    const bytes = mood?.kind === "damage" ? whole.map((byte) => byte ^ 1) : whole;
-    await this.#send(response, bytes.subarray(from), mood);
+    const bytes = fault?.kind === "damage" ? whole.map((byte) => byte ^ 1) : whole;
+    await this.#send(response, bytes.subarray(from), fault);
   }
 
-  async #send(response: ServerResponse, bytes: Uint8Array, mood: Mood | undefined): Promise<void> {
-    const stop = mood?.kind === "cut" || mood?.kind === "hang" ? mood.after : bytes.length;
+  async #send(
+    response: ServerResponse,
+    bytes: Uint8Array,
+    fault: Fault | undefined,
+  ): Promise<void> {
+    const stop = fault?.kind === "cut" || fault?.kind === "hang" ? fault.after : bytes.length;
     const piece = this.paceMs === 0 ? Math.max(1, stop) : (this.#options.piece ?? 1024);
     response.flushHeaders();
     for (let at = 0; at < stop && !response.destroyed; at += piece) {
@@ -88,9 +92,9 @@ export class ModelServer implements AsyncDisposable {
       await new Promise<void>((resolve) => response.write(part, () => resolve()));
       this.#count(part.length);
     }
-    if (mood?.kind === "hang") return;
-    if (mood?.kind === "cut") {
-      // What was written goes out before the connection does.
+    if (fault?.kind === "hang") return;
+    if (fault?.kind === "cut") {
+      // Lets the written bytes leave before the connection closes.
       await delay(20);
       response.destroy();
     } else response.end();
@@ -102,7 +106,7 @@ export class ModelServer implements AsyncDisposable {
   }
 }
 
-/** Bytes that look like nothing else, the same for the same seed. */
+/** Pseudo-random bytes; the same seed gives the same bytes. */
 export function bytesOf(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let state = seed;
@@ -113,7 +117,7 @@ export function bytesOf(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A tiny model of the catalogue whose files a server has under `ID/PATH`. */
+/** A tiny catalogue model whose files a server has under `ID/PATH`. */
 export function tinyModel(
   url: string,
   files: Record<string, Uint8Array>,

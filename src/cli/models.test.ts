@@ -101,10 +101,10 @@ test("Ctrl-C stops a pull with 130, and the next one goes on", async () => {
 });
 
 test("a failure is one line that says how to do it by hand, and ends with 1", async () => {
-  server.moods.push({ kind: "status", status: 404 });
+  server.faults.push({ kind: "status", status: 404 });
   const { code, errors } = await run("pull", "tiny-llm");
   expect(code).toBe(1);
-  expect(errors).toMatch(/^parley: http.* answered 404\. Try again.* put it at .*a\.gguf\n$/);
+  expect(errors).toMatch(/^parley: http.* answered 404\. Try again.* save it as .*a\.gguf\n$/);
   expect(await run("pull", "nobody")).toMatchObject({
     code: 1,
     errors: 'parley: there is no model "nobody": see parley models list\n',

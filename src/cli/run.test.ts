@@ -116,7 +116,7 @@ test("the choices made on the page are checked as conversations use them", async
   expect(byName.get("language model")?.status).toBe("ok");
   expect(byName.get("voice")).toMatchObject({
     status: "failed",
-    detail: expect.stringContaining("gone is not on this machine"),
+    detail: expect.stringContaining("gone is not downloaded"),
   });
 }, 40_000);
 

@@ -10,6 +10,15 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** The same as `once`, for work that is not asynchronous. */
+export function onceSync<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
 /** A resource that is created when it is first needed. */
 export interface Lazy<T> extends AsyncDisposable {
   /** Creates the resource at the first call, and again after a failure. */

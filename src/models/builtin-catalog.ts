@@ -3,10 +3,10 @@ import type { Catalog, ModelFile } from "../domain/catalog.ts";
 const HUGGING_FACE = "https://huggingface.co";
 const MIB = 2 ** 20;
 
-/** A file's name in the repository and in the model's folder, its bytes and its SHA-256. */
+/** A file's path in the repository and in the model's folder, its size in bytes and its SHA-256. */
 type Pinned = [path: string, bytes: number, sha256: string];
 
-/** Files of a repository of Hugging Face at one revision, which never changes. */
+/** Files of a Hugging Face repository at one revision. */
 function from(repository: string, revision: string, files: readonly Pinned[]): ModelFile[] {
   return files.map(([path, bytes, sha256]) => ({
     path,
@@ -16,7 +16,7 @@ function from(repository: string, revision: string, files: readonly Pinned[]): M
   }));
 }
 
-/** What espeak-ng needs to turn English into phonemes, as sherpa-onnx carries it. */
+/** The data with which espeak-ng turns English into phonemes, as sherpa-onnx publishes it. */
 const ENGLISH_PHONEMES = from(
   "csukuangfj/kokoro-multi-lang-v1_0",
   "f7b96bb6bef5c5da4d3aa4f4e0498fbbf62dc78b",
@@ -69,7 +69,7 @@ const ENGLISH_PHONEMES = from(
   ],
 );
 
-/** Models that Parley knows, with official sources; sizes and hashes are those published there. */
+/** The built-in catalogue; sizes and hashes are those that the sources publish. */
 export const BUILTIN_CATALOG: Catalog = [
   {
     id: "moonshine-tiny-en",
@@ -77,7 +77,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "moonshine",
     size: "small",
     name: "Moonshine Tiny",
-    about: "Quick on any machine; takes unclear words less well.",
+    about: "Fast on any machine; less accurate with unclear speech.",
     languages: ["en"],
     licence: "MIT",
     memory: 250 * MIB,
@@ -105,7 +105,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "streaming-transducer",
     size: "small",
     name: "Zipformer, streaming",
-    about: "Words appear while somebody speaks, in capitals and without punctuation.",
+    about: "Words appear during speech, in capitals and without punctuation.",
     languages: ["en"],
     licence: "Apache-2.0",
     memory: 350 * MIB,
@@ -138,7 +138,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "moonshine",
     size: "medium",
     name: "Moonshine Base",
-    about: "Quick, with a third fewer errors than Tiny.",
+    about: "Fast, with a third fewer errors than Tiny.",
     languages: ["en"],
     licence: "MIT",
     memory: 450 * MIB,
@@ -166,7 +166,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "nemo-transducer",
     size: "large",
     name: "Parakeet TDT 0.6B v3",
-    about: "25 European languages, told apart by itself.",
+    about: "25 European languages; detects the language itself.",
     languages: [
       ...["bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "lt"],
       ...["lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"],
@@ -202,7 +202,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "gguf",
     size: "small",
     name: "Qwen2.5 0.5B Instruct",
-    about: "For machines with little memory; simple talk, often wrong on facts.",
+    about: "For machines with little memory; simple conversation, often wrong on facts.",
     languages: ["en", "zh", "de", "es", "fr", "it", "pt", "ja", "ko", "ru"],
     licence: "Apache-2.0",
     memory: 900 * MIB,
@@ -220,7 +220,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "gguf",
     size: "medium",
     name: "Qwen2.5 1.5B Instruct",
-    about: "Answers quickly enough to talk with on an ordinary machine.",
+    about: "Fast enough for conversation on an ordinary machine.",
     languages: ["en", "zh", "de", "es", "fr", "it", "pt", "ja", "ko", "ru"],
     licence: "Apache-2.0",
     memory: 1800 * MIB,
@@ -256,7 +256,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "piper",
     size: "small",
     name: "Piper LJ Speech",
-    about: "American, female; quick on any machine.",
+    about: "American, female; fast on any machine.",
     languages: ["en-US"],
     licence: "MIT; recordings in the public domain; espeak-ng data GPL-3.0",
     memory: 250 * MIB,
@@ -278,7 +278,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "piper",
     size: "medium",
     name: "Piper Cori",
-    about: "British, female; clearer, and about three times the work.",
+    about: "British, female; clearer, about three times slower.",
     languages: ["en-GB"],
     licence: "MIT; recordings in the public domain; espeak-ng data GPL-3.0",
     memory: 400 * MIB,
@@ -300,7 +300,7 @@ export const BUILTIN_CATALOG: Catalog = [
     kind: "kokoro",
     size: "large",
     name: "Kokoro 82M",
-    about: "Eleven American and British voices; needs four quick cores or more.",
+    about: "Eleven American and British voices; needs four fast cores or more.",
     languages: ["en-US", "en-GB"],
     licence: "Apache-2.0; espeak-ng data GPL-3.0",
     memory: 900 * MIB,

@@ -71,7 +71,7 @@ describe("a catalogue of one's own", () => {
       fetch: () => new Response(text([model]), { status }),
     });
     const read = catalogSource(server.url.href);
-    await expect(read()).rejects.toThrow(/MODELS_CATALOG=http:.* the server answers 500/);
+    await expect(read()).rejects.toThrow(/MODELS_CATALOG=http:.* the server answered 500/);
     status = 200;
     expect(await read()).toEqual([model]);
   });
@@ -83,8 +83,8 @@ describe("a catalogue of one's own", () => {
     ["a field that is none", text([{ ...model, run: "rm -rf /" }]), /Unrecognized key/],
     ["an id that leads elsewhere", text([{ ...model, id: "../x" }]), /models\.0\.id/],
     ["an id with two dots", text([{ ...model, id: "a..b" }]), /models\.0\.id/],
-    ["the same model twice", text([model, model]), /tiny-llm is in it twice/],
-    ["an unknown kind", text([{ ...model, kind: "magic" }]), /of kind "magic"/],
+    ["the same model twice", text([model, model]), /it lists tiny-llm twice/],
+    ["an unknown kind", text([{ ...model, kind: "magic" }]), /has the kind "magic"/],
     [
       "too few files",
       text([{ ...model, stage: "stt", kind: "whisper" }]),

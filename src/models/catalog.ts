@@ -6,17 +6,17 @@ import { once } from "../lib/lazy.ts";
 import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
 import { modelFromFiles } from "./model-files.ts";
 
-const ANSWER_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 4 * 2 ** 20;
 
-/** The form of a catalogue of one's own: `{"models": [...]}`. */
+/** The file format of a configured catalogue: `{"models": [...]}`. */
 const catalogFile = z.object({ models: z.array(catalogModel).max(500) });
 
 /**
- * The models that can be downloaded.
+ * The catalogue of models that can be downloaded.
  *
- * @param source `MODELS_CATALOG`: a path or an http(s) URL; unset, the catalogue that Parley knows
- * @returns reads it when first asked, and again if that failed
+ * @param source `MODELS_CATALOG`: a path or an http(s) URL; undefined for the built-in catalogue
+ * @returns a function that reads the catalogue once, and again after a failure
  */
 export function catalogSource(source: string | undefined): () => Promise<Catalog> {
   if (source === undefined) return async () => BUILTIN_CATALOG;
@@ -30,30 +30,30 @@ async function readCatalog(source: string): Promise<Catalog> {
       `MODELS_CATALOG=${source} cannot be read: ${messageOf(error)}`,
     );
   });
-  const wrong = (why: string) =>
-    new Failure("invalid", `MODELS_CATALOG=${source} is no catalogue of models: ${why}`);
+  const invalid = (why: string) =>
+    new Failure("invalid", `MODELS_CATALOG=${source} is not a valid model catalogue: ${why}`);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw wrong("it is not JSON");
+    throw invalid("it is not JSON");
   }
   const parsed = catalogFile.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw wrong(`${issue?.path.join(".")} ${issue?.message}`);
+    throw invalid(`${issue?.path.join(".")} ${issue?.message}`);
   }
   const { models } = parsed.data;
   for (const { id, stage, kind, files } of models) {
     try {
       modelFromFiles(stage, kind, { id, folder: "/", paths: files.map(({ path }) => path) });
     } catch (error) {
-      throw wrong(messageOf(error));
+      throw invalid(messageOf(error));
     }
   }
   const ids = models.map(({ id }) => id);
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) throw wrong(`${twice} is in it twice`);
+  const duplicate = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (duplicate !== undefined) throw invalid(`it lists ${duplicate} twice`);
   return models;
 }
 
@@ -62,8 +62,8 @@ async function textOf(source: string): Promise<string> {
     const path = source.startsWith("file://") ? new URL(source) : absolute(source);
     return Bun.file(path).text();
   }
-  const response = await fetch(source, { signal: AbortSignal.timeout(ANSWER_MS) });
-  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  const response = await fetch(source, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
   const text = await response.text();
   if (text.length > MAX_BYTES) throw new Error("it is too large");
   return text;

@@ -66,7 +66,7 @@ test("what is there and whole is not asked for again; what is damaged is", async
 describe("a download that was cut short", () => {
   test("goes on where it stopped, at once", async () => {
     await using world = open();
-    world.server.moods.push({ kind: "cut", after: 30_000 }, { kind: "cut", after: 20_000 });
+    world.server.faults.push({ kind: "cut", after: 30_000 }, { kind: "cut", after: 20_000 });
     await world.pull();
     const [first, second, third] = world.server.requests;
     expect(first).toBe("tiny-llm/tiny.gguf");
@@ -77,8 +77,8 @@ describe("a download that was cut short", () => {
 
   test("goes on in a later try, also of another process", async () => {
     await using world = open();
-    world.server.moods.push(...Array(3).fill({ kind: "cut", after: 30_000 }));
-    world.server.moods.splice(1, 2, { kind: "status", status: 503 });
+    world.server.faults.push(...Array(3).fill({ kind: "cut", after: 30_000 }));
+    world.server.faults.splice(1, 2, { kind: "status", status: 503 });
     await expect(world.pull()).rejects.toThrow("answered 503");
     expect(statSync(join(world.target, "tiny.gguf.part")).size).toBe(30_000);
     expect(existsSync(join(world.target, "tiny.gguf"))).toBe(false);
@@ -91,7 +91,7 @@ describe("a download that was cut short", () => {
 
   test("begins anew where the server gives no parts", async () => {
     await using world = open();
-    world.server.moods.push({ kind: "cut", after: 30_000 }, { kind: "ignore range" });
+    world.server.faults.push({ kind: "cut", after: 30_000 }, { kind: "ignore range" });
     await world.pull();
     expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
   });
@@ -133,11 +133,11 @@ describe("a download that was cut short", () => {
 
 describe("what goes wrong is told, with the way by hand", () => {
   const hint =
-    /Or get the file by hand from http:\S+\/tiny-llm\/tiny\.gguf and put it at \/\S+\/tiny-llm\/tiny\.gguf$/;
+    /Or download the file by hand from http:\S+\/tiny-llm\/tiny\.gguf and save it as \/\S+\/tiny-llm\/tiny\.gguf$/;
 
   test("a wrong hash; nothing of it is kept", async () => {
     await using world = open();
-    world.server.moods.push({ kind: "damage" });
+    world.server.faults.push({ kind: "damage" });
     await expect(world.pull()).rejects.toThrow(/wrong SHA-256.*by hand/);
     expect(readdirSync(world.target)).toEqual([]);
   });
@@ -151,7 +151,7 @@ describe("what goes wrong is told, with the way by hand", () => {
 
   test("a file that is gone, and a server that is", async () => {
     await using world = open();
-    world.server.moods.push({ kind: "status", status: 404 });
+    world.server.faults.push({ kind: "status", status: 404 });
     await expect(world.pull()).rejects.toThrow(/answered 404/);
     const model = tinyModel("http://127.0.0.1:9", FILES);
     const offline = downloadModel(model, { folder: world.folder });
@@ -161,8 +161,8 @@ describe("what goes wrong is told, with the way by hand", () => {
 
   test("a connection that always breaks at the same place", async () => {
     await using world = open();
-    world.server.moods.push({ kind: "cut", after: 40_000 });
-    for (let i = 0; i < 5; i++) world.server.moods.push({ kind: "cut", after: 0 });
+    world.server.faults.push({ kind: "cut", after: 40_000 });
+    for (let i = 0; i < 5; i++) world.server.faults.push({ kind: "cut", after: 0 });
     await expect(world.pull()).rejects.toThrow(/broke off after 40000 of 100000 bytes/);
     expect(world.server.requests).toHaveLength(3);
   });
@@ -170,7 +170,7 @@ describe("what goes wrong is told, with the way by hand", () => {
   test("a server that falls silent", async () => {
     await using world = open();
     for (let i = 0; i < 3; i++)
-      world.server.moods.push({ kind: "hang", after: i === 0 ? 1000 : 0 });
+      world.server.faults.push({ kind: "hang", after: i === 0 ? 1000 : 0 });
     await expect(world.pull()).rejects.toThrow(
       /after 1000 of 100000 bytes: no data came for 0\.4 s/,
     );

@@ -14,24 +14,23 @@ export interface ModelProgress {
 }
 
 export interface ModelDownloadOptions {
-  /** `$DATA_DIR/models`; the model gets a folder of its name in it. */
+  /** `$DATA_DIR/models`; the model gets a subfolder with its id as the name. */
   folder: string;
   signal?: AbortSignal | undefined;
   stallMs?: number | undefined;
   onProgress?: ((progress: ModelProgress) => void) | undefined;
-  /** Told if another process downloads the same model. */
+  /** Called if another process is downloading the same model. */
   onWait?: (() => void) | undefined;
-  /** Bytes that are free on the disk of a folder. */
+  /** Returns the free bytes on the disk of a folder. */
   freeBytes?: (folder: string) => Promise<number>;
 }
 
-/** Left free on the disk, for the database and everybody else. */
+/** Disk space that a download leaves to the database and other programs. */
 const SPARE_BYTES = 200 * 2 ** 20;
 
 /**
- * Downloads a model and verifies it; files that are there already are verified and kept. Each file
- * takes its place when it is whole, and what came of a file before a failure or a cancellation is
- * kept for the next time.
+ * Downloads and verifies a model. Files that exist are verified and kept; each new file gets its
+ * name when it is complete. A failed or cancelled download is resumed by the next one.
  *
  * @throws Failure that says what went wrong and how to do it by hand, or the signal's reason
  */
@@ -48,7 +47,7 @@ export async function downloadModel(
   const missing: ModelFile[] = [];
   for (const file of model.files) {
     options.signal?.throwIfAborted();
-    if (!(await isWhole(join(target, file.path), file))) missing.push(file);
+    if (!(await isComplete(join(target, file.path), file))) missing.push(file);
   }
   await assertSpace(model, missing, target, options.freeBytes);
   const meter = progressMeter(model, missing, options.onProgress);
@@ -65,14 +64,14 @@ export async function downloadModel(
       });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      throw byHand(error, file, to);
+      throw withManualSteps(error, file, to);
     }
     meter.fileDone(file);
   }
 }
 
-/** Files of somebody's own copying count when they are the published ones. */
-async function isWhole(path: string, file: ModelFile): Promise<boolean> {
+/** Compares with the published file, because the user may have copied this one. */
+async function isComplete(path: string, file: ModelFile): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile() || found.size !== file.bytes) return false;
   return (await fileHash(path)) === file.sha256;
@@ -94,7 +93,7 @@ async function assertSpace(
   throw new Failure(
     "unavailable",
     `${model.name} needs ${formatBytes(needed)} more and ${formatBytes(SPARE_BYTES)} to spare, but the ` +
-      `disk of ${target} has ${formatBytes(free)} free. Free some space, or set DATA_DIR to another disk.`,
+      `disk of ${target} has ${formatBytes(free)} free. Free some space, or set DATA_DIR to a folder on another disk.`,
   );
 }
 
@@ -103,19 +102,19 @@ async function freeOnDisk(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-function byHand(error: Failure, { url }: ModelFile, to: string): Failure {
+function withManualSteps(error: Failure, { url }: ModelFile, to: string): Failure {
   return new Failure(
     error.kind,
-    `${messageOf(error)}. Try again: it goes on where it stopped. Or get the file by hand from ${url} and put it at ${to}`,
+    `${messageOf(error)}. Try again: the download resumes where it stopped. Or download the file by hand from ${url} and save it as ${to}`,
     { cause: error },
   );
 }
 
-/** Over how long the speed is taken, in ms. */
+/** The speed is the average over this time. */
 const SPEED_WINDOW_MS = 5000;
 const SPEED_SAMPLE_MS = 200;
 
-/** Adds up the files, and takes the speed over the last seconds. */
+/** Adds up the progress of all files, and measures the speed. */
 function progressMeter(
   model: CatalogModel,
   missing: readonly ModelFile[],
@@ -124,7 +123,7 @@ function progressMeter(
   const total = model.files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = total - missing.reduce((sum, { bytes }) => sum + bytes, 0);
   let samples: { at: number; received: number }[] = [];
-  let fresh = true;
+  let isNewFile = true;
   const report = (received: number) => {
     const now = performance.now();
     const last = samples.at(-1);
@@ -139,14 +138,14 @@ function progressMeter(
   };
   return {
     fileAt: (received: number) => {
-      // What was there before the download counts as received, not as speed.
-      if (fresh) samples = [];
-      fresh = false;
+      // The bytes of an earlier download count as received, but not for the speed.
+      if (isNewFile) samples = [];
+      isNewFile = false;
       report(done + received);
     },
     fileDone: ({ bytes }: ModelFile) => {
       done += bytes;
-      fresh = true;
+      isNewFile = true;
       report(done);
     },
   };

@@ -21,7 +21,7 @@ export function modelFromFiles(stage: Stage, kind: string, files: ModelFiles): L
   if (known === undefined) {
     throw new Failure(
       "invalid",
-      `${files.id} is of kind "${kind}", which is none of ${kinds.join(", ")}`,
+      `${files.id} has the kind "${kind}"; known are ${kinds.join(", ")}`,
     );
   }
   const found = Object.entries(MODEL_KINDS[known].parts).map(([part, { pattern, format }]) => {

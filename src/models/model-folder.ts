@@ -9,7 +9,7 @@ import { lock } from "../lib/lock.ts";
 import { modelFromFiles } from "./model-files.ts";
 import { filesIn } from "./resolve-model.ts";
 
-/** How a model is in `$DATA_DIR/models`, by the sizes of its files; they are verified as they come. */
+/** The state of a model in `folder`, judged by the sizes of its files; a download verified them. */
 export function storedState(
   folder: string,
   model: CatalogModel,
@@ -29,8 +29,8 @@ export function storedState(
 }
 
 /**
- * A downloaded model.
- * @throws Failure when its files are not there
+ * Finds the files of a downloaded model.
+ * @throws Failure when some are missing
  */
 export function downloadedModel(
   folder: string,
@@ -46,17 +46,17 @@ export function downloadedModel(
   } catch (error) {
     throw new Failure(
       "unavailable",
-      `The model ${id} is not on this machine: download it on the Models page, or by: parley models pull ${id}`,
+      `The model ${id} is not downloaded. Download it on the Models page, or with: parley models pull ${id}`,
       { cause: error },
     );
   }
 }
 
-/** Removes a model and what a download of it left. */
+/** Deletes a model, and the partial files of a download. */
 export async function removeModel(folder: string, id: string): Promise<void> {
   const own = join(folder, id);
   if (!existsSync(own)) return;
-  // No download may go on in it.
+  // A download holds this lock.
   await using _lock = await lock(join(folder, `.${id}.lock`), {
     signal: AbortSignal.timeout(5000),
   });

@@ -33,7 +33,7 @@ function open(paceMs = 0) {
       machine: { memory: 8 * 2 ** 30, cores: 4 },
       logger,
       stallMs: 500,
-      tellMs: 0,
+      notifyMs: 0,
     });
   const library = stack.use(make());
   return {
@@ -119,7 +119,7 @@ test("one that waits can be cancelled too, and never begins", async () => {
 test("a failure is told and kept, and another try works", async () => {
   await using world = open();
   const { library } = world;
-  world.server.moods.push({ kind: "status", status: 404 });
+  world.server.faults.push({ kind: "status", status: 404 });
   await library.download(["first"]);
   const failed = await until(library, "first", ({ state }) => state === "failed");
   expect(failed).toMatchObject({ message: expect.stringContaining("answered 404. Try again") });

@@ -18,8 +18,8 @@ export interface ModelLibraryOptions {
   machine: Machine;
   logger: Pick<Logger, "info" | "warn" | "error">;
   stallMs?: number | undefined;
-  /** How often listeners hear of progress, in ms. */
-  tellMs?: number | undefined;
+  /** How often listeners are notified of progress, in ms. */
+  notifyMs?: number | undefined;
 }
 
 interface Job {
@@ -28,16 +28,16 @@ interface Job {
   state: Extract<ModelState, { state: "waiting" | "downloading" | "failed" }>;
 }
 
-const TELL_MS = 300;
+const NOTIFY_MS = 300;
 
-/** The models of this machine and their downloads, which run one after the other. */
+/** The local models and their downloads, which run one after the other. */
 export class ModelLibrary implements ModelService, AsyncDisposable {
   readonly folder: string;
   readonly #options: ModelLibraryOptions;
   readonly #jobs = new Map<string, Job>();
   readonly #listeners = new Set<() => void>();
   #running: Promise<void> = Promise.resolve();
-  #told = 0;
+  #notifiedAt = 0;
   #closed = false;
 
   constructor(options: ModelLibraryOptions) {
@@ -71,7 +71,7 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
       this.#jobs.set(model.id, job);
       this.#running = this.#running.then(() => this.#run(job));
     }
-    this.#tell();
+    this.#notify();
   }
 
   async #run(job: Job): Promise<void> {
@@ -86,16 +86,16 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
         stallMs: this.#options.stallMs,
         onProgress: (progress) => {
           job.state = { state: "downloading", ...progress };
-          this.#tellSometimes();
+          this.#notifyOfProgress();
         },
       });
       this.#jobs.delete(model.id);
-      logger.info({ model: model.id }, "a model has come");
+      logger.info({ model: model.id }, "a model was downloaded");
     } catch (error) {
       if (abort.signal.aborted) this.#forget(job);
       else this.#fail(job, error);
     }
-    this.#tell();
+    this.#notify();
   }
 
   #fail(job: Job, error: unknown): void {
@@ -106,7 +106,10 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
       return;
     }
     this.#options.logger.error(context, "a model could not be downloaded");
-    job.state = { state: "failed", message: "It could not be stored. The log has the details." };
+    job.state = {
+      state: "failed",
+      message: "The model could not be saved. See the log for details.",
+    };
   }
 
   cancel(id: string): void {
@@ -114,10 +117,10 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
     if (!job) return;
     job.abort.abort();
     this.#forget(job);
-    this.#tell();
+    this.#notify();
   }
 
-  /** A job that was cancelled may have a successor under its name. */
+  /** Removes a job, unless a newer one for the same model has replaced it. */
   #forget(job: Job): void {
     if (this.#jobs.get(job.model.id) === job) this.#jobs.delete(job.model.id);
   }
@@ -130,7 +133,7 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
         cause: error,
       });
     });
-    this.#tell();
+    this.#notify();
   }
 
   subscribe(onChange: () => void): Disposable {
@@ -138,17 +141,17 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
     return { [Symbol.dispose]: () => this.#listeners.delete(onChange) };
   }
 
-  #tellSometimes(): void {
-    const { tellMs = TELL_MS } = this.#options;
-    if (performance.now() - this.#told >= tellMs) this.#tell();
+  #notifyOfProgress(): void {
+    const { notifyMs = NOTIFY_MS } = this.#options;
+    if (performance.now() - this.#notifiedAt >= notifyMs) this.#notify();
   }
 
-  #tell(): void {
-    this.#told = performance.now();
+  #notify(): void {
+    this.#notifiedAt = performance.now();
     for (const listener of this.#listeners) listener();
   }
 
-  /** Stops downloads; the next start of Parley can go on with them. */
+  /** Stops the downloads; they can be resumed after the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const { abort } of this.#jobs.values()) abort.abort();

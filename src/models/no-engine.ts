@@ -2,7 +2,7 @@ import type { Engine } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
 
 export const NO_ENGINE =
-  "This Parley runs no models itself: parley-offline does, and so does the source tree. Choose " +
+  "This executable cannot run local models. Use parley-offline or Parley's source tree, or choose " +
   "OpenAI or another server.";
 
 /** Takes the engine's place in a program without one: it refuses local models and says why. */

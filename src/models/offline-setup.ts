@@ -8,7 +8,7 @@ export interface OfflineSetupOptions {
   logger: Pick<Logger, "warn">;
 }
 
-/** Downloads the models that suit this machine, and lets the stages use them once all are there. */
+/** Downloads the recommended models, and has the stages use them once all are present. */
 export class RecommendedSetup implements OfflineSetup, Disposable {
   readonly #options: OfflineSetupOptions;
   readonly #subscription: Disposable;
@@ -17,7 +17,7 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
 
   constructor(options: OfflineSetupOptions) {
     this.#options = options;
-    this.#subscription = options.models.subscribe(() => void this.#look());
+    this.#subscription = options.models.subscribe(() => void this.#useWhenComplete());
   }
 
   get underWay(): boolean {
@@ -35,16 +35,16 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
 
   async begin(): Promise<void> {
     this.#wanted = await this.plan();
-    this.#tell();
+    this.#notify();
     await this.#options.models.download(this.#wanted.map(({ model }) => model.id));
-    await this.#look();
+    await this.#useWhenComplete();
   }
 
   cancel(): void {
     const wanted = this.#wanted;
     this.#wanted = [];
     for (const { model } of wanted) this.#options.models.cancel(model.id);
-    this.#tell();
+    this.#notify();
   }
 
   subscribe(onChange: () => void): Disposable {
@@ -52,25 +52,25 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
     return { [Symbol.dispose]: () => this.#listeners.delete(onChange) };
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener();
   }
 
-  async #look(): Promise<void> {
+  async #useWhenComplete(): Promise<void> {
     const wanted = this.#wanted;
     if (wanted.length === 0) return;
     try {
       const found = await Promise.all(
         wanted.map(({ model }) => this.#options.models.find(model.id)),
       );
-      const whole = found.every(({ state }) => state.state === "present");
-      // Whoever looked at the same time may have been first.
-      if (!whole || this.#wanted !== wanted) return;
+      const complete = found.every(({ state }) => state.state === "present");
+      // A concurrent check may have finished first.
+      if (!complete || this.#wanted !== wanted) return;
       this.#wanted = [];
       for (const { model } of wanted) this.#options.providers.useLocal(model.stage, model);
-      this.#tell();
+      this.#notify();
     } catch (error) {
-      this.#options.logger.warn({ err: error }, "the downloaded models could not be put to use");
+      this.#options.logger.warn({ err: error }, "the downloaded models could not be selected");
     }
   }
 

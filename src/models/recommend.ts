@@ -3,32 +3,32 @@ import type { Catalog, CatalogModel, ModelSize } from "../domain/catalog.ts";
 import { STAGES, type Stage } from "../domain/stage.ts";
 
 export interface Machine {
-  /** Bytes of memory in all. */
+  /** Total memory, in bytes. */
   memory: number;
   cores: number;
 }
 
 const GIB = 2 ** 30;
-/** For the system, Parley and the browser. */
+/** Memory for the system, Parley and the browser. */
 const RESERVED = 2 * GIB;
 
 export function thisMachine(): Machine {
   return { memory: totalmem(), cores: availableParallelism() };
 }
 
-/** The size that a machine runs quickly enough to talk with, as far as its memory goes. */
+/** The largest size that this machine runs fast enough for a conversation. */
 function sizeFor(stage: Stage, { memory, cores }: Machine): ModelSize {
   if (memory < 4 * GIB) return "small";
   if (memory >= 16 * GIB && cores >= 8) return "large";
-  // A small voice speaks sooner; larger ones want cores to spare.
+  // A small voice starts to speak sooner; larger ones need more cores.
   if (stage === "tts") return cores >= 6 ? "medium" : "small";
   return "medium";
 }
 
 /**
- * The models that suit a machine best: one a stage, that fit into its memory together.
+ * Chooses the best model of each stage for a machine, so that they fit into its memory together.
  *
- * @returns ids by stage; a stage that the catalogue has nothing for is left out
+ * @returns ids by stage, without the stages that have no model in the catalogue
  */
 export function recommended(catalog: Catalog, machine: Machine): Partial<Record<Stage, string>> {
   let left = Math.max(0, machine.memory - RESERVED);
@@ -48,7 +48,7 @@ export function recommended(catalog: Catalog, machine: Machine): Partial<Record<
 
 const ORDER: readonly ModelSize[] = ["small", "medium", "large"];
 
-/** The largest of at most this size that fits; the smallest of all where none does. */
+/** The largest model up to `size` that fits into `memory`; if none fits, the smallest of all. */
 function best(
   models: readonly CatalogModel[],
   size: ModelSize,

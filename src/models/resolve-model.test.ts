@@ -97,8 +97,8 @@ test("a voice stands with what lies beside it", () => {
 });
 
 test.each([
-  ["nothing is there", [], /LLM_MODEL names .*, which is not there/],
-  ["it holds something else", ["notes.txt"], /LLM_MODEL names .*; wanted is a \.gguf file/],
+  ["nothing is there", [], /LLM_MODEL names .*, which does not exist/],
+  ["it holds something else", ["notes.txt"], /LLM_MODEL names .*; expected a \.gguf file/],
 ])("where %s it is said what was looked for", (_, files, message) => {
   using folder = folderOf("m", files);
   expect(() => resolveModel("llm", folder.path)).toThrow(message);

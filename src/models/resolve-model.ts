@@ -6,7 +6,7 @@ import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { kindOf, modelFromFiles } from "./model-files.ts";
 
-/** Where systems keep espeak-ng's data, for voices that come without it. */
+/** Where systems install espeak-ng's data, for voices without their own. */
 const SYSTEM_PHONEMES = [
   "/usr/share/espeak-ng-data",
   "/usr/lib/x86_64-linux-gnu/espeak-ng-data",
@@ -16,7 +16,7 @@ const SYSTEM_PHONEMES = [
 ];
 const MAX_DEPTH = 4;
 
-const WANTED: Readonly<Record<Stage, string>> = {
+const EXPECTED_FILES: Readonly<Record<Stage, string>> = {
   stt:
     "encoder, decoder and tokens.txt of a Moonshine, Whisper, streaming Zipformer or NeMo model " +
     "for sherpa-onnx",
@@ -25,11 +25,11 @@ const WANTED: Readonly<Record<Stage, string>> = {
 };
 
 /**
- * The model that a file or a folder of the user's is.
+ * Finds the model in a file or folder that the user names.
  *
- * @param named a path or a file:// URL; of a file of a model, its whole folder is looked at
- * @param namedBy the variable or option that it stands in, for messages
- * @throws Failure that says what was looked for
+ * @param named a path or file:// URL; for one file of a model, its whole folder is searched
+ * @param namedBy the variable or option with this value, for messages
+ * @throws Failure that says which files were expected
  */
 export function resolveModel(
   stage: Stage,
@@ -38,7 +38,7 @@ export function resolveModel(
 ): LocalModel {
   const path = pathOf(named, namedBy);
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (!stats) throw new Failure("not_found", `${namedBy} names ${path}, which is not there`);
+  if (!stats) throw new Failure("not_found", `${namedBy} names ${path}, which does not exist`);
   const isFile = stats.isFile();
   if (isFile && stage === "llm") {
     return modelFromFiles(stage, "gguf", {
@@ -49,13 +49,13 @@ export function resolveModel(
   }
   const folder = isFile ? dirname(path) : path;
   const paths = filesIn(folder);
-  // The one that is named, of several in a folder.
+  // A folder may contain several models; the named file decides.
   const candidates = isFile
     ? [basename(path), ...paths.filter((one) => !sameKind(one, path))]
     : paths;
   const kind = kindOf(stage, basename(folder), candidates);
   if (kind === undefined) {
-    throw new Failure("invalid", `${namedBy} names ${path}; wanted is ${WANTED[stage]}`);
+    throw new Failure("invalid", `${namedBy} names ${path}; expected ${EXPECTED_FILES[stage]}`);
   }
   const files = { id: idOf(isFile ? path : folder), folder, paths: candidates };
   return withSystemPhonemes(stage, kind, files);
@@ -88,7 +88,7 @@ function pathOf(named: string, namedBy: string): string {
   try {
     return fileURLToPath(named);
   } catch (error) {
-    throw new Failure("invalid", `${namedBy}=${named} is no file:// URL of this machine`, {
+    throw new Failure("invalid", `${namedBy}=${named} is not a file:// URL of this machine`, {
       cause: error,
     });
   }
@@ -100,7 +100,7 @@ function sameKind(path: string, other: string): boolean {
   return end !== undefined && !/encoder|decoder|joiner/.test(other) && path.endsWith(end);
 }
 
-/** Files of a folder and of those in it, with forward slashes. */
+/** The files of a folder and its subfolders, as relative paths with forward slashes. */
 export function filesIn(folder: string, depth = MAX_DEPTH): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);

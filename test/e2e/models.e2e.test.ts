@@ -161,7 +161,7 @@ test("one consent downloads what this machine needs, and the page can start when
   // What somebody types meanwhile stays, whatever the stream of events sends.
   await page.fill("#offer-key", "sk-typed");
   server.paceMs = 250;
-  server.moods.push({ kind: "status", status: 503 });
+  server.faults.push({ kind: "status", status: 503 });
   await page.click("#offer-download");
   await page.waitForSelector("#offer [data-model=tiny-llm][data-state=downloading]");
   server.paceMs = 0;
