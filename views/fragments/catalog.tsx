@@ -1,7 +1,7 @@
 import { bytesOf, type ListedModel, type ModelState } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";
-import { onceSync } from "../../src/lib/once.ts";
+import { onceSync } from "../../src/lib/lazy.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { ErrorNotice, formAttributes } from "./htmx.tsx";
 

@@ -1,5 +1,5 @@
 import type { EndReason, SessionState } from "../../src/domain/session.ts";
-import { onceSync } from "../../src/lib/once.ts";
+import { onceSync } from "../../src/lib/lazy.ts";
 
 const END_REASONS: Record<EndReason, string> = {
   stopped: "Stopped",
