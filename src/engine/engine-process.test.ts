@@ -39,7 +39,7 @@ test("the child starts when it is needed, and knows its models", async () => {
   expect(await seen(engine)).toMatchObject({ models: [STT.id, LLM.id] });
 });
 
-test("the child has the engine's key and nobody else's", async () => {
+test("the child has the engine's key and no other", async () => {
   await using engine = start("well");
   await engine.ready();
   const { environment, bun } = await seen(engine);
@@ -49,7 +49,7 @@ test("the child has the engine's key and nobody else's", async () => {
   expect(bun).toContain("--no-env-file");
 });
 
-test("after its end another is at the same address, with the models of now", async () => {
+test("after a crash another child serves the current models at the same address", async () => {
   await using engine = start("well");
   await engine.ready();
   const { baseURL, apiKey, pid } = engine;
@@ -62,12 +62,12 @@ test("after its end another is at the same address, with the models of now", asy
   expect(await seen(engine)).toMatchObject({ models: [LLM.id] });
 });
 
-test("one that cannot start is told with its words, and tried again when it is needed again", async () => {
+test("one that cannot start is reported with its last errors, and tried again when it is needed again", async () => {
   await using engine = start("mute");
   for (let i = 0; i < 2; i++) await expect(engine.ready()).rejects.toThrow("no engine in me");
 });
 
-test("a model that ends the process twice is left alone, until others are to be served", async () => {
+test("a model that crashes the engine twice is not loaded again until the models change", async () => {
   await using engine = start("fatal", [FATAL]);
   await expect(engine.ready()).rejects.toThrow("fatal cannot be loaded: std::bad_alloc");
   const { pid } = engine;
@@ -84,7 +84,7 @@ test("a model that ends the process twice is left alone, until others are to be 
   }
 });
 
-test("disposed, it is gone, started or not", async () => {
+test("after disposal the engine has exited, started or not", async () => {
   const engine = start("well");
   await engine.ready();
   await engine[Symbol.asyncDispose]();

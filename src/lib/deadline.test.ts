@@ -21,7 +21,7 @@ test("work that fails in time gives its own error and leaves no timer", async ()
   expect(jest.getTimerCount()).toBe(0);
 });
 
-test("work that takes too long is given up, with what it was", async () => {
+test("work that takes too long is given up, and the error names it", async () => {
   const outcome = withDeadline(new Promise(() => {}), 1000, "joining the room");
   const failed = outcome.catch((error: unknown) => error);
   jest.advanceTimersByTime(1000);
@@ -30,7 +30,7 @@ test("work that takes too long is given up, with what it was", async () => {
   expect(error).toHaveProperty("message", "joining the room took longer than 1000 ms");
 });
 
-test("work that fails after its deadline disturbs nobody", async () => {
+test("work that fails after its deadline is no unhandled rejection", async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => unhandled.push(reason);
   process.on("unhandledRejection", note);
@@ -46,7 +46,7 @@ test("work that fails after its deadline disturbs nobody", async () => {
 });
 
 describe("untilAborted", () => {
-  test("gives the work's result or its error, and lets the signal go", async () => {
+  test("gives the work's result or its error, and removes its listener", async () => {
     const { signal } = new AbortController();
     const listening = spyOn(signal, "addEventListener");
     const gone = spyOn(signal, "removeEventListener");
@@ -57,7 +57,7 @@ describe("untilAborted", () => {
     expect(gone.mock.calls.length).toBe(2);
   });
 
-  test("throws the signal's reason at once, whatever becomes of the work", async () => {
+  test("throws the signal's reason at once, without waiting for the work", async () => {
     const abort = new AbortController();
     const waiting = untilAborted(abort.signal, new Promise(() => {}));
     const failed = waiting.catch((error: unknown) => error);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { isLoopback } from "./loopback.ts";
 
-test("names and addresses of this machine are told from others", () => {
+test("names and addresses of this machine are distinguished from others", () => {
   const own = ["localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.255.0.1", "::1", "[::1]"];
   const others = [
     "localhost.evil.org",

@@ -118,7 +118,7 @@ export class SupervisedProcess implements AsyncDisposable {
     try {
       const response = await fetch(`http://${host}:${this.port}${health.path}`, {
         signal: AbortSignal.timeout(health.timeoutMs),
-        // A pooled connection may belong to a process that is gone.
+        // A pooled connection may belong to a process that has exited.
         keepalive: false,
       });
       return response.ok && (await response.text()) === health.body;
@@ -200,7 +200,7 @@ export class SupervisedProcess implements AsyncDisposable {
     const stop = () => void stopChild(child, stopSignals);
     this.stopping.addEventListener("abort", stop);
     const printed = Promise.all([output.follow(child.stdout), output.follow(child.stderr)]);
-    const gone = new AbortController();
+    const exited = new AbortController();
     let answered = false;
     try {
       answered = await this.#awaitAnswer(child);
@@ -209,13 +209,13 @@ export class SupervisedProcess implements AsyncDisposable {
         logger.debug({ pid: child.pid, port: this.port }, `${name} answers`);
         onAnswer?.();
         this.#answered.resolve();
-        void this.#pollHealth(child, gone.signal);
+        void this.#pollHealth(child, exited.signal);
       }
       await child.exited;
       await printed;
       return answered;
     } finally {
-      gone.abort();
+      exited.abort();
       this.stopping.removeEventListener("abort", stop);
       this.#child = undefined;
       if (answered) this.#answered = answer();
@@ -255,12 +255,12 @@ export class SupervisedProcess implements AsyncDisposable {
   }
 
   /** Kills a child that runs and has stopped answering. */
-  async #pollHealth(child: Child, gone: AbortSignal): Promise<void> {
+  async #pollHealth(child: Child, exited: AbortSignal): Promise<void> {
     const { polling, output } = this.#options;
     if (!polling) return;
     for (let failures = 0; failures < polling.failures; ) {
-      await delay(polling.intervalMs, undefined, { signal: gone, ref: false }).catch(() => {});
-      if (gone.aborted) return;
+      await delay(polling.intervalMs, undefined, { signal: exited, ref: false }).catch(() => {});
+      if (exited.aborted) return;
       failures = (await this.healthy()) ? 0 : failures + 1;
     }
     output.note("it stopped answering");

@@ -3,7 +3,7 @@ import { floatsOf, pcmFrom, readWav, wav, wavHeader } from "./wav.ts";
 
 const pcm = Int16Array.from([0, 1, -1, 32_767, -32_768]);
 
-test("what is written is read", () => {
+test("a written file is read back", () => {
   expect(readWav(wav(pcm, 16_000))).toEqual({ pcm, rate: 16_000 });
 });
 
@@ -12,7 +12,7 @@ test("a stream of unknown length ends where it ends", () => {
   expect(readWav(bytes)).toEqual({ pcm, rate: 24_000 });
 });
 
-test("floats are read, too loud ones cut off, and channels averaged", () => {
+test("floats are read, too loud ones are clipped, and channels are averaged", () => {
   const floats = new Float32Array([0.5, -0.5, 2, 2]);
   const bytes = Buffer.concat([wavHeader(8000, 16), new Uint8Array(floats.buffer)]);
   bytes.writeUInt16LE(3, 20);
@@ -26,7 +26,7 @@ test("samples stay the same on the way to floats and back", () => {
   expect(pcmFrom(floatsOf(pcm))).toEqual(pcm);
 });
 
-test("what is no such file is told", () => {
+test("a file of another format is refused with the reason", () => {
   expect(() => readWav(new Uint8Array(100))).toThrow("not a WAV file");
   expect(() => readWav(wavHeader(16_000).subarray(0, 36))).toThrow("no data");
   const bytes = Buffer.from(wav(pcm, 16_000));

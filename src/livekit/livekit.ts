@@ -50,7 +50,7 @@ export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDispo
   return {
     ...{ url, apiKey, apiSecret, ready },
     publicUrl: publicUrl ?? url,
-    hint: "Parley restarts its LiveKit server by itself; try again in a moment. The log has details.",
+    hint: "Parley restarts its LiveKit server automatically; try again in a moment. The log has details.",
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

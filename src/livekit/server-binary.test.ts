@@ -99,7 +99,7 @@ test("the official release is downloaded, verified and kept", async () => {
   expect(requests).toEqual([]);
 });
 
-test("several processes that look at once download once", async () => {
+test("several processes that search at once download once", async () => {
   await serveRelease();
   const paths = await Promise.all([find(), find(), find()]);
   expect(new Set(paths).size).toBe(1);
@@ -117,7 +117,7 @@ test("a redirect is followed, as GitHub redirects to its storage", async () => {
   expect(await find()).toEndWith("livekit-server");
 });
 
-test("a wrong checksum is refused, and nothing stays behind", async () => {
+test("a wrong checksum is refused, and no file is left", async () => {
   await serveRelease((bytes) => new Response(bytes.map((byte, i) => (i === 500 ? ~byte : byte))));
   await expect(find()).rejects.toThrow("wrong SHA-256");
   expect(readdirSync(join(dataDir, "bin"))).toEqual([]);
@@ -130,13 +130,13 @@ test("a download that breaks off is tried again", async () => {
   expect(cutting.downloads()).toBe(3);
 });
 
-test("one that always breaks off is a failure that says how far it came", async () => {
+test("one that always breaks off is a failure that says how many bytes arrived", async () => {
   using cutting = await cuttingServer(Number.POSITIVE_INFINITY);
   await expect(find({ releasesUrl: cutting.url })).rejects.toThrow(/broke off after \d+ of \d+/);
   expect(cutting.downloads()).toBe(3);
 });
 
-test("one that stands still is given up", async () => {
+test("a download that stalls is given up", async () => {
   await serveRelease((bytes) => {
     const body = new ReadableStream({
       start: (controller) => controller.enqueue(bytes.subarray(0, 1000)),
@@ -146,7 +146,7 @@ test("one that stands still is given up", async () => {
   await expect(find()).rejects.toThrow("no data came for 0.5 s");
 });
 
-test("a slow download that keeps coming is no stall", async () => {
+test("a slow download that keeps receiving data is no stall", async () => {
   await serveRelease((bytes) => {
     const step = Math.ceil(bytes.length / 6);
     let at = 0;
@@ -184,7 +184,7 @@ test("the search can be cancelled", async () => {
   await expect(search).rejects.toThrow("aborted");
 });
 
-test("what the user names is taken or refused", async () => {
+test("the binary that the user names is used or refused", async () => {
   const bin = writeFake(join(dataDir, "mine"), "1.9.0");
   expect(await find({ bin })).toBe(bin);
   await expect(find({ bin: join(dataDir, "none") })).rejects.toThrow(/LIVEKIT_SERVER_BIN=.*none/);
@@ -213,7 +213,7 @@ test("an older one in the data folder is replaced", async () => {
   expect(await Bun.file(own).text()).toContain("1.13.5");
 });
 
-test("the executable's own copy goes before any other but the one that is named", async () => {
+test("the executable's own copy comes before any other but the one that the user names", async () => {
   const onPath = writeFake(join(dataDir, "path", "livekit-server"), "1.13.5");
   const embedded = async () => "/unpacked/livekit-server";
   const env = { PATH: dirname(onPath) };
@@ -221,7 +221,7 @@ test("the executable's own copy goes before any other but the one that is named"
   expect(await find({ embedded, env, bin: onPath })).toBe(onPath);
 });
 
-test("go install is the last way, and its failure is told", async () => {
+test("go install is the last resort, and its failure is reported", async () => {
   answer = () => new Response("no", { status: 404 });
   const bin = join(dataDir, "go-bin");
   const go = join(bin, "go");
@@ -237,7 +237,7 @@ test("go install is the last way, and its failure is told", async () => {
   expect(readdirSync(join(dataDir, "bin"))).toEqual(["livekit-server"]);
 });
 
-test("a lock left by a dead process is taken over", async () => {
+test("the lock of a dead process is taken over", async () => {
   await serveRelease();
   mkdirSync(join(dataDir, "bin"));
   const dead = Bun.spawnSync(["true"]).pid;
@@ -255,7 +255,7 @@ test("Windows' archive is a zip, macOS has none", () => {
   expect(releaseAsset("darwin", "arm64")).toBeUndefined();
 });
 
-test("a file is read out of a zip archive, packed or not", async () => {
+test("a file is read from a zip archive, compressed or not", async () => {
   const path = join(dataDir, "a.zip");
   await Bun.write(path, zip({ LICENSE: "free", "livekit-server.exe": "x".repeat(5000) }));
   const bytes = await readFromArchive(path, "livekit-server.exe");

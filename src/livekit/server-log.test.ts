@@ -12,7 +12,7 @@ function entry(level: string, msg: string, more: Record<string, unknown> = {}): 
   return JSON.stringify({ level, ts: 1, caller: "x.go:1", msg, ...more });
 }
 
-test("levels are kept, and the server's info is detail to Parley", () => {
+test("levels are kept, except that the server's info is logged as debug", () => {
   const { lines, log } = capture();
   log.line(entry("info", "starting LiveKit server"));
   log.line(entry("warn", "slow", { room: "r", participant: "anna", token: "hidden" }));
@@ -26,7 +26,7 @@ test("levels are kept, and the server's info is detail to Parley", () => {
   expect(log.lastErrors).toBe("slow | broken: why | panic: oh no");
 });
 
-test("that somebody hung up is no warning, and no reason why a server stopped", () => {
+test("a participant's hang-up is no warning, and no reason why a server stopped", () => {
   const { lines, log } = capture();
   const abort = "abort chunk, with following errors: (User Initiated Abort: Close called)";
   log.line(entry("warn", "error reading data channel", { error: abort }));
@@ -36,14 +36,14 @@ test("that somebody hung up is no warning, and no reason why a server stopped", 
   expect(log.lastErrors).toBe("error reading data channel: broken pipe");
 });
 
-test("the secret never gets into the log", () => {
+test("the secret never reaches the log", () => {
   const { lines, log } = capture();
   log.line(entry("error", "bad config: s3cret-of-the-server", { error: "s3cret-of-the-server" }));
   log.line("keys: s3cret-of-the-server");
   expect(JSON.stringify(lines)).not.toContain("s3cret");
 });
 
-test("long entries, and ones that come in pieces, are read whole", async () => {
+test("long entries, and entries that arrive in pieces, are read completely", async () => {
   const { lines, log } = capture();
   const bytes = new TextEncoder().encode(`${entry("info", "ä", { ice: "x".repeat(9000) })}\nend`);
   const stream = new ReadableStream<Uint8Array>({

@@ -53,7 +53,7 @@ async function joinRoom(url: string, token: string) {
   return room;
 }
 
-test("the server answers, and is gone after disposal", async () => {
+test("the server answers, and has exited after disposal", async () => {
   const server = start();
   expect(server.url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+$/);
   expect(server.apiSecret.length).toBeGreaterThanOrEqual(32);
@@ -95,7 +95,7 @@ test("a person and an agent join with their tokens; a wrong key is refused", asy
   await person.disconnect();
 }, 30_000);
 
-test("names of 128 characters that take 512 bytes are let in", async () => {
+test("names of 128 characters that take 512 bytes are accepted", async () => {
   await using server = start();
   await server.ready;
   const { url, apiKey, apiSecret } = server;
@@ -108,7 +108,7 @@ test("names of 128 characters that take 512 bytes are let in", async () => {
   await person.disconnect();
 }, 30_000);
 
-test("participants who stay do not delay the end", async () => {
+test("participants who stay do not delay the server's exit", async () => {
   const server = start();
   await server.ready;
   const { url, apiKey, apiSecret } = server;
@@ -122,7 +122,7 @@ test("participants who stay do not delay the end", async () => {
   await person.disconnect();
 }, 30_000);
 
-test("a killed server comes back under the same address and keys", async () => {
+test("a killed server is restarted with the same address and keys", async () => {
   await using server = start();
   await server.ready;
   const { url, apiKey, apiSecret } = server;
@@ -149,7 +149,7 @@ test("two servers run side by side with keys of their own", async () => {
   ).rejects.toThrow(Failure);
 });
 
-test("kill -9 of the process that started it takes the server along", async () => {
+test("kill -9 of the process that started it also ends the server", async () => {
   const script = join(folder, "parent.ts");
   await Bun.write(
     script,
@@ -196,7 +196,7 @@ test("a binary that cannot start is a failure that says why", async () => {
   expect(server.state).toBe("failed");
 }, 30_000);
 
-test("a binary that is not to be had is a failure, and disposal cancels the search", async () => {
+test("an unavailable binary is a failure, and disposal cancels the search", async () => {
   const missing = new Failure("unavailable", "not to be had");
   await using server = startLiveKitServer({ binary: () => Promise.reject(missing), logger });
   await expect(server.ready).rejects.toBe(missing);

@@ -40,7 +40,8 @@ const HOST = "127.0.0.1";
  * and only Linux has an equivalent in the kernel. It works by a shell that leaves a watcher behind
  * and then becomes the server itself (`exec` keeps the process id, which is `$$` in the watcher
  * too): Parley's child is the server, and signals and exit codes need no forwarding. A line on the
- * pipe, instead of its end, tells the watcher that the server is gone and the id may be another's.
+ * pipe, instead of its end, tells the watcher that the server has exited and its id may belong to
+ * another process.
  */
 const GUARD = `
 exec 3<&0 </dev/null

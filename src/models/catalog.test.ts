@@ -16,7 +16,7 @@ import { modelFromFiles } from "./model-files.ts";
 
 const GIB = 2 ** 30;
 
-describe("the catalogue that Parley knows", async () => {
+describe("the built-in catalogue", async () => {
   const catalog = await catalogSource(undefined)();
 
   test("has a small, a medium and a large model for each stage", () => {
@@ -29,7 +29,7 @@ describe("the catalogue that Parley knows", async () => {
   });
 
   test.each(catalog.map((model) => [model.id, model] as const))(
-    "%s is well formed, of whole files from official places",
+    "%s is well formed, with all its files from Hugging Face",
     (_, model) => {
       expect(catalogModel.parse(model)).toEqual(model);
       const paths = model.files.map(({ path }) => path);
@@ -48,7 +48,7 @@ describe("the catalogue that Parley knows", async () => {
   });
 });
 
-describe("a catalogue of one's own", () => {
+describe("a configured catalogue", () => {
   const model = tinyModel("http://127.0.0.1:1", { "a.gguf": bytesOf(10) });
   const text = (models: unknown) => JSON.stringify({ models });
 
@@ -91,12 +91,15 @@ describe("a catalogue of one's own", () => {
       /no file for its encoder/,
     ],
   ];
-  test.each(wrong)("with %s is refused with the place", async (_, content, message) => {
-    using folder = temporaryFolder();
-    const path = join(folder.path, "catalog.json");
-    writeFileSync(path, content);
-    await expect(catalogSource(path)()).rejects.toThrow(message);
-  });
+  test.each(wrong)(
+    "with %s is refused, and the message says where",
+    async (_, content, message) => {
+      using folder = temporaryFolder();
+      const path = join(folder.path, "catalog.json");
+      writeFileSync(path, content);
+      await expect(catalogSource(path)()).rejects.toThrow(message);
+    },
+  );
 
   test.each(["/etc/passwd", "../up", "a/../../up", "a//b", ".hidden", "a\\b", "C:/x", "", "a/"])(
     "with the path %j is refused: files stay in the model's folder",
@@ -107,7 +110,7 @@ describe("a catalogue of one's own", () => {
     },
   );
 
-  test("that is not there is told", async () => {
+  test("that does not exist is reported", async () => {
     await expect(catalogSource("/nowhere/c.json")()).rejects.toThrow("cannot be read");
   });
 });

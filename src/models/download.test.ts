@@ -51,7 +51,7 @@ test("a model is downloaded, verified and put in place, with its folders and pro
   expect(received).toEqual(received.toSorted((a, b) => a - b));
 });
 
-test("what is there and whole is not asked for again; what is damaged is", async () => {
+test("a complete file is not requested again; a damaged one is", async () => {
   await using world = open();
   await world.pull();
   world.server.requests.length = 0;
@@ -63,8 +63,8 @@ test("what is there and whole is not asked for again; what is damaged is", async
   expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
 });
 
-describe("a download that was cut short", () => {
-  test("goes on where it stopped, at once", async () => {
+describe("an interrupted download", () => {
+  test("resumes where it stopped, at once", async () => {
     await using world = open();
     world.server.faults.push({ kind: "cut", after: 30_000 }, { kind: "cut", after: 20_000 });
     await world.pull();
@@ -75,7 +75,7 @@ describe("a download that was cut short", () => {
     expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
   });
 
-  test("goes on in a later try, also of another process", async () => {
+  test("resumes in a later try, also of another process", async () => {
     await using world = open();
     world.server.faults.push(...Array(3).fill({ kind: "cut", after: 30_000 }));
     world.server.faults.splice(1, 2, { kind: "status", status: 503 });
@@ -89,14 +89,14 @@ describe("a download that was cut short", () => {
     expect(readdirSync(world.target)).toEqual(["tiny.gguf"]);
   });
 
-  test("begins anew where the server gives no parts", async () => {
+  test("starts over if the server does not support ranges", async () => {
     await using world = open();
     world.server.faults.push({ kind: "cut", after: 30_000 }, { kind: "ignore range" });
     await world.pull();
     expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
   });
 
-  test("begins anew where the part was of something else", async () => {
+  test("starts over if the partial file was of something else", async () => {
     await using world = open();
     mkdirSync(world.target, { recursive: true });
     writeFileSync(join(world.target, "tiny.gguf.part"), bytesOf(30_000, 99));
@@ -108,7 +108,7 @@ describe("a download that was cut short", () => {
     expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
   });
 
-  test("begins anew where the file has changed since", async () => {
+  test("starts over if the file has changed since", async () => {
     await using world = open();
     mkdirSync(world.target, { recursive: true });
     writeFileSync(join(world.target, "tiny.gguf.part"), GGUF.subarray(0, 30_000));
@@ -118,7 +118,7 @@ describe("a download that was cut short", () => {
     expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
   });
 
-  test("that had all bytes is finished without a request; a longer part is dropped", async () => {
+  test("that had all bytes is finished without a request; a longer partial file is discarded", async () => {
     await using world = open();
     mkdirSync(world.target, { recursive: true });
     writeFileSync(join(world.target, "tiny.gguf.part"), GGUF);
@@ -131,25 +131,25 @@ describe("a download that was cut short", () => {
   });
 });
 
-describe("what goes wrong is told, with the way by hand", () => {
+describe("a failure says why, and how to do it by hand", () => {
   const hint =
     /Or download the file by hand from http:\S+\/tiny-llm\/tiny\.gguf and save it as \/\S+\/tiny-llm\/tiny\.gguf$/;
 
-  test("a wrong hash; nothing of it is kept", async () => {
+  test("a wrong hash, and no file is kept", async () => {
     await using world = open();
     world.server.faults.push({ kind: "damage" });
     await expect(world.pull()).rejects.toThrow(/wrong SHA-256.*by hand/);
     expect(readdirSync(world.target)).toEqual([]);
   });
 
-  test("another size; it is not downloaded to the end", async () => {
+  test("another size, and the rest is not downloaded", async () => {
     await using world = open();
     const model = tinyModel(world.server.url, { "tiny.gguf": GGUF.subarray(1) });
     const work = downloadModel(model, { folder: world.folder });
     await expect(work).rejects.toThrow("it has 100000 bytes rather than 99999");
   });
 
-  test("a file that is gone, and a server that is", async () => {
+  test("a file that does not exist, and a server that cannot be reached", async () => {
     await using world = open();
     world.server.faults.push({ kind: "status", status: 404 });
     await expect(world.pull()).rejects.toThrow(/answered 404/);
@@ -167,7 +167,7 @@ describe("what goes wrong is told, with the way by hand", () => {
     expect(world.server.requests).toHaveLength(3);
   });
 
-  test("a server that falls silent", async () => {
+  test("a server that stops sending", async () => {
     await using world = open();
     for (let i = 0; i < 3; i++)
       world.server.faults.push({ kind: "hang", after: i === 0 ? 1000 : 0 });
@@ -176,7 +176,7 @@ describe("what goes wrong is told, with the way by hand", () => {
     );
   });
 
-  test("a disk without room for it, before anything is asked for", async () => {
+  test("a disk without enough space, before the first request", async () => {
     await using world = open();
     const work = world.pull({ freeBytes: async () => 200 * 2 ** 20 });
     await expect(work).rejects.toThrow(/Tiny needs 100 kB more .* has 210 MB free.*DATA_DIR/);
@@ -185,7 +185,7 @@ describe("what goes wrong is told, with the way by hand", () => {
   });
 });
 
-test("a slow server that keeps sending is waited for", async () => {
+test("a slow server that keeps sending is not given up", async () => {
   await using world = open({ paceMs: 150, piece: 20_000 });
   await world.pull();
   expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
@@ -209,7 +209,7 @@ test("a cancelled download stops at once, and its bytes are kept for the next on
   expect(world.server.requests[0]).toContain(`bytes=${kept}-`);
 });
 
-test("two that want the same model at once download it once", async () => {
+test("two concurrent downloads of a model download it once", async () => {
   await using world = open({ paceMs: 10, piece: 30_000 });
   let waited = 0;
   const onWait = () => {
@@ -220,7 +220,7 @@ test("two that want the same model at once download it once", async () => {
   expect(waited).toBe(1);
 });
 
-test("a file that somebody copied by hand counts, if it is the published one", async () => {
+test("a file that was copied by hand counts if it is the published one", async () => {
   await using world = open();
   const path = join(world.target, "tiny.gguf");
   mkdirSync(dirname(path), { recursive: true });

@@ -62,7 +62,7 @@ async function until(
   return await changed.promise;
 }
 
-test("models are downloaded one after the other, and each is there as soon as it is whole", async () => {
+test("models are downloaded one after the other, and each is present once it is complete", async () => {
   await using world = open(5);
   const { library } = world;
   expect((await library.list()).map(({ state }) => state.state)).toEqual(["absent", "absent"]);
@@ -81,7 +81,7 @@ test("models are downloaded one after the other, and each is there as soon as it
   });
 });
 
-test("asked for twice, a model is downloaded once; what is there is left alone", async () => {
+test("a model that is requested twice is downloaded once, and a present one is not downloaded again", async () => {
   await using world = open(5);
   const { library } = world;
   await library.download(["first"]);
@@ -91,7 +91,7 @@ test("asked for twice, a model is downloaded once; what is there is left alone",
   expect(world.server.requests).toEqual(["first/a.gguf"]);
 });
 
-test("a cancelled download keeps its bytes, and goes on when asked again", async () => {
+test("a cancelled download keeps its bytes, and resumes when requested again", async () => {
   await using world = open(10);
   const { library } = world;
   await library.download(["first", "second"]);
@@ -105,7 +105,7 @@ test("a cancelled download keeps its bytes, and goes on when asked again", async
   expect(world.server.requests[2]).toMatch(/^first\/a\.gguf bytes=\d+-/);
 });
 
-test("one that waits can be cancelled too, and never begins", async () => {
+test("a queued download can be cancelled too, and never starts", async () => {
   await using world = open(5);
   const { library } = world;
   await library.download(["first", "second"]);
@@ -116,7 +116,7 @@ test("one that waits can be cancelled too, and never begins", async () => {
   expect(world.server.requests).toEqual(["first/a.gguf"]);
 });
 
-test("a failure is told and kept, and another try works", async () => {
+test("a failure is reported and remembered, and another try works", async () => {
   await using world = open();
   const { library } = world;
   world.server.faults.push({ kind: "status", status: 404 });
@@ -128,7 +128,7 @@ test("a failure is told and kept, and another try works", async () => {
 });
 
 describe("removing", () => {
-  test("takes the files, also of a download under way", async () => {
+  test("deletes the files, also during a download", async () => {
     await using world = open(10);
     const { library } = world;
     await library.download(["first"]);
@@ -143,7 +143,7 @@ describe("removing", () => {
     await library.remove("first");
   });
 
-  test("and downloading know only what the catalogue has", async () => {
+  test("and downloading accept only ids of the catalogue", async () => {
     await using world = open();
     for (const id of ["../first", "", "nobody", "__proto__"]) {
       await expect(world.library.remove(id)).rejects.toThrow("no such model");
@@ -151,13 +151,13 @@ describe("removing", () => {
     }
   });
 
-  test("a model that a session wants is said to be missing, with the way to get it", () => {
+  test("a missing model that a session needs is reported with how to download it", () => {
     const missing = () => downloadedModel("/nowhere", "llm", { id: "first", kind: "gguf" });
     expect(missing).toThrow("parley models pull first");
   });
 });
 
-test("closing stops a download, and the next start goes on with it", async () => {
+test("closing stops a download, and the next start resumes it", async () => {
   await using world = open(10);
   await world.library.download(["first"]);
   await until(

@@ -6,7 +6,7 @@ import type { StageOverview } from "../domain/provider.ts";
 import type { Stage } from "../domain/stage.ts";
 import { RecommendedSetup } from "./offline-setup.ts";
 
-/** Models whose states a test sets, and stages that note what they shall use. */
+/** Models whose states a test sets, and stages that record which models they use. */
 function open(fixed: Stage[] = []) {
   const states = new Map<string, ModelState>();
   const listeners = new Set<() => void>();
@@ -56,37 +56,40 @@ function open(fixed: Stage[] = []) {
   return { setup, used, cancelled, come, listeners };
 }
 
-test("the stages use the models once all have come, not sooner", async () => {
+test("the stages use the models once all are present, not sooner", async () => {
   const { setup, used, come, listeners } = open();
   expect((await setup.plan()).map(({ model }) => model.id)).toEqual(["ear", "brain", "mouth"]);
   expect(setup.underWay).toBe(false);
-  let told = 0;
+  let notifications = 0;
   using _subscription = setup.subscribe(() => {
-    told += 1;
+    notifications += 1;
   });
   await setup.begin();
-  expect({ underWay: setup.underWay, told }).toEqual({ underWay: true, told: 1 });
+  expect({ underWay: setup.underWay, notifications }).toEqual({ underWay: true, notifications: 1 });
   await come("ear");
   await come("brain", { state: "failed", message: "404" });
   await come("mouth");
   expect({ used, underWay: setup.underWay }).toEqual({ used: [], underWay: true });
   await come("brain");
   expect(used).toEqual(["stt ear stt-kind", "llm brain llm-kind", "tts mouth tts-kind"]);
-  expect({ underWay: setup.underWay, told }).toEqual({ underWay: false, told: 2 });
+  expect({ underWay: setup.underWay, notifications }).toEqual({
+    underWay: false,
+    notifications: 2,
+  });
   await come("ear");
   expect(used).toHaveLength(3);
   setup[Symbol.dispose]();
   expect(listeners.size).toBe(0);
 });
 
-test("stages that a variable decides get no model", async () => {
+test("stages that the environment decides get no model", async () => {
   const { setup, used, come } = open(["stt", "tts"]);
   await setup.begin();
   await come("brain");
   expect(used).toEqual(["llm brain llm-kind"]);
 });
 
-test("cancelled, the downloads stop, and nothing is used later", async () => {
+test("cancelling stops the downloads, and no model is used later", async () => {
   const { setup, used, cancelled, come } = open(["stt", "tts"]);
   await setup.begin();
   setup.cancel();

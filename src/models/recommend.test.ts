@@ -31,7 +31,7 @@ test("a small one gets what fits, a large one with many cores the best", () => {
   ]);
 });
 
-test("together they leave memory for the rest", () => {
+test("together they leave memory for other programs", () => {
   for (let memory = 3; memory <= 64; memory += 0.5) {
     for (const cores of [1, 2, 4, 8, 32]) {
       const ids = chosen(memory, cores);

@@ -73,7 +73,7 @@ const KNOWN: [stage: Stage, folder: string, files: string[], parts: Record<strin
   ],
 ];
 
-describe("the kind is judged by the files", () => {
+describe("the kind follows from the files", () => {
   test.each(KNOWN)("%s in %s", (stage, name, files, { kind = "", ...parts }) => {
     using folder = folderOf(name, files);
     const expected = Object.fromEntries(
@@ -84,13 +84,13 @@ describe("the kind is judged by the files", () => {
   });
 });
 
-test("a file stands for itself, of several in its folder", () => {
+test("a named file is the model, among several in its folder", () => {
   using folder = folderOf("models", ["a.gguf", "b.gguf"]);
   const path = join(folder.path, "b.gguf");
   expect(resolveModel("llm", path)).toEqual({ stage: "llm", kind: "gguf", id: "b", model: path });
 });
 
-test("a voice stands with what lies beside it", () => {
+test("a named voice uses the files beside it", () => {
   using folder = folderOf("voices", ["amy.onnx", "joe.onnx", "tokens.txt", ...PHONEMES]);
   const path = join(folder.path, "joe.onnx");
   expect(resolveModel("tts", path)).toMatchObject({ kind: "piper", id: "joe", model: path });
@@ -99,7 +99,7 @@ test("a voice stands with what lies beside it", () => {
 test.each([
   ["nothing is there", [], /LLM_MODEL names .*, which does not exist/],
   ["it holds something else", ["notes.txt"], /LLM_MODEL names .*; expected a \.gguf file/],
-])("where %s it is said what was looked for", (_, files, message) => {
+])("where %s the message says what was expected", (_, files, message) => {
   using folder = folderOf("m", files);
   expect(() => resolveModel("llm", folder.path)).toThrow(message);
 });
