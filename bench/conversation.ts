@@ -61,7 +61,7 @@ export async function measureConversation(options: {
   let { seq } = await listener.waitFor((event) => isState(event, "listening"));
   for (let turn = 0; turn < options.turns; turn += 1) {
     const askedBefore = provider.requests.length;
-    const spoken = await caller.speak(speak(SENTENCES[turn % 4] ?? "", { rate: 48_000 }));
+    const { to: spoken } = await caller.speak(speak(SENTENCES[turn % 4] ?? "", { rate: 48_000 }));
     voiceToVoice.push((await caller.hears(spoken)) - spoken);
     provided.push(firstBytes(provider, askedBefore));
     // Who speaks into the answer would measure an interruption.

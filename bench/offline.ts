@@ -46,7 +46,7 @@ async function converse(parley: Parley, room: string, turns: number): Promise<nu
   const times: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
     const after = listener.events.length;
-    const spoken = await caller.speak(speak(SENTENCES[turn % 3] ?? "", { rate: 48_000 }));
+    const { to: spoken } = await caller.speak(speak(SENTENCES[turn % 3] ?? "", { rate: 48_000 }));
     times.push((await caller.hears(spoken)) - spoken);
     await listener.waitFor(
       ({ seq, type, data }) =>

@@ -1,7 +1,7 @@
 // `npm test`: gets what the tests need, runs the checks and the unit tests, builds the executables and
 // runs the end-to-end tests against them, and ends with the line `N passed, N failed`.
 // `npm test -- PATH...` runs only those files, and those against the sources.
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/errors.ts";
@@ -13,14 +13,16 @@ import { provide } from "./prepare.ts";
 import { provideSystemParts } from "./system-parts.ts";
 import { planTests } from "./test-files.ts";
 
-/** Of one test that says nothing else: it ends what hangs, and judges no speed. */
-const TEST_TIMEOUT_MS = 120_000;
-const UNIT_TIMEOUT_MS = 20 * 60_000;
-const FILE_TIMEOUT_MS = 15 * 60_000;
+/** Timeouts end what hangs and judge no speed: a busy machine takes several times as long. */
+const TEST_TIMEOUT_MS = 10 * 60_000;
+const UNIT_TIMEOUT_MS = 40 * 60_000;
+const FILE_TIMEOUT_MS = 30 * 60_000;
 
 /** Process groups of test runs that go on. */
 const running = new Set<number>();
 const work = mkdtempSync(join(tmpdir(), "parley-test-"));
+/** Tests add a line for each conversation that they repeat because the machine lost words of it. */
+const repetitions = join(work, "repetitions");
 process.on("exit", () => {
   for (const pid of running) killGroup(pid);
   rmSync(work, { recursive: true, force: true });
@@ -33,6 +35,7 @@ const total: Tally = { passed: 0, failed: 0 };
 const problems: string[] = [];
 await main();
 if (total.passed + total.failed === 0) fail("no tests found");
+reportRepetitions();
 for (const problem of problems) console.log(`✗ ${problem}`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);
@@ -54,13 +57,21 @@ async function main(): Promise<void> {
   if (everything) await useExecutables();
   for (const file of plan.e2e) {
     console.log(`\n── ${file}`);
-    add(await runWhole(file, plan.flags));
+    add((await runFiles([file], plan.flags, FILE_TIMEOUT_MS)) ?? { passed: 0, failed: 1 });
   }
 }
 
 function fail(problem: string): void {
   problems.push(problem);
   total.failed++;
+}
+
+/** A repetition is no failure, and is not hidden either. */
+function reportRepetitions(): void {
+  if (!existsSync(repetitions)) return;
+  const lines = readFileSync(repetitions, "utf8").trimEnd().split("\n");
+  for (const line of lines) console.log(`↻ ${line}`);
+  console.log(`${lines.length} conversations were repeated: the machine lost words that were said`);
 }
 
 function add(tally: Tally): void {
@@ -96,33 +107,17 @@ async function check(): Promise<void> {
   }
 }
 
-/**
- * A test of the whole program. Its callers speak in real time, and a machine that stalls loses a
- * word of theirs: a file that fails is run once more, which is said, and then it has to pass.
- */
-async function runWhole(file: string, flags: string[]): Promise<Tally> {
-  const once = await runFiles([file], flags, FILE_TIMEOUT_MS);
-  if (once && once.failed === 0) return once;
-  console.log(`\n── ${problems.pop()}; once more`);
-  return (await runFiles([file], flags, FILE_TIMEOUT_MS)) ?? { passed: 0, failed: 1 };
-}
-
-/** All in one process, which is fast; one by one if that crashes, to tell which file it was. */
+/** All in one process, which is fast. If that crashes, one by one, to tell which file it was. */
 async function runUnit(files: string[], flags: string[]): Promise<void> {
   console.log(`\n── unit tests (${files.length} files)`);
   const together = await runFiles(files, flags, UNIT_TIMEOUT_MS);
   if (together) return add(together);
-  if (files.length === 1) return add({ passed: 0, failed: 1 });
-  problems.pop();
+  total.failed++;
+  if (files.length === 1) return;
   console.log("\nthe unit tests crashed or hung; each file by itself:");
-  let crashes = 0;
   for (const file of files) {
-    const tally = await runFiles([file], flags, FILE_TIMEOUT_MS);
-    if (!tally) crashes++;
-    add(tally ?? { passed: 0, failed: 1 });
+    add((await runFiles([file], flags, FILE_TIMEOUT_MS)) ?? { passed: 0, failed: 1 });
   }
-  // A crash that no single file repeats is one all the same.
-  if (crashes === 0) fail("the unit tests crash or hang when they run in one process");
 }
 
 /**
@@ -137,12 +132,12 @@ async function runFiles(
 ): Promise<Tally | undefined> {
   const report = join(work, `${crypto.randomUUID()}.xml`);
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
-  const patience = `--timeout=${TEST_TIMEOUT_MS}`;
+  const timeout = `--timeout=${TEST_TIMEOUT_MS}`;
   const paths = files.map((file) => `./${file}`);
-  const child = Bun.spawn([process.execPath, "test", patience, ...reporter, ...flags, ...paths], {
+  const child = Bun.spawn([process.execPath, "test", timeout, ...reporter, ...flags, ...paths], {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, NODE_ENV: "test" },
+    env: { ...process.env, NODE_ENV: "test", PARLEY_REPETITIONS: repetitions },
     // A group of its own, so that nothing that a test starts outlives it.
     detached: true,
   });

@@ -14,11 +14,16 @@ import {
 import { z } from "zod";
 
 const RATE = 48_000;
-const FRAME_MS = 10;
-/** How far ahead of real time the source is filled, so that it never runs dry. */
-const LEAD_MS = 20;
-const STALL_MS = 100;
-const FRAME_SAMPLES = (RATE * FRAME_MS) / 1000;
+/** LiveKit sends audio in frames of 10 ms; what fills no frame would wait for the next utterance. */
+const FRAME_SAMPLES = RATE / 100;
+/** Room for a whole utterance. */
+const QUEUE_MS = 20_000;
+
+/** When the first and the last sample of an utterance left, ms since the epoch. */
+export interface Spoken {
+  from: number;
+  to: number;
+}
 
 /** A stretch of the agent's audio, as the caller received it. */
 export interface HeardFrame {
@@ -32,32 +37,49 @@ export interface HeardFrame {
 export const AUDIBLE = 0.01;
 
 const grant = z.object({ server_url: z.string(), participant_token: z.string() });
+type Grant = z.infer<typeof grant>;
 
-/** Lets somebody join a room of a Parley, as LiveKit's own clients do. */
+/** Reads what `/token` answers. */
+export function grantFrom(answer: unknown): Grant {
+  return grant.parse(answer);
+}
+
+/** Asks a Parley for the way into a room, as LiveKit's own clients do. */
+export async function grantIn(
+  parley: { post(path: string, body: unknown): Promise<Response> },
+  room: string,
+  identity: string,
+): Promise<Grant> {
+  const body = { room_name: room, participant_identity: identity };
+  return grantFrom(await (await parley.post("/token", body)).json());
+}
+
+/** Lets somebody join a room of a Parley. */
 export async function joinRoom(
   parley: { post(path: string, body: unknown): Promise<Response> },
   room: string,
   identity: string,
 ): Promise<Caller> {
-  const body = { room_name: room, participant_identity: identity };
-  const answer = await parley.post("/token", body);
-  const { server_url, participant_token } = grant.parse(await answer.json());
+  const { server_url, participant_token } = await grantIn(parley, room, identity);
   return Caller.join(server_url, participant_token);
 }
 
 /**
  * A person on the phone, without a browser: joins a room, speaks given audio in real time, and
  * notes what of the agent's audio arrives and when.
+ *
+ * An utterance goes to LiveKit's native queue in one piece. A native thread takes it from there at
+ * the pace of speech and sends silence in between, so a busy test process loses and reorders no
+ * sample: calls of `captureFrame` that overlap may change places.
  */
 export class Caller implements AsyncDisposable {
   readonly room = new Room();
   readonly heard: HeardFrame[] = [];
-  readonly #source = new AudioSource(RATE, 1, 1000);
-  #microphone: ReturnType<typeof setInterval> | undefined;
+  readonly #source = new AudioSource(RATE, 1, QUEUE_MS);
   #published: LocalTrackPublication | undefined;
-  #queue: Int16Array[] = [];
-  #position = 0;
-  #onSpoken: (() => void) | undefined;
+  /** When the queue will be empty, ms since the epoch. */
+  #queuedUntil = 0;
+  #queueing = Promise.resolve();
   #waiters: { from: number; resolve: (at: number) => void }[] = [];
 
   /** Joins with a token and publishes a microphone, which is silent until `speak`. */
@@ -68,7 +90,6 @@ export class Caller implements AsyncDisposable {
     const track = LocalAudioTrack.createAudioTrack("microphone", caller.#source);
     const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE });
     caller.#published = await caller.room.localParticipant?.publishTrack(track, options);
-    caller.#microphone = setInterval(() => caller.#sendFrames(), FRAME_MS / 2);
     return caller;
   }
 
@@ -77,15 +98,21 @@ export class Caller implements AsyncDisposable {
     await this.#published?.waitForSubscription();
   }
 
-  /**
-   * Speaks 48 kHz mono audio in real time.
-   * @returns when its last sample was sent, ms since the epoch
-   */
-  speak(samples: Int16Array): Promise<number> {
-    const { promise, resolve } = Promise.withResolvers<number>();
-    this.#queue.push(samples);
-    this.#onSpoken = () => resolve(Date.now() + LEAD_MS);
-    return promise;
+  /** Speaks 48 kHz mono audio in real time, after what is being said; resolves at its end. */
+  async speak(samples: Int16Array): Promise<Spoken> {
+    const whole = new Int16Array(Math.ceil(samples.length / FRAME_SAMPLES) * FRAME_SAMPLES);
+    whole.set(samples);
+    const { promise, resolve, reject } = Promise.withResolvers<Spoken>();
+    this.#queueing = this.#queueing.then(async () => {
+      const from = Math.max(Date.now(), this.#queuedUntil);
+      this.#queuedUntil = from + (whole.length / RATE) * 1000;
+      const spoken = { from, to: this.#queuedUntil };
+      const frame = new AudioFrame(whole, RATE, 1, whole.length);
+      await this.#source.captureFrame(frame).then(() => resolve(spoken), reject);
+    });
+    const spoken = await promise;
+    await Bun.sleep(spoken.to - Date.now());
+    return spoken;
   }
 
   /** When the first audible frame of the agent arrives after `from`, ms since the epoch. */
@@ -95,32 +122,6 @@ export class Caller implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#waiters.push({ from, resolve });
     return promise;
-  }
-
-  #nextFrameAt = 0;
-
-  /** Sends what is due. After a stall it goes on from now: a backlog would delay all that follows. */
-  #sendFrames(): void {
-    const now = performance.now();
-    if (now - this.#nextFrameAt > STALL_MS) this.#nextFrameAt = now;
-    for (; this.#nextFrameAt <= now + LEAD_MS; this.#nextFrameAt += FRAME_MS) {
-      const frame = new AudioFrame(this.#nextFrame(), RATE, 1, FRAME_SAMPLES);
-      void this.#source.captureFrame(frame).catch(() => {});
-    }
-  }
-
-  #nextFrame(): Int16Array {
-    const data = new Int16Array(FRAME_SAMPLES);
-    const [current] = this.#queue;
-    if (!current) return data;
-    data.set(current.subarray(this.#position, this.#position + FRAME_SAMPLES));
-    this.#position += FRAME_SAMPLES;
-    if (this.#position >= current.length) {
-      this.#queue.shift();
-      this.#position = 0;
-      if (this.#queue.length === 0) this.#onSpoken?.();
-    }
-    return data;
   }
 
   async #listen(track: RemoteTrack): Promise<void> {
@@ -137,7 +138,6 @@ export class Caller implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#microphone);
     await this.room.disconnect();
     await this.#source.close();
   }

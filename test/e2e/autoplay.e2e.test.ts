@@ -72,7 +72,6 @@ test("sound that the browser blocks after a reload comes back with a click on Tu
     "the button appears",
     () => look(cdp),
     ({ button, state }) => button !== null && state === "live",
-    10_000,
   );
   expect(blocked).toMatchObject({ touched: false, paused: true, heard: 0 });
   expect(blocked.button?.label).toBe("Turn on sound");
@@ -88,4 +87,4 @@ test("sound that the browser blocks after a reload comes back with a click on Tu
   await finalOf(listener, "agent", "You said: Third words.");
   await guest.stop();
   expect(guest.visitor.complaints).toEqual([]);
-}, 60_000);
+});

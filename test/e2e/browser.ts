@@ -14,8 +14,12 @@ export interface Visitor extends AsyncDisposable {
 }
 
 export interface VisitorOptions {
-  /** WAV file the fake microphone plays once, from the moment it is first opened. */
-  microphone?: string;
+  /**
+   * WAV file that Chromium's own fake device plays once, from the moment it is first opened. It
+   * plays by the clock and skips what a busy machine makes it miss. By default the page gets a
+   * microphone that loses nothing, which is silent until a test plays something.
+   */
+  device?: string;
   /** Refuse the microphone instead of granting it. */
   denyMicrophone?: boolean;
   /** Let audio play only after a gesture, as browsers do by default. */
@@ -69,7 +73,6 @@ function flags(options: VisitorOptions): string[] {
   if (options.denyMicrophone) list.push("--deny-permission-prompts");
   else list.push("--use-fake-ui-for-media-stream");
   if (!options.blockAutoplay) list.push("--autoplay-policy=no-user-gesture-required");
-  if (options.microphone)
-    list.push(`--use-file-for-fake-audio-capture=${options.microphone}%noloop`);
+  if (options.device) list.push(`--use-file-for-fake-audio-capture=${options.device}%noloop`);
   return list;
 }

@@ -1,14 +1,20 @@
 /**
+ * How long a test waits for anything, ms. It ends what hangs and judges no speed: on a busy machine
+ * the first session of a process, which loads the agent, has taken half a minute.
+ */
+export const PATIENCE_MS = 120_000;
+
+/**
  * What comes of `work`, unless it takes too long.
  *
- * @param found tells what there was instead, for whoever reads the failure
+ * @param found tells what there was instead, for the message of a failure
  * @throws Error that says what was waited for and what was found, after `ms`
  */
 export async function within<T>(
-  ms: number,
   what: string,
   work: Promise<T>,
   found: () => unknown = () => "",
+  ms = PATIENCE_MS,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -33,7 +39,7 @@ export async function eventually<T>(
   what: string,
   ask: () => Promise<T>,
   fits: (answer: T) => boolean,
-  ms = 5000,
+  ms = PATIENCE_MS,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

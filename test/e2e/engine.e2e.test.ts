@@ -51,7 +51,7 @@ test("speech of more than ten seconds is understood to its end", async () => {
   expect(readWav(audio).pcm.length / RATE).toBeGreaterThan(10);
   const errors = wordErrors(text, await heard(audio));
   expect(errors / plainWords(text).length).toBeLessThan(0.35);
-}, 30_000);
+});
 
 describe("OpenAI's own client lists models and gets sound and transcripts", () => {
   test("the models are listed, and told one by one", async () => {

@@ -1,7 +1,13 @@
-import type { Page } from "playwright-core";
+import type { Page, WebSocket } from "playwright-core";
+import { type SpeakOptions, speak } from "../audio/speech.ts";
+import { grantFrom } from "../caller.ts";
 import { AUDIBLE, soundsIn } from "./audible.ts";
 import { type Visitor, type VisitorOptions, visit } from "./browser.ts";
-import { installProbe, type Probe } from "./probe.ts";
+import { PATIENCE_MS, within } from "./deadline.ts";
+import { installPageMicrophone, type Played } from "./page-microphone.ts";
+import { installLevelMeter, installProbe, type Probe } from "./probe.ts";
+import { RECORDER, RoomRecorder } from "./room-recorder.ts";
+import { saying } from "./spoken.ts";
 
 /** What a person fills in before Start; the rest stays as the page proposes it. */
 export interface StartForm {
@@ -10,8 +16,9 @@ export interface StartForm {
   name?: string;
 }
 
-/** How long anything on the page may take, ms: the first session of a process loads the agent. */
-const PATIENCE = 40_000;
+const MICROPHONE_RATE = 48_000;
+/** Silence before the first words, ms: the agent's first packets of a track are not all heard. */
+const BEFORE_FIRST_WORDS_MS = 500;
 
 /** A visitor who uses Parley's pages, with a probe inside them. */
 export class Guest implements AsyncDisposable {
@@ -21,12 +28,18 @@ export class Guest implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Texts of dialogs that the page opened. */
   readonly dialogs: string[] = [];
+  /** Resolves when somebody in the room gets the sound of the page's newest connection. */
+  #subscribed = Promise.resolve();
+  #recorder: RoomRecorder | undefined;
 
   private constructor(visitor: Visitor) {
     this.visitor = visitor;
     this.page = visitor.page;
     this.visitor.context.on("request", (request) => this.requests.push(request.url()));
-    this.page.on("websocket", (socket) => this.requests.push(socket.url()));
+    this.page.on("websocket", (socket) => {
+      this.requests.push(socket.url());
+      if (socket.url().includes("/rtc")) this.#connected(socket);
+    });
     this.page.on("dialog", (dialog) => {
       this.dialogs.push(dialog.message());
       void dialog.dismiss();
@@ -36,8 +49,11 @@ export class Guest implements AsyncDisposable {
   /** Opens a browser at an address. */
   static async at(url: string, options: VisitorOptions = {}): Promise<Guest> {
     const visitor = await visit("about:blank", options);
+    if (!options.device) await visitor.context.addInitScript(installPageMicrophone);
     await visitor.context.addInitScript(installProbe);
+    await visitor.context.addInitScript(installLevelMeter);
     const guest = new Guest(visitor);
+    guest.page.setDefaultTimeout(PATIENCE_MS);
     await guest.page.goto(url);
     return guest;
   }
@@ -66,6 +82,62 @@ export class Guest implements AsyncDisposable {
       "the page is idle",
       () => document.getElementById("status")?.dataset["state"] === "idle",
     );
+    await this.#endRecording();
+  }
+
+  /** Says a text into the page's microphone, once the agent listens to it; resolves at its end. */
+  async say(text: string, options: Omit<SpeakOptions, "rate"> = {}): Promise<Played> {
+    const recorder = await this.listenedTo();
+    const samples = speak(text, { ...options, rate: MICROPHONE_RATE });
+    const bytes = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength);
+    const pcm = bytes.toString("base64");
+    return saying(recorder, text, () =>
+      this.page.evaluate((pcm) => window.microphone.play(pcm), pcm),
+    );
+  }
+
+  /** Waits until the agent gets the microphone's sound; from then on the room is recorded. */
+  async listenedTo(): Promise<RoomRecorder> {
+    if (this.#recorder) return this.#recorder;
+    await this.until("the agent is there", () =>
+      ["listening", "thinking", "speaking"].includes(
+        document.getElementById("agent-state")?.dataset["state"] ?? "",
+      ),
+    );
+    await within("the agent gets the microphone's sound", this.#subscribed);
+    const [room, identity] = [
+      await this.page.inputValue("#room"),
+      await this.page.inputValue("#identity"),
+    ];
+    this.#recorder = await this.#record(room, identity);
+    await Bun.sleep(BEFORE_FIRST_WORDS_MS);
+    return this.#recorder;
+  }
+
+  async #record(room: string, identity: string): Promise<RoomRecorder> {
+    const body = { room_name: room, participant_identity: RECORDER };
+    const answer = await this.visitor.context.request.post(
+      new URL("/token", this.page.url()).href,
+      { data: body },
+    );
+    const { server_url, participant_token } = grantFrom(await answer.json());
+    return RoomRecorder.join(server_url, participant_token, identity);
+  }
+
+  async #endRecording(): Promise<void> {
+    const recorder = this.#recorder;
+    this.#recorder = undefined;
+    await recorder?.[Symbol.asyncDispose]();
+  }
+
+  /** Follows the connection of a new stay in a room. */
+  #connected(socket: WebSocket): void {
+    void this.#endRecording();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#subscribed = promise;
+    socket.on("framereceived", ({ payload }) => {
+      if (isTrackSubscribed(payload)) resolve();
+    });
   }
 
   /** Waits until the page shows a final line of this text. */
@@ -93,7 +165,7 @@ export class Guest implements AsyncDisposable {
         );
         return loud.length >= samples;
       },
-      // The probe looks every 20 ms, less often on a busy machine.
+      // A level is of 20 ms; half of them may fall between words.
       [since, ms / 40, AUDIBLE] as const,
     );
   }
@@ -126,10 +198,10 @@ export class Guest implements AsyncDisposable {
   /** Waits for something inside the page; a failure says what the page showed instead. */
   async until<A>(what: string, found: (given: A) => boolean, given?: A): Promise<void> {
     try {
-      const options = { timeout: PATIENCE, polling: 50 };
+      const options = { timeout: PATIENCE_MS, polling: 50 };
       await this.page.waitForFunction(found as (given: unknown) => boolean, given, options);
     } catch (cause) {
-      const message = `${what}: not within ${PATIENCE} ms. ${await this.describe()}`;
+      const message = `${what}: not within ${PATIENCE_MS} ms. ${await this.describe()}`;
       throw new Error(message, { cause });
     }
   }
@@ -167,6 +239,14 @@ export class Guest implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#endRecording();
     await this.visitor[Symbol.asyncDispose]();
   }
+}
+
+/** The key of field 23, `track_subscribed`, of LiveKit's `SignalResponse` (protobuf, a message). */
+const TRACK_SUBSCRIBED = [0xba, 0x01];
+
+function isTrackSubscribed(payload: string | Buffer): boolean {
+  return TRACK_SUBSCRIBED.every((byte, index) => payload[index] === byte);
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import axe from "axe-core";
 import { Guest } from "./guest.ts";
 import { seededFolder } from "./seed.ts";
-import { microphone, openWorld, type World } from "./world.ts";
+import { openWorld, type World } from "./world.ts";
 
 // The page as it is seen: its widths, colours and whether it stands still while words stream in.
 
@@ -27,10 +27,9 @@ beforeAll(async () => {
       reply: (messages) => answer(messages.at(-1)?.content ?? ""),
     }),
   );
-  const silence = open.use(await microphone([]));
-  guest = open.use(await Guest.at(world.parley.url, { microphone: silence.path }));
-}, 60_000);
-afterAll(() => open.disposeAsync(), 20_000);
+  guest = open.use(await Guest.at(world.parley.url));
+});
+afterAll(() => open.disposeAsync());
 
 /** What axe finds against WCAG 2.2 AA, contrast included, and where. */
 async function faults(): Promise<string[]> {
@@ -61,7 +60,7 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
       }
     }
     expect(found).toEqual({});
-  }, 60_000);
+  });
 });
 
 test("nothing moves while words stream in, and the transcript yields to its reader", async () => {
@@ -118,7 +117,7 @@ test("nothing moves while words stream in, and the transcript yields to its read
   await page.waitForSelector("#jump", { state: "hidden" });
   expect((await position()).below).toBeLessThan(2);
   await guest.stop();
-}, 60_000);
+});
 
 declare global {
   interface Window {

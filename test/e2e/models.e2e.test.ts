@@ -7,7 +7,7 @@ import { bytesOf, ModelServer, tinyModel } from "../model-server.ts";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";
 import { Guest } from "./guest.ts";
-import { microphone } from "./world.ts";
+import { spokenTest } from "./spoken.ts";
 
 const KEY = "sk-secret-of-the-test";
 const HELLO = "Hello there.";
@@ -42,8 +42,8 @@ beforeAll(async () => {
   const folder = open.use(temporaryFolder());
   catalog = join(folder.path, "catalog.json");
   writeFileSync(catalog, JSON.stringify({ models }));
-}, 60_000);
-afterAll(() => open.disposeAsync(), 20_000);
+});
+afterAll(() => open.disposeAsync());
 
 function under(id: string, files: Record<string, Uint8Array>) {
   return Object.fromEntries(Object.entries(files).map(([path, file]) => [`${id}/${path}`, file]));
@@ -54,8 +54,7 @@ async function firstVisit(env: Record<string, string> = {}) {
   const stack = new AsyncDisposableStack();
   const variables = { MODELS_CATALOG: catalog, STT_REALTIME: "false", ...env };
   const parley: Parley = stack.use(await startParley({ env: variables, command: SOURCE }));
-  const words = stack.use(await microphone([{ say: HELLO }]));
-  const guest = stack.use(await Guest.at(parley.url, { microphone: words.path }));
+  const guest = stack.use(await Guest.at(parley.url));
   return { parley, guest, page: guest.page, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
@@ -80,39 +79,43 @@ test("the first visit offers three ways, and a refused or unreachable server is 
   );
   await page.click("#offer >> text=Find servers");
   await page.waitForSelector("#found p, #found li");
-}, 40_000);
+});
 
-test("a server and its key are pasted once, a conversation begins at once, and the key is seen nowhere", async () => {
-  await using visit = await firstVisit();
-  const { page, guest, parley } = visit;
-  await page.click("text=Enter an address");
-  await page.fill("#endpoint-base_url", `${ai.url}/`);
-  await page.fill("#endpoint-api_key", KEY);
-  await page.fill("#endpoint-llm_model", "llama-of-the-test");
-  await page.click("#offer >> text=Use this server");
-  await page.waitForSelector("#offer", { state: "detached" });
-  expect(await page.textContent("#empty")).toContain("Say hello");
-  const begun = Date.now();
-  await guest.start();
-  await guest.reads("agent", `You said: ${HELLO}`);
-  await guest.hears(begun);
-  await guest.stop();
-  const asked = await ai.waitFor("llm");
-  expect(JSON.stringify(asked)).toContain("llama-of-the-test");
+spokenTest(
+  "a server and its key are pasted once, a conversation begins at once, and the key is seen nowhere",
+  async () => {
+    await using visit = await firstVisit();
+    const { page, guest, parley } = visit;
+    await page.click("text=Enter an address");
+    await page.fill("#endpoint-base_url", `${ai.url}/`);
+    await page.fill("#endpoint-api_key", KEY);
+    await page.fill("#endpoint-llm_model", "llama-of-the-test");
+    await page.click("#offer >> text=Use this server");
+    await page.waitForSelector("#offer", { state: "detached" });
+    expect(await page.textContent("#empty")).toContain("Say hello");
+    const begun = Date.now();
+    await guest.start();
+    await guest.say(HELLO);
+    await guest.reads("agent", `You said: ${HELLO}`);
+    await guest.hears(begun);
+    await guest.stop();
+    const asked = await ai.waitFor("llm");
+    expect(JSON.stringify(asked)).toContain("llama-of-the-test");
 
-  await page.goto(`${parley.url}/models`);
-  expect(await page.textContent("[data-stage=llm]")).toContain(
-    `${ai.url}: llama-of-the-test, with a key`,
-  );
-  const seen = await Promise.all(
-    ["/", "/models", "/ready"].map(async (path) => (await parley.fetch(path)).text()),
-  );
-  expect(seen.join("") + JSON.stringify(parley.log)).not.toContain(KEY);
-  const stored = join(parley.dataDir, "settings.json");
-  expect(readFileSync(stored, "utf8")).toContain(KEY);
-  expect(statSync(stored).mode & 0o777).toBe(0o600);
-  expect(await guest.noted("violations")).toEqual([]);
-}, 60_000);
+    await page.goto(`${parley.url}/models`);
+    expect(await page.textContent("[data-stage=llm]")).toContain(
+      `${ai.url}: llama-of-the-test, with a key`,
+    );
+    const seen = await Promise.all(
+      ["/", "/models", "/ready"].map(async (path) => (await parley.fetch(path)).text()),
+    );
+    expect(seen.join("") + JSON.stringify(parley.log)).not.toContain(KEY);
+    const stored = join(parley.dataDir, "settings.json");
+    expect(readFileSync(stored, "utf8")).toContain(KEY);
+    expect(statSync(stored).mode & 0o777).toBe(0o600);
+    expect(await guest.noted("violations")).toEqual([]);
+  },
+);
 
 test("a model is downloaded with its progress on the page, cancelled, resumed, used, and removed", async () => {
   await using visit = await firstVisit();
@@ -151,7 +154,7 @@ test("a model is downloaded with its progress on the page, cancelled, resumed, u
   await page.waitForSelector(`${row}[data-state=absent]`);
   expect(await guest.noted("violations")).toEqual([]);
   expect(guest.visitor.complaints).toEqual([]);
-}, 60_000);
+});
 
 test("one consent downloads what this machine needs, and the page can start when it has come", async () => {
   await using visit = await firstVisit();
@@ -178,7 +181,7 @@ test("one consent downloads what this machine needs, and the page can start when
   await page.click("#start");
   await page.waitForSelector("#notice:not([hidden])");
   expect(await guest.noted("violations")).toEqual([]);
-}, 60_000);
+});
 
 test("what a variable decides the page only shows", async () => {
   await using visit = await firstVisit({ LLM_BASE_URL: ai.url, LLM_API_KEY: KEY });
@@ -187,25 +190,21 @@ test("what a variable decides the page only shows", async () => {
   expect(await page.textContent("[data-stage=llm]")).toContain("environment variable LLM_BASE_URL");
   expect(await page.locator("[data-stage=llm] form").count()).toBe(0);
   expect(await page.locator("[data-stage=stt] form").count()).toBeGreaterThan(0);
-}, 30_000);
+});
 
-test.each([390, 1280])(
-  "nothing is wider than a page of %i px, whatever it says",
-  async (width) => {
-    await using visit = await firstVisit();
-    const { page, guest, parley } = visit;
-    await page.setViewportSize({ width, height: 900 });
-    await page.reload();
-    // The offer is read from its beginning, unlike a transcript.
-    expect(await page.evaluate(() => document.getElementById("transcript-scroll")?.scrollTop)).toBe(
-      0,
-    );
-    await page.click("text=Enter an address");
-    expect(await guest.overflow()).toBe(0);
-    await page.goto(`${parley.url}/models`);
-    for (const details of await page.locator("#main details").all())
-      await details.click({ position: { x: 8, y: 8 } });
-    expect(await guest.overflow()).toBe(0);
-  },
-  30_000,
-);
+test.each([390, 1280])("nothing is wider than a page of %i px, whatever it says", async (width) => {
+  await using visit = await firstVisit();
+  const { page, guest, parley } = visit;
+  await page.setViewportSize({ width, height: 900 });
+  await page.reload();
+  // The offer is read from its beginning, unlike a transcript.
+  expect(await page.evaluate(() => document.getElementById("transcript-scroll")?.scrollTop)).toBe(
+    0,
+  );
+  await page.click("text=Enter an address");
+  expect(await guest.overflow()).toBe(0);
+  await page.goto(`${parley.url}/models`);
+  for (const details of await page.locator("#main details").all())
+    await details.click({ position: { x: 8, y: 8 } });
+  expect(await guest.overflow()).toBe(0);
+});

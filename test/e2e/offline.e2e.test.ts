@@ -3,7 +3,8 @@ import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { realCatalog } from "../real-catalog.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 import { Guest } from "./guest.ts";
-import { event, microphone, storedTranscript } from "./world.ts";
+import { spoken } from "./spoken.ts";
+import { event, storedTranscript } from "./world.ts";
 
 // Nobody's key and nobody's server: models that run on this machine hear, answer and speak. They
 // are the smallest that there are, so what they say is not judged, but that they understand is.
@@ -12,7 +13,6 @@ const SENTENCES = ["What is the capital of France?", "Tell me about the weather 
 
 const open = new AsyncDisposableStack();
 let parley: Parley;
-let guest: Guest;
 
 beforeAll(async () => {
   const catalog = open.use(await realCatalog());
@@ -20,28 +20,32 @@ beforeAll(async () => {
   const executable = Bun.env["PARLEY_OFFLINE_COMMAND"];
   const program = executable ? { command: [executable], alone: true } : { command: SOURCE };
   parley = open.use(await startParley({ env, ...program }));
-  const [first = "", second = ""] = SENTENCES;
-  const words = open.use(
-    await microphone([{ say: first }, { pause: 9000 }, { say: second }, { pause: 5000 }]),
-  );
-  guest = open.use(await Guest.at(parley.url, { microphone: words.path }));
-}, 300_000);
-afterAll(() => open.disposeAsync(), 30_000);
+});
+afterAll(() => open.disposeAsync());
 
 test("one consent downloads the models, and they hear, answer and speak", async () => {
-  const { page } = guest;
-  await page.click("#offer-download");
-  await page.waitForSelector("#offer .welcome", { timeout: 60_000 });
+  let first: Guest | undefined = await Guest.at(parley.url);
+  await first.page.click("#offer-download");
+  await first.page.waitForSelector("#offer .welcome");
+  await spoken(async () => {
+    await using guest = first ?? (await Guest.at(parley.url));
+    first = undefined;
+    await converse(guest);
+  });
+});
+
+async function converse(guest: Guest): Promise<void> {
   const id = await guest.start();
   await using listener = await parley.listen(id);
   const begun = Date.now();
   for (const [turn, sentence] of SENTENCES.entries()) {
+    await guest.say(sentence);
     await event(
       listener,
       `the agent's answer ${turn + 1}`,
       () => listener.finals("agent").length > turn && listener.finals("user").length > turn,
-      60_000,
     );
+    await guest.agentIs("listening");
     const heard = listener.finals("user")[turn] ?? "";
     const errors = wordErrors(sentence, heard);
     console.log(`said "${sentence}", heard "${heard}": ${errors} wrong words`);
@@ -59,4 +63,4 @@ test("one consent downloads the models, and they hear, answer and speak", async 
   expect(roles.filter((role) => role === "user").length).toBeGreaterThanOrEqual(SENTENCES.length);
   expect(segments.every(({ text }) => text.trim() !== "")).toBe(true);
   expect(guest.visitor.complaints).toEqual([]);
-}, 180_000);
+}

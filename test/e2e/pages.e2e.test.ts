@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Guest } from "./guest.ts";
 import { seededFolder } from "./seed.ts";
-import { finalOf, microphone, openWorld, type World } from "./world.ts";
+import { finalOf, openWorld, type World } from "./world.ts";
 
 const PAST = Array.from({ length: 60 }, (_, index) => ({ room: `past-${index}` }));
 
@@ -12,10 +12,9 @@ let guest: Guest;
 beforeAll(async () => {
   const folder = open.use(seededFolder(PAST));
   world = open.use(await openWorld({ dataDir: folder.path }));
-  const silence = open.use(await microphone([]));
-  guest = open.use(await Guest.at(world.parley.url, { microphone: silence.path }));
-}, 60_000);
-afterAll(() => open.disposeAsync(), 20_000);
+  guest = open.use(await Guest.at(world.parley.url));
+});
+afterAll(() => open.disposeAsync());
 
 /** Waits until the history has so many rows. */
 async function rows(count: number): Promise<string[]> {
@@ -37,7 +36,7 @@ test("the history shows the newest sessions, and Load older adds the next ones i
   expect(await rows(60)).toEqual(names);
   expect(await guest.page.locator("#load-older").count()).toBe(0);
   expect(guest.page.url()).toBe(`${world.parley.url}/history`);
-}, 30_000);
+});
 
 /** Somebody has to be in the room: the agent speaks to no one else. */
 async function talkInAnotherTab(room: string): Promise<string> {
@@ -68,7 +67,7 @@ test("pages of a live session follow it without a reload, and stop asking once i
   await page.waitForSelector(`${row}[data-live=false]`, { timeout: 10_000 });
   expect(await page.textContent(row)).toMatch(/Stopped.*2 lines/);
   expect(await page.getAttribute(row, "hx-trigger")).toBeNull();
-}, 40_000);
+});
 
 test("with the keyboard alone one reaches Start, begins, types, hears and stops", async () => {
   const { page } = guest;
@@ -96,7 +95,7 @@ test("with the keyboard alone one reaches Start, begins, types, hears and stops"
     () => document.getElementById("status")?.dataset["state"] === "idle",
   );
   expect(await focused()).toBe("start");
-}, 40_000);
+});
 
 test("a screen reader is told the finals, once each, and never the interims", async () => {
   expect(await guest.noted("announced")).toEqual([
@@ -132,4 +131,4 @@ test("no page reports an error, breaks its policy or asks anybody but Parley and
   const hosts = new Set(guest.requests.map((url) => new URL(url).host));
   expect(hosts).toEqual(new Set([new URL(origin).host, liveKit]));
   expect(guest.dialogs).toEqual([]);
-}, 30_000);
+});

@@ -1,14 +1,20 @@
 import { pino } from "pino";
 import type { Envelope } from "../../src/domain/transcript.ts";
-import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
+import {
+  createRoomService,
+  type RoomParticipant,
+  type RoomService,
+} from "../../src/livekit/rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "../../src/livekit/server-process.ts";
 import { ESPEAK_RATE } from "../audio/espeak.ts";
 import { resample } from "../audio/resample.ts";
 import { speak, utter } from "../audio/speech.ts";
-import { AUDIBLE, type Caller, joinRoom } from "../caller.ts";
+import { AUDIBLE, type Caller, joinRoom, type Spoken } from "../caller.ts";
 import { testBinary } from "../livekit-binary.ts";
 import type { Listener, Parley } from "../parley.ts";
 import { eventually } from "./deadline.ts";
+import { RECORDER, RoomRecorder } from "./room-recorder.ts";
+import { saying } from "./spoken.ts";
 import { event, openWorld, type World } from "./world.ts";
 
 const RATE = 48_000;
@@ -36,21 +42,10 @@ export async function openExchange(options: Parameters<typeof openWorld>[0]): Pr
   return { ...world, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** When the first and the last sample left, ms since the epoch. */
-export interface Spoken {
-  from: number;
-  to: number;
-}
-
-/** Lets somebody say a text in real time. */
-export function say(caller: Caller, text: string): Promise<Spoken> {
-  return play(caller, speak(text, { rate: RATE }));
-}
-
-async function play(caller: Caller, samples: Int16Array): Promise<Spoken> {
-  const from = Date.now();
-  const to = await caller.speak(samples);
-  return { from, to };
+/** Who is in a room, but for the test's recorder. */
+export async function peopleIn(rooms: RoomService, room: string): Promise<RoomParticipant[]> {
+  const present = await rooms.participants(room);
+  return present.filter(({ identity }) => identity !== RECORDER);
 }
 
 /** Of silence, at 48 kHz. */
@@ -63,13 +58,18 @@ export class PhoneCall implements AsyncDisposable {
   readonly id: string;
   readonly caller: Caller;
   readonly listener: Listener;
+  /** Records what the room receives of the person's voice. */
+  readonly recorder: RoomRecorder;
 
-  private constructor(parts: Pick<PhoneCall, "parley" | "room" | "id" | "caller" | "listener">) {
+  private constructor(
+    parts: Pick<PhoneCall, "parley" | "room" | "id" | "caller" | "listener" | "recorder">,
+  ) {
     this.parley = parts.parley;
     this.room = parts.room;
     this.id = parts.id;
     this.caller = parts.caller;
     this.listener = parts.listener;
+    this.recorder = parts.recorder;
   }
 
   /** Joins a room of its own and starts a session in it; resolves when the agent listens. */
@@ -83,10 +83,11 @@ export class PhoneCall implements AsyncDisposable {
     const caller = opening.use(await joinRoom(parley, room, identity));
     const id = await parley.startSession({ room, identity, ...settings });
     const listener = opening.use(await parley.listen(id));
-    const call = new PhoneCall({ parley, room, id, caller, listener });
-    await call.event("the agent is in a state", ({ type }) => type === "agent_state");
+    await event(listener, "the agent is in a state", ({ type }) => type === "agent_state");
     // Who speaks the moment a connection stands is not heard from the first word on.
     await caller.listenedTo();
+    const recorder = opening.use(await RoomRecorder.in(parley, room, identity));
+    const call = new PhoneCall({ parley, room, id, caller, listener, recorder });
     await caller.speak(HALF_A_SECOND);
     opening.move();
     return call;
@@ -97,39 +98,34 @@ export class PhoneCall implements AsyncDisposable {
     return this.listener.events.at(-1)?.seq ?? 0;
   }
 
-  /** Says a text in real time. */
-  say(text: string): Promise<Spoken> {
-    return say(this.caller, text);
+  /** Says a text in real time. @param caller the person's present connection, if it is a new one */
+  say(text: string, caller = this.caller): Promise<Spoken> {
+    return this.play(speak(text, { rate: RATE }), text, caller);
   }
 
-  /** Plays 48 kHz audio in real time. */
-  play(samples: Int16Array): Promise<Spoken> {
-    return play(this.caller, samples);
+  /** Plays 48 kHz audio in real time. @param text the words in it */
+  play(samples: Int16Array, text = "", caller = this.caller): Promise<Spoken> {
+    return saying(this.recorder, text, () => caller.speak(samples));
   }
 
   /** The first event after number `after` that fits; a failure lists what came instead. */
-  event(
-    what: string,
-    found: (event: Envelope) => boolean,
-    after = 0,
-    ms?: number,
-  ): Promise<Envelope> {
-    return event(this.listener, what, (one) => one.seq > after && found(one), ms);
+  event(what: string, found: (event: Envelope) => boolean, after = 0): Promise<Envelope> {
+    return event(this.listener, what, (one) => one.seq > after && found(one));
   }
 
   /** The next final of somebody after number `after`. */
-  async final(role: "user" | "agent", after = 0, ms?: number) {
+  async final(role: "user" | "agent", after = 0) {
     const found = ({ type, data }: Envelope) =>
       type === "transcript" && data.role === role && data.final;
-    const envelope = await this.event(`a final of the ${role}`, found, after, ms);
+    const envelope = await this.event(`a final of the ${role}`, found, after);
     if (envelope.type !== "transcript") throw new Error("not a transcript");
     return { ...envelope.data, seq: envelope.seq };
   }
 
   /** Waits until the agent reports a state after number `after`. */
-  agentIs(state: string, after = 0, ms?: number): Promise<Envelope> {
+  agentIs(state: string, after = 0): Promise<Envelope> {
     const found = ({ type, data }: Envelope) => type === "agent_state" && data.state === state;
-    return this.event(`the agent is ${state}`, found, after, ms);
+    return this.event(`the agent is ${state}`, found, after);
   }
 
   /** When the agent's audio was audible here between two moments, ms since the epoch. */
@@ -157,6 +153,7 @@ export class PhoneCall implements AsyncDisposable {
     await this.stop();
     await this.listener[Symbol.asyncDispose]();
     await this.caller[Symbol.asyncDispose]();
+    await this.recorder[Symbol.asyncDispose]();
   }
 }
 

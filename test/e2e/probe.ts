@@ -17,7 +17,7 @@ export interface ShownLine {
 /** How loud the agent's audio was at one moment. */
 export interface Level {
   at: number;
-  /** Root mean square, 0 to 1. */
+  /** Root mean square of 20 ms, 0 to 1. */
   rms: number;
   /** Whether the page's audio element let it out. */
   playing: boolean;
@@ -58,8 +58,6 @@ export function installProbe(): void {
     hacked: [],
   };
   window.probe = probe;
-  // LiveKit uses an audio element again for the next session.
-  const measured = new WeakSet<MediaStreamTrack>();
   document.addEventListener("securitypolicyviolation", (event) => {
     probe.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
   });
@@ -72,9 +70,6 @@ export function installProbe(): void {
     observe("announcer", (box) => {
       const said = box.textContent;
       if (said) probe.announced.push(said);
-    });
-    observe("audio", (box) => {
-      for (const audio of box.querySelectorAll("audio")) measure(audio);
     });
   });
 
@@ -114,6 +109,22 @@ export function installProbe(): void {
       if (before?.text !== text || before.final !== line.final) probe.lines.push(line);
     }
   }
+}
+
+/** Notes the levels of the agent's audio in the probe; handed to the browser in the same way. */
+export function installLevelMeter(): void {
+  // LiveKit uses an audio element again for the next session.
+  const measured = new WeakSet<MediaStreamTrack>();
+  document.addEventListener("DOMContentLoaded", () => {
+    const box = document.getElementById("audio");
+    if (box === null) return;
+    const measureAll = () => box.querySelectorAll("audio").forEach(measure);
+    new MutationObserver(measureAll).observe(box, {
+      attributes: true,
+      childList: true,
+      subtree: true,
+    });
+  });
 
   function measure(audio: HTMLAudioElement): void {
     const stream = audio.srcObject instanceof MediaStream ? audio.srcObject : new MediaStream();
@@ -121,9 +132,12 @@ export function installProbe(): void {
     if (track === undefined || measured.has(track)) return;
     measured.add(track);
     const context = new AudioContext();
-    const analyser = context.createAnalyser();
+    // It keeps the last 0.7 s, so that a page that is late misses none of the sound.
+    const analyser = new AnalyserNode(context, { fftSize: 32_768 });
     context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
+    const block = Math.round(context.sampleRate / 50);
+    let measuredTo = context.currentTime * context.sampleRate;
     const timer = setInterval(() => {
       if (!audio.isConnected || !stream.getAudioTracks().includes(track)) {
         clearInterval(timer);
@@ -131,11 +145,22 @@ export function installProbe(): void {
         return;
       }
       if (context.state === "suspended") context.resume().catch(() => undefined);
+      const now = Math.round(context.currentTime * context.sampleRate);
       analyser.getFloatTimeDomainData(samples);
-      let sum = 0;
-      for (const sample of samples) sum += sample * sample;
       const playing = !audio.paused && !audio.muted && audio.volume > 0;
-      probe.levels.push({ at: Date.now(), rms: Math.sqrt(sum / samples.length), playing });
+      let left = Math.min(now - measuredTo, samples.length);
+      for (; left >= block; left -= block) {
+        const from = samples.length - left;
+        const at = Date.now() - ((left - block) / context.sampleRate) * 1000;
+        window.probe.levels.push({ at, rms: rmsOf(samples.subarray(from, from + block)), playing });
+      }
+      measuredTo = now - left;
     }, 20);
+  }
+
+  function rmsOf(samples: Float32Array): number {
+    let sum = 0;
+    for (const sample of samples) sum += sample * sample;
+    return Math.sqrt(sum / samples.length);
   }
 }

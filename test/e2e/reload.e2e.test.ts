@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { within } from "./deadline.ts";
 import { Guest } from "./guest.ts";
+import { spoken, spokenTest as test } from "./spoken.ts";
 import {
   ended,
   event,
   finalOf,
   liveSessions,
-  microphone,
   openWorld,
   saidIn,
   storedTranscript,
@@ -21,6 +21,7 @@ const HELLO_SAID = [`user: ${HELLO}`, `agent: You said: ${HELLO}`];
 /** A session whose only tab was closed. */
 interface Abandoned {
   id: string;
+  room: string;
   closedAt: number;
   /** When it ended. */
   ended: Promise<number>;
@@ -33,34 +34,32 @@ let abandoned: Abandoned;
 beforeAll(async () => {
   world = open.use(await openWorld({ phrases: [STORY, NAME, HELLO] }));
   // Its grace time passes while the other tests run.
-  abandoned = await closeTheTab("garden");
-}, 60_000);
-afterAll(() => open.disposeAsync(), 20_000);
+  abandoned = await spoken(() => closeTheTab(`garden ${crypto.randomUUID()}`));
+});
+afterAll(() => open.disposeAsync());
 
 async function closeTheTab(room: string): Promise<Abandoned> {
-  using words = await microphone([{ say: HELLO }]);
-  await using guest = await Guest.at(world.parley.url, { microphone: words.path });
+  await using guest = await Guest.at(world.parley.url);
   const id = await guest.start({ room });
   const listener = open.use(await world.parley.listen(id));
+  await guest.say(HELLO);
   await finalOf(listener, "agent", `You said: ${HELLO}`);
   const closedAt = Date.now();
   await guest.page.close();
-  const end = ended(listener, "user_left", 40_000);
+  const end = ended(listener, "user_left");
   end.catch(() => {});
-  return { id, closedAt, ended: end.then(({ at }) => Date.parse(at)) };
+  return { id, room, closedAt, ended: end.then(({ at }) => Date.parse(at)) };
 }
 
 test("after a reload while the agent speaks, the conversation is found again and goes on", async () => {
-  using words = await microphone([{ say: STORY }]);
-  await using guest = await Guest.at(world.parley.url, { microphone: words.path });
-  const id = await guest.start({ room: "kitchen" });
+  await using guest = await Guest.at(world.parley.url);
+  const id = await guest.start({ room: `kitchen ${crypto.randomUUID()}` });
   await using listener = await world.parley.listen(id, 0);
+  await guest.say(STORY);
   await guest.reads("user", STORY);
   await guest.hears(Date.now(), 1000);
 
-  await words.load([{ say: NAME }]);
   await guest.page.reload();
-  const back = Date.now();
   expect(await guest.live()).toBe(id);
   await event(
     listener,
@@ -75,7 +74,8 @@ test("after a reload while the agent speaks, the conversation is found again and
   await guest.reads("agent", story);
   expect(await guest.shown()).toEqual(before);
 
-  await guest.hears(back);
+  const { to } = await guest.say(NAME);
+  await guest.hears(to);
   await guest.reads("agent", "Nice to meet you, Ada.");
   const all = [...before, `user: ${NAME}`, "agent: Nice to meet you, Ada."];
   expect(await guest.shown()).toEqual(all);
@@ -84,16 +84,17 @@ test("after a reload while the agent speaks, the conversation is found again and
   expect(listener.events.map(({ seq }) => seq)).toEqual(listener.events.map((_, i) => i + 1));
   await guest.stop();
   expect(guest.visitor.complaints).toEqual([]);
-}, 60_000);
+});
 
 test("three sessions in a row in one room all hear and answer, and each keeps its words", async () => {
-  using words = await microphone([{ say: HELLO }]);
-  await using guest = await Guest.at(world.parley.url, { microphone: words.path });
-  await guest.page.fill("#room", "office");
+  const room = `office ${crypto.randomUUID()}`;
+  await using guest = await Guest.at(world.parley.url);
+  await guest.page.fill("#room", room);
   const ids: string[] = [];
   for (const round of [1, 2, 3]) {
     const begun = Date.now();
     ids.push(await guest.start());
+    await guest.say(HELLO);
     await guest.reads("agent", `You said: ${HELLO}`);
     await guest.hears(begun);
     expect({ round, shown: await guest.shown() }).toEqual({ round, shown: HELLO_SAID });
@@ -102,27 +103,26 @@ test("three sessions in a row in one room all hear and answer, and each keeps it
   expect(new Set(ids).size).toBe(3);
   for (const id of ids) {
     const transcript = await storedTranscript(world.parley, id);
-    expect(transcript).toMatchObject({ room: "office", end_reason: "stopped" });
+    expect(transcript).toMatchObject({ room, end_reason: "stopped" });
     expect(saidIn(transcript)).toEqual(HELLO_SAID);
     await guest.page.waitForSelector(`#recent a[href="/history/${id}"]`);
   }
   expect(guest.visitor.complaints).toEqual([]);
-}, 60_000);
+});
 
 test("a closed tab ends its session after the grace time, and its room is free again", async () => {
-  const { id, closedAt } = abandoned;
-  const endedAt = await within(40_000, "the session ends", abandoned.ended);
+  const { id, room, closedAt } = abandoned;
+  const endedAt = await within("the session ends", abandoned.ended);
   expect(endedAt - closedAt).toBeWithin(13_000, 20_000);
   const transcript = await storedTranscript(world.parley, id);
   expect(transcript.end_reason).toBe("user_left");
   expect(saidIn(transcript)).toEqual(HELLO_SAID);
   expect(await liveSessions(world.parley)).not.toContain(id);
 
-  using silence = await microphone([]);
-  await using guest = await Guest.at(world.parley.url, { microphone: silence.path });
-  const again = await guest.start({ room: "garden" });
+  await using guest = await Guest.at(world.parley.url);
+  const again = await guest.start({ room });
   expect(again).not.toBe(id);
   expect(await guest.shown()).toEqual([]);
   await guest.stop();
   expect(saidIn(await storedTranscript(world.parley, id))).toEqual(HELLO_SAID);
-}, 60_000);
+});

@@ -1,16 +1,22 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
+import { conversation } from "../audio/speech.ts";
 import { Listener } from "../parley.ts";
 import { Guest } from "./guest.ts";
-import { microphone, openWorld } from "./world.ts";
+import { saying, spokenTest as test } from "./spoken.ts";
+import { openWorld } from "./world.ts";
 
 const PASSWORD = "correct horse battery staple";
 const HELLO = "Hello there.";
+/** The device plays from the moment it is opened, whether or not anybody listens yet. */
+const DEVICE_LEAD_MS = 8000;
+const DEVICE_SPEECH_MS = 2000;
 
 test("with a password the page leads to the sign-in, lets only the right one in, and out again", async () => {
   await using world = await openWorld({ phrases: [HELLO], env: { AUTH_PASSWORD: PASSWORD } });
   const { parley } = world;
-  using words = await microphone([{ say: HELLO }]);
-  await using guest = await Guest.at(`${parley.url}/`, { microphone: words.path });
+  // The one conversation with the browser's own fake device and its processing of a voice.
+  const { path } = conversation([{ say: HELLO }], { leadMs: DEVICE_LEAD_MS });
+  await using guest = await Guest.at(`${parley.url}/`, { device: path });
   const { page } = guest;
   expect(page.url()).toBe(`${parley.url}/sign-in?next=%2F`);
 
@@ -29,6 +35,9 @@ test("with a password the page leads to the sign-in, lets only the right one in,
 
   const begun = Date.now();
   const id = await guest.start();
+  const recorder = await guest.listenedTo();
+  const spokenBy = begun + DEVICE_LEAD_MS + DEVICE_SPEECH_MS;
+  await saying(recorder, HELLO, async () => ({ to: spokenBy }));
   await guest.reads("agent", `You said: ${HELLO}`);
   await guest.hears(begun);
   await expectLockedOut(parley.url, id);
@@ -41,7 +50,7 @@ test("with a password the page leads to the sign-in, lets only the right one in,
   // The browser itself tells of the refused password on its console, and of nothing else.
   const refused = "console: Failed to load resource: the server responded with a status of 401";
   expect(guest.visitor.complaints).toEqual([expect.stringContaining(refused)]);
-}, 60_000);
+});
 
 /** Without the cookie neither the API nor the transcript's WebSocket of a live session opens. */
 async function expectLockedOut(url: string, id: string): Promise<void> {

@@ -1,11 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { temporaryFolder } from "../database.ts";
 import { startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { Guest } from "./guest.ts";
-import { microphone } from "./world.ts";
+import { spokenTest as test } from "./spoken.ts";
 
 const HELLO = "Hello there.";
 const ENGINE_KEY = "key-of-the-engine";
@@ -40,12 +40,12 @@ test("without any account, a conversation runs on what serves the models of this
   await using parley = await startParley({ command, env });
   const calls = () =>
     parley.log.filter(({ msg }) => msg === "engine").map((line) => String(line["call"]));
-  using words = await microphone([{ say: HELLO }]);
-  await using guest = await Guest.at(parley.url, { microphone: words.path });
+  await using guest = await Guest.at(parley.url);
   expect(await guest.page.locator("#offer").count()).toBe(0);
   expect(calls()).toEqual([]);
   const begun = Date.now();
   await guest.start();
+  await guest.say(HELLO);
   await guest.reads("agent", `You said: ${HELLO}`);
   await guest.hears(begun);
   await guest.stop();
@@ -55,4 +55,4 @@ test("without any account, a conversation runs on what serves the models of this
   expect(ai.requests.map(({ stage, via }) => `${stage} ${via}`)).toContain("stt realtime");
   expect(await parley.stop()).toBe(0);
   expect(calls()).toEqual(["create", "ready", "dispose"]);
-}, 60_000);
+});

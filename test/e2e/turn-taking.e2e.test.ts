@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { z } from "zod";
 import { cough } from "../audio/speech.ts";
 import { joinRoom } from "../caller.ts";
@@ -6,7 +6,8 @@ import { defaultReply } from "../stand-in/chat.ts";
 import type { PerStage } from "../stand-in/faults.ts";
 import type { ChatMessage } from "../stand-in/log.ts";
 import { eventually } from "./deadline.ts";
-import { type Exchange, openExchange, PhoneCall, say, withPause } from "./phone.ts";
+import { type Exchange, openExchange, PhoneCall, peopleIn, withPause } from "./phone.ts";
+import { spoken, spokenTest as test } from "./spoken.ts";
 import { ended, liveSessions, saidIn, storedTranscript } from "./world.ts";
 
 const ASK = "Tell me a long story.";
@@ -109,8 +110,8 @@ describe.each([
 ])("with $way transcription", ({ realtime }) => {
   beforeAll(async () => {
     exchange = await openExchange({ phrases, realtime });
-  }, 60_000);
-  afterAll(() => exchange[Symbol.asyncDispose](), 20_000);
+  });
+  afterAll(() => exchange[Symbol.asyncDispose]());
 
   describe("when both speak", testOverlaps);
   if (realtime) describe("when the answer is interrupted", testAbort);
@@ -144,7 +145,7 @@ function testOverlaps(): void {
     console.log(`barge-in: the agent fell silent after ${delays.join(", ")} ms`);
     // A busy machine delays a single one; what Parley is able to do shows in the best.
     expect(Math.min(...delays)).toBeLessThan(500);
-  }, 60_000);
+  });
 
   test("after a cough the agent goes on with what it was saying", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
@@ -158,7 +159,7 @@ function testOverlaps(): void {
     expect(call.audible(to + 1000).length).toBeGreaterThan(100);
     expect(call.listener.finals("agent")).toEqual([TWO_SENTENCES]);
     expect(call.listener.finals("user")).toEqual([ASK]);
-  }, 30_000);
+  });
 
   test("what the user adds while the agent thinks is kept, and answered with the rest", async () => {
     const { ai, parley } = exchange;
@@ -175,7 +176,7 @@ function testOverlaps(): void {
     expect(said?.map(({ content }) => content).join(" ")).toBe(`${FIRST} ${SECOND}`);
     await call.agentIs("listening", reply.seq);
     expect(call.listener.finals("agent")).toEqual([reply.text]);
-  }, 30_000);
+  });
 }
 
 function testAbort(): void {
@@ -191,21 +192,21 @@ function testAbort(): void {
       ),
     );
     expect(aborted).toHaveLength(2);
-  }, 30_000);
+  });
 }
 
 function testPauses(): void {
   test("for 300 ms inside a sentence, it is heard to the end and answered once", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
     for (const [text, word] of PAUSED) await expectOneTurn(call, text, withPause(text, word, 300));
-  }, 90_000);
+  });
 
   test("for 800 ms after a word that asks for more, it is heard to the end and answered once", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
     for (const [text, word] of UNFINISHED) {
       await expectOneTurn(call, text, withPause(text, word, 800));
     }
-  }, 30_000);
+  });
 }
 
 /** Says something, and checks that it becomes one line with one answer, spoken after it. */
@@ -213,7 +214,7 @@ async function expectOneTurn(call: PhoneCall, text: string, samples: Int16Array)
   using _ = provider({ reply: () => "Yes." });
   await call.silence();
   const since = call.now;
-  const { from, to } = await call.play(samples);
+  const { from, to } = await call.play(samples, text);
   const reply = await call.final("agent", since);
   await call.agentIs("listening", reply.seq);
   const finals = call.listener.events.flatMap(({ seq, type, data }) =>
@@ -231,10 +232,10 @@ describe("when somebody leaves", () => {
   beforeAll(async () => {
     exchange = await openExchange({ phrases });
     exchange.ai.reply = shortly;
-    leftForGood = leaveForGood();
+    leftForGood = spoken(leaveForGood);
     leftForGood.catch(() => {});
-  }, 60_000);
-  afterAll(() => exchange[Symbol.asyncDispose](), 20_000);
+  });
+  afterAll(() => exchange[Symbol.asyncDispose]());
 
   describe("the agent", testAgentLeaves);
   describe("the user", testUserLeaves);
@@ -261,9 +262,9 @@ async function leaveForGood(): Promise<LeftForGood> {
   await storyUnderWay(call);
   await call.caller.room.disconnect();
   const left = Date.now();
-  const cut = await call.final("agent", 0, 5000);
+  const cut = await call.final("agent");
   expect(cut.interrupted).toBe(true);
-  await ended(call.listener, "user_left", 25_000);
+  await ended(call.listener, "user_left");
   return { id: call.id, room: call.room, heard: cut.text, afterMs: Date.now() - left };
 }
 
@@ -276,7 +277,7 @@ function testUserLeaves(): void {
     await call.caller.room.disconnect();
     await using again = await joinRoom(exchange.parley, call.room, "ada");
     await expectAnswer(call, again);
-  }, 30_000);
+  });
 
   test("and another connection takes over the name, the conversation goes on there", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
@@ -286,7 +287,7 @@ function testUserLeaves(): void {
     expect(cut.interrupted).toBe(true);
     await call.agentIs("listening", since);
     await expectAnswer(call, again);
-  }, 30_000);
+  });
 
   test("in the middle of an answer, the session ends in time and keeps what was heard of it", async () => {
     const { id, room, heard, afterMs } = await leftForGood;
@@ -298,14 +299,14 @@ function testUserLeaves(): void {
     expect(saidIn(transcript)).toEqual([`user: ${ASK}`, `agent: ${heard}`]);
     expect(transcript.segments.at(-1)?.interrupted).toBe(true);
     await nobodyIn(room);
-  }, 40_000);
+  });
 }
 
 /** The words of a person who came back are heard, and the answer to them is audible there. */
 async function expectAnswer(call: PhoneCall, again: PhoneCall["caller"]): Promise<void> {
   const since = call.now;
   await again.listenedTo();
-  const { to } = await say(again, SECOND);
+  const { to } = await call.say(SECOND, again);
   const said = await call.final("user", since);
   expect(said).toMatchObject({ text: SECOND, identity: "ada" });
   const reply = await call.final("agent", since);
@@ -321,7 +322,7 @@ function testAgentLeaves(): void {
     const asked = Date.now();
     expect(await (await call.stop()).json()).toEqual({ stopped: true });
     expect(Date.now() - asked).toBeLessThan(4000);
-    expect(await exchange.rooms.participants(call.room)).toMatchObject([{ kind: "standard" }]);
+    expect(await peopleIn(exchange.rooms, call.room)).toMatchObject([{ kind: "standard" }]);
     await ended(call.listener, "stopped");
     const cut = await call.final("agent");
     expect(cut.interrupted).toBe(true);
@@ -332,7 +333,7 @@ function testAgentLeaves(): void {
       `agent: ${cut.text}`,
     ]);
     expect((await call.listener.closed).code).toBe(1000);
-  }, 30_000);
+  });
 
   test("once, when two stop it at the same time", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
@@ -345,7 +346,7 @@ function testAgentLeaves(): void {
     );
     expect(ends).toHaveLength(1);
     await nobodyIn(call.room);
-  }, 30_000);
+  });
 
   test("without a trace, when it is stopped while it starts", async () => {
     const { parley } = exchange;
@@ -369,13 +370,13 @@ function testAgentLeaves(): void {
     }
     expect(statuses).toContain(409);
     expect(statuses.filter((status) => status !== 409 && status !== 201)).toEqual([]);
-  }, 30_000);
+  });
 
   test("with a reason, when the room is closed by the server", async () => {
     await using call = await PhoneCall.begin(exchange.parley);
     await storyUnderWay(call);
     await exchange.rooms.deleteRoom(call.room);
-    await ended(call.listener, "room_closed", 8000);
+    await ended(call.listener, "room_closed");
     const error = await call.event("an error", ({ type }) => type === "error");
     expect(error.data).toMatchObject({ code: "session_room_closed", recoverable: false });
     const cut = await call.final("agent");
@@ -390,5 +391,5 @@ function testAgentLeaves(): void {
       end_reason: "room_closed",
     });
     expect(await liveSessions(exchange.parley)).not.toContain(call.id);
-  }, 30_000);
+  });
 }

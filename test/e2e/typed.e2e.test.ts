@@ -1,11 +1,10 @@
 import { expect, test } from "bun:test";
 import { Guest } from "./guest.ts";
-import { finalOf, microphone, openWorld, saidIn, storedTranscript } from "./world.ts";
+import { finalOf, openWorld, saidIn, storedTranscript } from "./world.ts";
 
 test("a typed message is in the transcript at once and is answered aloud", async () => {
   await using world = await openWorld({});
-  using silence = await microphone([]);
-  await using guest = await Guest.at(world.parley.url, { microphone: silence.path });
+  await using guest = await Guest.at(world.parley.url);
   const { page } = guest;
   expect(await page.isDisabled("#message")).toBe(true);
   const id = await guest.start();
@@ -35,4 +34,4 @@ test("a typed message is in the transcript at once and is answered aloud", async
   await guest.stop();
   expect(await page.isDisabled("#message")).toBe(true);
   expect(guest.visitor.complaints).toEqual([]);
-}, 60_000);
+});

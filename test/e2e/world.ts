@@ -1,10 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { z } from "zod";
 import type { Envelope } from "../../src/domain/transcript.ts";
-import { type ConversationOptions, conversation, type Element } from "../audio/speech.ts";
 import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/openai.ts";
 import { within } from "./deadline.ts";
@@ -28,31 +23,6 @@ export async function openWorld(
   );
   const all = opening.move();
   return { parley, ai, [Symbol.asyncDispose]: () => all.disposeAsync() };
-}
-
-/** The WAV file of a fake microphone. Each time the page opens the microphone it begins anew. */
-export class Microphone implements Disposable {
-  readonly #folder = mkdtempSync(join(tmpdir(), "parley-microphone-"));
-  readonly path = join(this.#folder, "microphone.wav");
-
-  /** Loads what will be heard the next time the microphone is opened. */
-  async load(elements: readonly Element[], options: ConversationOptions = {}): Promise<void> {
-    await copyFile(conversation(elements, options).path, this.path);
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
-/** A microphone that will be heard to say this. */
-export async function microphone(
-  elements: readonly Element[],
-  options: ConversationOptions = {},
-): Promise<Microphone> {
-  const one = new Microphone();
-  await one.load(elements, options);
-  return one;
 }
 
 const stored = z.object({
@@ -94,9 +64,8 @@ export function event(
   listener: Listener,
   what: string,
   found: (event: Envelope) => boolean,
-  ms = 20_000,
 ): Promise<Envelope> {
-  return within(ms, what, listener.waitFor(found), () => listener.events.map(brief));
+  return within(what, listener.waitFor(found), () => listener.events.map(brief));
 }
 
 /** Waits for a final text on the WebSocket. */
@@ -110,12 +79,11 @@ export function finalOf(listener: Listener, role: "user" | "agent", text: string
 }
 
 /** Waits for the end of a session on the WebSocket. */
-export function ended(listener: Listener, reason: string, ms?: number) {
+export function ended(listener: Listener, reason: string) {
   return event(
     listener,
     `the end "${reason}"`,
     ({ type, data }) => type === "session" && data.state === "ended" && data.reason === reason,
-    ms,
   );
 }
 

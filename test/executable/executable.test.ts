@@ -1,12 +1,12 @@
-import { beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { chmodSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import manifest from "../../package.json" with { type: "json" };
 import { ENGINE_PACKAGES } from "../../scripts/third-party.ts";
-import { speak } from "../audio/speech.ts";
-import { type Caller, joinRoom } from "../caller.ts";
-import { type Parley, providerEnv } from "../parley.ts";
+import { PhoneCall } from "../e2e/phone.ts";
+import { spokenTest as test } from "../e2e/spoken.ts";
+import { providerEnv } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { executable, Machine } from "./machine.ts";
 
@@ -16,7 +16,7 @@ const PHRASE = "Where is the next bakery?";
 let built: string;
 beforeAll(async () => {
   built = await executable();
-}, 600_000);
+});
 
 test("version and help need nothing and leave nothing behind", async () => {
   await using machine = await Machine.with(built);
@@ -93,29 +93,21 @@ test("the first conversation on a fresh machine works and is stored", async () =
   await using machine = await Machine.with(built);
   await using provider = await startStandIn({ phrases: [PHRASE] });
   await using parley = await machine.start(providerEnv(provider.url, false));
-  await using caller = await callerIn(parley, "first");
-  const id = await parley.startSession({ room: "first", identity: "caller" });
-  await using listener = await parley.listen(id);
-  const spoken = await caller.speak(speak(PHRASE, { rate: 48_000 }));
-  await caller.hears(spoken);
-  await listener.waitFor(
-    ({ type, data }) => type === "transcript" && data.role === "agent" && data.final,
-  );
-  const kept = await parley.json(`/transcripts/${id}`, transcript);
+  // The token is there before the LiveKit server, which is being unpacked.
+  await parley.ready();
+  await using call = await PhoneCall.begin(parley);
+  const { to } = await call.say(PHRASE);
+  await call.caller.hears(to);
+  await call.final("agent");
+  const kept = await parley.json(`/transcripts/${call.id}`, transcript);
   expect(kept.segments).toEqual([
     { role: "user", text: PHRASE },
     { role: "agent", text: `You said: ${PHRASE}` },
   ]);
   expect(machine.unpacked().some((path) => path.endsWith("/livekit-server"))).toBe(true);
   expect(await parley.stop()).toBe(0);
-}, 60_000);
+});
 
 const transcript = z.object({
   segments: z.array(z.object({ role: z.string(), text: z.string() })),
 });
-
-async function callerIn(parley: Parley, room: string): Promise<Caller> {
-  // The token is there before the LiveKit server, which is being unpacked.
-  await parley.ready();
-  return joinRoom(parley, room, "caller");
-}

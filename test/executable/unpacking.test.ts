@@ -7,7 +7,7 @@ import { executable, Machine, until } from "./machine.ts";
 let built: string;
 beforeAll(async () => {
   built = await executable();
-}, 600_000);
+});
 
 /** Every unpacked file with its SHA-256. */
 async function contents(machine: Machine): Promise<Record<string, string>> {
@@ -36,7 +36,7 @@ test("everything that is unpacked is private, and a warm start changes nothing",
   await using second = await machine.start();
   await second.ready();
   expect(times()).toEqual(before);
-}, 60_000);
+});
 
 test("killed while it unpacks, the next start is clean", async () => {
   await using machine = await Machine.with(built);
@@ -54,7 +54,7 @@ test("killed while it unpacks, the next start is clean", async () => {
   await parley.ready();
   expect(machine.unpacked().filter((path) => path.includes(".tmp-"))).toEqual([]);
   expect(machine.unpacked()).toHaveLength(6);
-}, 60_000);
+});
 
 test("two first starts at once both get whole files", async () => {
   await using machine = await Machine.with(built);
@@ -69,7 +69,7 @@ test("two first starts at once both get whole files", async () => {
   await using alone = await other.start();
   await alone.ready();
   expect(together).toEqual(await contents(other));
-}, 60_000);
+});
 
 test("a damaged file is made anew, and what nobody uses any more is removed", async () => {
   await using machine = await Machine.with(built);
@@ -95,7 +95,7 @@ test("a damaged file is made anew, and what nobody uses any more is removed", as
   expect(folders).not.toContain("speech-0000000000000000");
   expect(folders).toContain("speech-1111111111111111");
   expect(folders).toContain("livekit-v1.13.5");
-}, 60_000);
+});
 
 /** The start with a file system of its own as cache, which only this process sees. */
 async function startOn(machine: Machine, options: string) {

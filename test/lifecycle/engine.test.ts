@@ -57,7 +57,7 @@ function cutShort(path: string, bytes: number): string {
 function isGone(pid: number): Promise<unknown> {
   const gone = async () =>
     !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  return eventually(`process ${pid} is gone`, gone, Boolean, 5000);
+  return eventually(`process ${pid} is gone`, gone, Boolean);
 }
 
 test("killed in the middle of an answer, it fails this one and gives the next, at the same address", async () => {
@@ -67,7 +67,7 @@ test("killed in the middle of an answer, it fails this one and gives the next, a
   const stream = await ask(engine, 2000);
   const tokens = tokensOf(stream);
   tokens.catch(() => {});
-  await eventually("the child runs", async () => engine.pid, Boolean, 1000);
+  await eventually("the child runs", async () => engine.pid, Boolean);
   process.kill(Number(pid), "SIGKILL");
   expect(await tokens.catch((error: unknown) => error)).toBeInstanceOf(Error);
   await engine.ready();

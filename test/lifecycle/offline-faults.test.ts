@@ -1,8 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { testModels } from "../../scripts/test-models.ts";
 import { eventually } from "../e2e/deadline.ts";
 import { PhoneCall } from "../e2e/phone.ts";
+import { spokenTest as test } from "../e2e/spoken.ts";
 import { storedTranscript } from "../e2e/world.ts";
 import { modelVariables } from "../engine.ts";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
@@ -30,21 +31,16 @@ test("an engine that is killed in mid-turn costs that turn: the conversation goe
     const first = engineOf(parley);
     expect(first).toBeDefined();
     await call.say(QUESTION);
-    await call.agentIs("thinking", 0, 30_000);
+    await call.agentIs("thinking");
     process.kill(Number(first), "SIGKILL");
-    const told = await call.event("the failure is told", ({ type }) => type === "error", 0, 30_000);
+    const told = await call.event("the failure is told", ({ type }) => type === "error");
     expect(told.data).toMatchObject({ recoverable: true });
     const another = async () => engineOf(parley);
-    await eventually(
-      "another engine",
-      another,
-      (pid) => pid !== undefined && pid !== first,
-      20_000,
-    );
-    await call.agentIs("listening", told.seq, 30_000);
+    await eventually("another engine", another, (pid) => pid !== undefined && pid !== first);
+    await call.agentIs("listening", told.seq);
     const { now } = call;
     const { to } = await call.say(QUESTION);
-    await call.agentIs("speaking", now, 60_000);
+    await call.agentIs("speaking", now);
     await call.caller.hears(to);
     await call.stop();
     expect((await storedTranscript(parley, call.id)).end_reason).toBe("stopped");
@@ -52,4 +48,4 @@ test("an engine that is killed in mid-turn costs that turn: the conversation goe
   const last = engineOf(parley);
   expect(await parley.stop()).toBe(0);
   expect(existsSync(`/proc/${last}`)).toBe(false);
-}, 180_000);
+});

@@ -1,13 +1,15 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { VERSION } from "../../src/version.ts";
 import { speak } from "../audio/speech.ts";
-import { Caller } from "../caller.ts";
+import { Caller, grantFrom } from "../caller.ts";
 import { eventually, within } from "../e2e/deadline.ts";
 import { PhoneCall } from "../e2e/phone.ts";
+import { RECORDER, RoomRecorder } from "../e2e/room-recorder.ts";
+import { saying, spokenTest as test } from "../e2e/spoken.ts";
 import { ended, openWorld, saidIn, storedTranscript } from "../e2e/world.ts";
 import { testBinary } from "../livekit-binary.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
@@ -55,7 +57,7 @@ function isLiveKit(pid: number): boolean {
 function isGone(pid: number): Promise<unknown> {
   const gone = async () =>
     !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  return eventually(`process ${pid} is gone`, gone, Boolean, 3000);
+  return eventually(`process ${pid} is gone`, gone, Boolean);
 }
 
 /** A conversation in which the agent speaks right now. */
@@ -74,7 +76,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await using world = await openWorld({ ...WORLD, dataDir: folder.path });
     const call = await midConversation(world.parley);
     const liveKit = liveKitOf(world.parley);
-    expect(await within(10_000, "the end", world.parley.stop(signal))).toBe(0);
+    expect(await within("the end", world.parley.stop(signal))).toBe(0);
     await ended(call.listener, "shutdown");
     expect((await call.listener.closed).code).toBe(1000);
     await isGone(liveKit);
@@ -87,7 +89,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const stored = await storedTranscript(again, call.id);
     expect(stored.end_reason).toBe("shutdown");
     expect(saidIn(stored)).toEqual(told);
-  }, 30_000);
+  });
 }
 
 test("a second signal ends the process at once, and livekit-server with it", async () => {
@@ -100,11 +102,11 @@ test("a second signal ends the process at once, and livekit-server with it", asy
   await world.parley.logged(({ msg }) => msg === "stopping");
   // Signals within 400 ms are one order; what is told here is time itself.
   await Bun.sleep(600);
-  await within(1000, "the end", world.parley.stop("SIGTERM"));
+  await within("the end", world.parley.stop("SIGTERM"));
   expect(world.parley.process.signalCode).toBe("SIGKILL");
   await isGone(liveKit);
   await call.caller[Symbol.asyncDispose]();
-}, 30_000);
+});
 
 test("after kill -9 the next start finds the conversation, ended as crashed", async () => {
   using folder = new Folder();
@@ -123,7 +125,7 @@ test("after kill -9 the next start finds the conversation, ended as crashed", as
   // One client comes back with what it had, another had nothing.
   for (const after of [call.now, 0]) {
     const listener = await again.listen(call.id, after);
-    expect((await within(5000, "the close", listener.closed)).code).toBe(1000);
+    expect((await within("the close", listener.closed)).code).toBe(1000);
     const seqs = listener.events.map(({ seq }) => seq);
     expect(seqs).toEqual(seqs.map((_seq, index) => after + 1 + index));
     expect(listener.events.at(-1)).toMatchObject({
@@ -131,7 +133,7 @@ test("after kill -9 the next start finds the conversation, ended as crashed", as
       data: { state: "ended", reason: "crashed" },
     });
   }
-}, 30_000);
+});
 
 test("when livekit-server dies in mid-conversation it is started again, and so can be talked", async () => {
   await using world = await openWorld(WORLD);
@@ -145,14 +147,14 @@ test("when livekit-server dies in mid-conversation it is started again, and so c
     return type === "error" || (type === "session" && data.state === "ended");
   });
   await call.caller[Symbol.asyncDispose]();
-  expect((await within(5000, "the stop", call.stop())).status).toBe(200);
-  await within(5000, "the WebSocket's end", call.listener.closed);
+  expect((await within("the stop", call.stop())).status).toBe(200);
+  await within("the WebSocket's end", call.listener.closed);
   const isBack = async () => (await parley.fetch("/ready")).status;
-  await eventually("LiveKit is back", isBack, (status) => status === 200, 10_000);
+  await eventually("LiveKit is back", isBack, (status) => status === 200);
   expect(liveKitOf(parley)).not.toBe(first);
   await using next = await midConversation(parley);
   expect((await next.final("user")).text).toBe(PHRASE);
-}, 60_000);
+});
 
 test("a defect in a callback is logged once, and conversations go on", async () => {
   await using world = await openWatched(WORLD);
@@ -165,7 +167,7 @@ test("a defect in a callback is logged once, and conversations go on", async () 
   for (const [kind, message] of surprises) {
     await world.surprise(kind);
     const isIt = ({ err }: Record<string, unknown>) => JSON.stringify(err ?? "").includes(message);
-    expect(await within(2000, `the log of ${message}`, parley.logged(isIt))).toMatchObject({
+    expect(await within(`the log of ${message}`, parley.logged(isIt))).toMatchObject({
       level: "error",
       err: { stack: expect.stringContaining("inside.ts") },
     });
@@ -174,7 +176,7 @@ test("a defect in a callback is logged once, and conversations go on", async () 
   const { now } = call;
   await call.say(PHRASE);
   expect((await call.final("user", now)).text).toBe(PHRASE);
-}, 30_000);
+});
 
 /** Runs Parley to its end and answers all it printed. */
 async function run(args: string[], env: Record<string, string> = {}) {
@@ -184,7 +186,6 @@ async function run(args: string[], env: Record<string, string> = {}) {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [code, stdout, stderr] = await within(
-    10_000,
     "the end",
     Promise.all([child.exited, child.stdout.text(), child.stderr.text()]),
   );
@@ -207,7 +208,7 @@ test("what keeps Parley from starting is one plain line", async () => {
     expect([what, code, stderr]).toEqual([what, 1, expect.stringContaining(words)]);
     expect(stderr).toMatch(/^parley: [^\n]+\n$/);
   }
-}, 20_000);
+});
 
 test("the commands that only tell something", async () => {
   const [version, help, unknown] = await Promise.all([
@@ -224,7 +225,6 @@ test("the commands that only tell something", async () => {
   });
 });
 
-const grant = z.object({ server_url: z.string(), participant_token: z.string() });
 const started = z.object({ session_id: z.string() });
 
 test("the log is one JSON object a line and holds no secret, not even in detail", async () => {
@@ -251,15 +251,20 @@ test("the log is one JSON object a line and holds no secret, not even in detail"
     return (await parley.fetch(path, init)).json();
   };
   const body = { room_name: "vault", participant_identity: "ada" };
-  const { server_url, participant_token } = grant.parse(await post("/token", body));
+  const { server_url, participant_token } = grantFrom(await post("/token", body));
   const caller = await Caller.join(server_url, participant_token);
-  const { session_id: id } = started.parse(await post("/session", { room: "vault" }));
-  await caller.speak(speak(PHRASE, { rate: 48_000 }));
+  const { session_id: id } = started.parse(
+    await post("/session", { room: "vault", identity: "ada" }),
+  );
+  await caller.listenedTo();
+  const listener = grantFrom(await post("/token", { ...body, participant_identity: RECORDER }));
+  await using recorder = await RoomRecorder.join(server_url, listener.participant_token, "ada");
+  await saying(recorder, PHRASE, () => caller.speak(speak(PHRASE, { rate: 48_000 })));
   ai.fail("llm", { kind: "status", status: 401 });
   await parley.fetch(`/token?room=vault&identity=eve&key=${secrets.key}`, { headers });
   await parley.fetch("/session", { headers: { Authorization: "Bearer wrong" } });
   const transcript = async () => (await parley.fetch(`/transcripts/${id}`, { headers })).text();
-  await eventually("the words", transcript, (text) => text.includes(PHRASE), 10_000);
+  await eventually("the words", transcript, (text) => text.includes(PHRASE));
   await parley.fetch(`/session/${id}`, { method: "DELETE", headers });
   await caller[Symbol.asyncDispose]();
   await parley[Symbol.asyncDispose]();
@@ -275,7 +280,7 @@ test("the log is one JSON object a line and holds no secret, not even in detail"
   for (const secret of forbidden) expect(log).not.toContain(secret);
   // Any JWT: the agent's own, and those that it gets from LiveKit.
   expect(log).not.toMatch(/eyJ[\w-]{10,}\.eyJ/);
-}, 30_000);
+});
 
 test("the log for people is readable", async () => {
   using folder = new Folder();
@@ -301,4 +306,4 @@ test("the log for people is readable", async () => {
   expect(first).toMatch(
     /^\[\d\d:\d\d:\d\d\] INFO: listening \{"url":"http:\/\/127\.0\.0\.1:\d+"\}$/,
   );
-}, 20_000);
+});

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import { within } from "../e2e/deadline.ts";
 import { PhoneCall } from "../e2e/phone.ts";
+import { spokenTest as test } from "../e2e/spoken.ts";
 import { ended, event } from "../e2e/world.ts";
 import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
 import { type RedisServer, startRedis } from "../redis-server.ts";
@@ -36,8 +37,8 @@ beforeAll(async () => {
   all.use(here);
   all.use(there);
   await here.ready();
-}, 60_000);
-afterAll(() => all.disposeAsync(), 30_000);
+});
+afterAll(() => all.disposeAsync());
 
 /** Says something and waits for the end of the answer. */
 async function turn(call: PhoneCall): Promise<void> {
@@ -48,7 +49,7 @@ async function turn(call: PhoneCall): Promise<void> {
 }
 
 async function closedWith(listener: Listener): Promise<number> {
-  return (await within(10_000, "the close", listener.closed)).code;
+  return (await within("the close", listener.closed)).code;
 }
 
 /** What one client got over several connections, one after the other. */
@@ -82,7 +83,7 @@ test("a client of another node gets a running conversation: whole, from a point 
   expect(part.events).toEqual(whole.events.slice(from));
   expect(inFinalForm(late.events)).toEqual(inFinalForm(whole.events));
   expect(inFinalForm(whole.events)).toHaveLength(4);
-}, 30_000);
+});
 
 test("a client that changes the node in mid-conversation loses and doubles nothing", async () => {
   await using call = await PhoneCall.begin(here);
@@ -104,7 +105,7 @@ test("a client that changes the node in mid-conversation loses and doubles nothi
   await using again = await there.listen(call.id, 0);
   expect(await closedWith(again)).toBe(1000);
   expect(got).toEqual(again.events);
-}, 30_000);
+});
 
 test("without Redis the conversation goes on, and the other node catches up once it is back", async () => {
   await using call = await PhoneCall.begin(here);
@@ -123,7 +124,7 @@ test("without Redis the conversation goes on, and the other node catches up once
   expect(inFinalForm(home.events)).toHaveLength(6);
   expect(await closedWith(abroad)).toBe(1000);
   expect(abroad.events).toEqual(home.events);
-}, 40_000);
+});
 
 test("of a session that no node knows there is nothing to hear", async () => {
   const unknown = `/ws/transcript/${Bun.randomUUIDv7()}`;
