@@ -142,7 +142,14 @@ function Controls() {
         <button id="mute" class="button" type="button" aria-pressed="false" disabled>
           <MutedIcon /> <span id="mute-label">Mute</span>
         </button>
-        <button id="start" class="button button-primary button-main" type="submit" form="chat-form">
+        {/* The script enables it: earlier, the browser would submit the form by itself. */}
+        <button
+          id="start"
+          class="button button-primary button-main"
+          type="submit"
+          form="chat-form"
+          disabled
+        >
           <MicrophoneIcon /> Start
         </button>
         <button id="stop" class="button button-danger button-main" type="button" hidden>

@@ -221,3 +221,8 @@ test("words for times", () => {
   expect(dateAndTime(NOW)).toBe("24 Nov 2026, 09:00 UTC");
   expect(endReasonText(null)).toBe("Ended");
 });
+
+test("Start waits for the script: without it the browser would submit the form", async () => {
+  const { html } = await get("/");
+  expect(html).toMatch(/<button id="start"[^>]* disabled/);
+});

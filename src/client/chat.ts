@@ -140,3 +140,5 @@ function restore(): void {
 setLogLevel(LogLevel.warn);
 addListeners();
 restore();
+// Rendered disabled, because the form cannot be handled before this line.
+byId("start", HTMLButtonElement).disabled = false;
