@@ -3,7 +3,7 @@ import { chmod, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { readConfig } from "../config.ts";
-import { Failure, messageOf } from "../errors.ts";
+import { codeOf, Failure, messageOf } from "../errors.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = "usage: parley backup FILE\n";
@@ -128,7 +128,7 @@ function alreadyExists(target: string): Failure {
 }
 
 function explain(error: unknown, target: string): Failure {
-  const code = codeOf(error);
+  const code = codeOf(error) ?? "";
   const because = (text: string) => new Failure("unavailable", text, { cause: error });
   if (code === "ENOENT") return because(`there is no folder ${dirname(target)}: create it first`);
   if (/^(EACCES|EPERM|EROFS|ENOTDIR|SQLITE_CANTOPEN)/.test(code)) {
@@ -141,8 +141,4 @@ function explain(error: unknown, target: string): Failure {
     return because("the database is damaged: see parley doctor");
   }
   return because(`no backup could be made: ${messageOf(error)}`);
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

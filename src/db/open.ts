@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
 import type { MigrationMeta } from "drizzle-orm/migrator";
-import { Failure, messageOf } from "../errors.ts";
+import { codeOf, Failure, messageOf } from "../errors.ts";
 
 /** How long a statement waits for a write of another process, in ms. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -111,7 +111,7 @@ function explain(error: unknown, path: string): Failure {
       `${path} was made by a newer version of Parley: update Parley, or restore a backup`,
     );
   }
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error) ?? "";
   if (/^SQLITE_NOTADB/.test(code)) {
     return because(`${path} is not a database: move it away, or set DATABASE_URL to another file`);
   }

@@ -12,7 +12,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { Failure, messageOf } from "../errors.ts";
+import { codeOf, Failure, messageOf } from "../errors.ts";
 import { BUNDLE_NAMES, type PackedBundle, type PackedFile } from "./contents.ts";
 
 /** Bytes that are decompressed, hashed and written at a time; 1 MiB takes about 2 ms. */
@@ -217,10 +217,6 @@ async function refuseNoExec({ files }: PackedBundle, folder: string): Promise<vo
     if (codeOf(error) === "EACCES") throw new NoExec();
     throw error;
   });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 const CACHE_HINT = "Set PARLEY_CACHE_DIR to another folder";

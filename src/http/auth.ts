@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
-import { Failure } from "../errors.ts";
+import { codeOf, Failure } from "../errors.ts";
 import { isHtmx, wantsPage } from "./request.ts";
 
 const COOKIE = "parley";
@@ -100,7 +100,7 @@ export function loadCookieKey(path: string): Buffer {
     const key = readFileSync(path);
     if (key.length === 32) return key;
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (codeOf(error) !== "ENOENT") throw error;
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));

@@ -1,4 +1,4 @@
-import { Failure, messageOf } from "../errors.ts";
+import { codeOf, Failure, messageOf } from "../errors.ts";
 
 /**
  * Listens for HTTP requests and WebSockets.
@@ -13,7 +13,7 @@ export function listen<T>(
   try {
     return Bun.serve({ hostname: host, port, fetch, websocket, idleTimeout: 60 });
   } catch (error) {
-    const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    const taken = codeOf(error) === "EADDRINUSE";
     const why = taken ? "another program listens there" : messageOf(error);
     throw new Failure(
       "unavailable",

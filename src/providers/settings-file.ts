@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type ProviderSettings, providerSettings } from "../domain/provider.ts";
-import { Failure } from "../errors.ts";
+import { codeOf, Failure } from "../errors.ts";
 
 /**
  * Reads the choices made on the page; without a file there are none.
@@ -58,8 +58,4 @@ function unreadable(path: string, why: string): Failure {
     "invalid",
     `${path} cannot be read (${why}): fix it, or move it away and choose the providers again`,
   );
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

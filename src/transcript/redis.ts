@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { EventLog, SessionPosition } from "../domain/stores.ts";
 import type { Envelope } from "../domain/transcript.ts";
-import { Failure, messageOf } from "../errors.ts";
+import { codeOf, Failure, messageOf } from "../errors.ts";
 import { type ChannelLayer, type EnvelopeListener, Listeners } from "./channel-layer.ts";
 import { RedisFeed } from "./redis-feed.ts";
 import { type Connections, RedisLink } from "./redis-link.ts";
@@ -204,7 +204,7 @@ export class RedisChannelLayer implements ChannelLayer {
    */
   #handleOutage(error: unknown): boolean {
     if (error instanceof Failure) return true;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = codeOf(error) ?? "";
     if (!code.startsWith("ERR_REDIS_")) return false;
     if (code === "ERR_REDIS_SERVER_ERROR" && !TEMPORARY_SERVER_ERROR.test(messageOf(error)))
       return false;

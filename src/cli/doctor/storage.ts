@@ -3,7 +3,7 @@ import { access, constants, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { MigrationMeta } from "drizzle-orm/migrator";
-import { messageOf } from "../../errors.ts";
+import { codeOf, messageOf } from "../../errors.ts";
 import { type Finding, failed, ok, warning } from "./check.ts";
 
 const MIB = 2 ** 20;
@@ -103,7 +103,7 @@ function schemaFinding(
 }
 
 function openFailure(path: string, error: unknown): Finding {
-  const code = codeOf(error);
+  const code = codeOf(error) ?? "";
   if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
     return failed(`${path} is not a valid database`, RESTORE_HINT);
   }
@@ -127,8 +127,4 @@ function appliedUpTo(handle: Sqlite.Database): number {
 
 function formatSize(bytes: number): string {
   return bytes < GIB ? `${Math.ceil(bytes / MIB)} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
