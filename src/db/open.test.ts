@@ -134,7 +134,7 @@ describe("what cannot be opened says why and what to do", () => {
   });
 });
 
-test("at most one session that has not ended holds a room, whoever writes", () => {
+test("at most one live session uses a room, whichever process writes", () => {
   using temporary = temporaryDatabase();
   const raw = new Sqlite(temporary.path);
   new SqliteSessionStore(temporary.database).insert(sessionOf({ room: "den" }));

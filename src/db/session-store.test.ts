@@ -126,7 +126,7 @@ describe("pages", () => {
   });
 });
 
-test("what a crash left open ends, with its event, whatever the machine was called", () => {
+test("sessions that a crash left open end with an event, also after the machine was renamed", () => {
   using store = open();
   const [mine, done, other] = [
     sessionOf({ state: "starting" }),

@@ -180,7 +180,7 @@ describe("after signing in", () => {
 });
 
 describe("the sign-in", () => {
-  test("from a foreign page is refused, so that nobody is signed in unawares", async () => {
+  test("from a foreign page is refused, so that no one is signed in without knowing", async () => {
     await using http = openHttp(locked);
     const foreign = form({ password: PASSWORD }, { Origin: "https://evil.example" });
     expect((await http.guest("/sign-in", foreign)).status).toBe(403);
@@ -301,7 +301,7 @@ describe("the key that signs cookies", () => {
     expect(loadCookieKey(join(folder.path, "other.key"))).not.toEqual(key);
   });
 
-  test("is made anew when its file is not one", () => {
+  test("is created again when its file holds no key", () => {
     using folder = temporaryFolder();
     const path = join(folder.path, "cookie.key");
     writeFileSync(path, "short");

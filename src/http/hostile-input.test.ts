@@ -308,7 +308,7 @@ function send(port: number, bytes: string): Promise<string> {
   return promise;
 }
 
-test("bytes that are hardly HTTP are refused by the real server, which goes on", async () => {
+test("malformed HTTP is refused by the real server, which keeps running", async () => {
   await using http = openHttp({ variables: { AUTH_PASSWORD: PASSWORD } });
   await using server = Bun.serve({
     hostname: "127.0.0.1",

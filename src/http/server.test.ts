@@ -79,7 +79,7 @@ describe("an error", () => {
     });
   });
 
-  test("nobody expected is logged with its request and told nothing of", async () => {
+  test("that is unexpected is logged with its request, and the response reveals nothing", async () => {
     await using http = openHttp();
     http.manager.failure = new Error("sk-secret at /home/parley/secret.ts");
     for (const headers of [new Headers(), new Headers({ "HX-Request": "true" })]) {
@@ -184,7 +184,7 @@ describe("security headers", () => {
     }
   });
 
-  test("hold for pages: no script or style stands in them", async () => {
+  test("hold for pages: they contain no inline script or style", async () => {
     await using http = openHttp();
     for (const path of ["/", "/history", "/nothing"]) {
       const page = await (await http.guest(path, { headers: BROWSER })).text();
@@ -199,7 +199,7 @@ describe("security headers", () => {
 });
 
 describe("assets", () => {
-  test("are kept for ever under their hash, and asked for anew without it", async () => {
+  test("are cached for ever under their hash, and revalidated without it", async () => {
     await using http = openHttp();
     const page = await (await http.guest("/", { headers: BROWSER })).text();
     const [url = ""] = /\/assets\/parley\.css\?v=\w+/.exec(page) ?? [];
@@ -362,7 +362,7 @@ describe("the Host header", () => {
     "[::1",
   ];
 
-  test.each(FOREIGN)("%p is refused where nobody needs to sign in", async (host) => {
+  test.each(FOREIGN)("%p is refused where no sign-in is needed", async (host) => {
     expect(await status({}, host)).toBe(403);
     expect(await status({}, host, "/")).toBe(403);
     expect(await status({}, host, "/health")).toBe(403);
@@ -398,7 +398,7 @@ describe("a WebSocket", () => {
     expect((await http.user(path, { headers: upgrade })).status).toBe(404);
   });
 
-  test("is not opened for a foreign page, whatever it sends along", async () => {
+  test("is not opened for a foreign page, whatever else it sends", async () => {
     await using http = openHttp(locked);
     const cookie = await http.signIn();
     for (const origin of [EVIL, "null", "http://localhost.evil.example", "garbage", "file://"]) {

@@ -61,7 +61,7 @@ test("a turn's latency is kept by part, in seconds, without what was not measure
   expect(text).not.toContain('part="stt"');
 });
 
-test("two apps in one process count for themselves, and no words or names are told", async () => {
+test("two apps in one process count separately, and reveal no words or names", async () => {
   const [one, other] = [metrics(), metrics()];
   one.observe({ ...final, data: { ...final.data, text: "secret words", identity: "anna" } });
   expect(await one.text()).toContain('parley_segments_total{role="user"} 1');

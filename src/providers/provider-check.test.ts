@@ -76,7 +76,7 @@ describe("a provider before a session", () => {
   });
 
   test.each([404, 429, 500])(
-    "that answers %i is there: the session itself will tell",
+    "that answers %i counts as reachable; the session shows the rest",
     async (status) => {
       await using provider = startProvider();
       provider.status = status;
@@ -151,7 +151,7 @@ describe("what is known of a provider", () => {
 });
 
 describe("realtime transcription", () => {
-  test("is there when the server opens the WebSocket, and that is asked once", async () => {
+  test("exists when the server opens the WebSocket, and is asked for once", async () => {
     await using provider = startProvider();
     provider.realtime = true;
     const check = new ProviderCheck();

@@ -240,7 +240,7 @@ describe("models on this machine", () => {
   });
 });
 
-test("what a variable decides is not changed, and the page is told which", async () => {
+test("what a variable decides is not changed, and the page names the variable", async () => {
   using world = open({ LLM_BASE_URL: "http://ollama/v1" });
   const { choice } = world;
   await expect(choice.useOpenAi(["llm"], KEY)).rejects.toThrow(

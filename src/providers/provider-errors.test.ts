@@ -52,7 +52,7 @@ test.each(CASES)("%s has a stable code and words that help", (_what, error, code
   }
 });
 
-test("nothing of what a provider wrote is told, so no key of it either", () => {
+test("nothing that a provider wrote is repeated, so no key in it either", () => {
   for (const [, error] of CASES) {
     for (const stage of STAGES) {
       expect(JSON.stringify(describeProviderError(stage, error))).not.toContain("sk-");

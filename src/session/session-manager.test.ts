@@ -248,7 +248,7 @@ describe("a start beside others", () => {
     expect((await fixture.manager.start({ room: "r" })).state).toBe("active");
   });
 
-  test("lets one of two starts at once for a room through", async () => {
+  test("lets one of two simultaneous starts in a room through", async () => {
     await using fixture = new ManagerFixture();
     const request = { room: "r" };
     const both = [fixture.manager.start(request), fixture.manager.start(request)];
@@ -403,12 +403,12 @@ describe("stop", () => {
     expect(fixture.events).toHaveLength(heard);
   });
 
-  test("of a session nobody knows is not found", async () => {
+  test("of an unknown session is not found", async () => {
     await using fixture = new ManagerFixture();
     expect((await failureOf(fixture.manager.stop(Bun.randomUUIDv7()))).kind).toBe("not_found");
   });
 
-  test("ends a session whose agent does not close cleanly all the same", async () => {
+  test("ends a session even if its agent does not close cleanly", async () => {
     await using fixture = new ManagerFixture();
     fixture.closeFails = true;
     const { id } = await fixture.manager.start({ room: "r" });
@@ -572,7 +572,7 @@ describe("limits", () => {
     SESSION_MAX_MINUTES: "3",
   };
 
-  test("a session in which nobody says a word ends as idle", async () => {
+  test("a session without a word ends as idle", async () => {
     await using fixture = new ManagerFixture({}, variables);
     const { id } = await fixture.manager.start({ room: "r" });
     // The agent's own states and errors are no words of anybody.
@@ -588,7 +588,7 @@ describe("limits", () => {
     fixture.expectNothingLeft();
   });
 
-  test("a session in which somebody speaks or types goes on until the time limit", async () => {
+  test("a session with speech or typing continues until the time limit", async () => {
     await using fixture = new ManagerFixture({}, variables);
     const { id } = await fixture.manager.start({ room: "r" });
     for (let seconds = 0; seconds < 175; seconds += 50) {
@@ -640,7 +640,7 @@ describe("say", () => {
     expect(fixture.agent.said).toEqual(["What time is it?"]);
   });
 
-  test("to a session nobody knows is not found", async () => {
+  test("to an unknown session is not found", async () => {
     await using fixture = new ManagerFixture();
     expect((await failureOf(fixture.manager.say(Bun.randomUUIDv7(), "x"))).kind).toBe("not_found");
   });
@@ -664,7 +664,7 @@ describe("say", () => {
     expect(fixture.agent.said).toEqual([]);
   });
 
-  test("to an agent that cannot take it is unavailable, and the session goes on", async () => {
+  test("to an agent that cannot take it is unavailable, and the session continues", async () => {
     await using fixture = new ManagerFixture();
     const { id } = await fixture.manager.start({ room: "r" });
     fixture.sayFails = true;

@@ -95,7 +95,7 @@ describe("the page of models", () => {
     );
   });
 
-  test("tells why a catalogue of one's own cannot be read, and lets choose all the same", async () => {
+  test("says why your own catalogue cannot be read, and still lets you choose", async () => {
     await using http = side({ variables: { MODELS_CATALOG: "/nowhere.json" } });
     const html = await (await http.guest("/models")).text();
     expect(html).toContain("MODELS_CATALOG=/nowhere.json cannot be read");
@@ -273,7 +273,7 @@ describe("who serves a stage", () => {
     expect(http.providers.hasOpenAiKey).toBe(false);
   });
 
-  test("is not changed where a variable decides it: 409 names the variable", async () => {
+  test("is not changed where the environment decides it: 409 names the variable", async () => {
     await using http = side({ variables: { OPENAI_API_KEY: KEY } });
     const response = await http.guest("/providers/openai", form({ api_key: "k", stages: "llm" }));
     const { status, detail } = await problemOf(response);
