@@ -1,6 +1,6 @@
-// `npm test`: gets what the tests need, runs the checks and the unit tests, builds the executables and
+// `npm test`: installs what the tests need, runs the checks and the unit tests, builds the executables,
 // runs the end-to-end tests against them, and ends with the line `N passed, N failed`.
-// `npm test -- PATH...` runs only those files, and those against the sources.
+// `npm test -- PATH...` runs only those files, against the sources.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,10 +18,10 @@ const TEST_TIMEOUT_MS = 10 * 60_000;
 const UNIT_TIMEOUT_MS = 40 * 60_000;
 const FILE_TIMEOUT_MS = 30 * 60_000;
 
-/** Process groups of test runs that go on. */
+/** Process groups of the test runs that are still running. */
 const running = new Set<number>();
 const work = mkdtempSync(join(tmpdir(), "parley-test-"));
-/** Tests add a line for each conversation that they repeat because the machine lost words of it. */
+/** Tests append a line for each conversation that they repeat because the machine lost audio. */
 const repetitions = join(work, "repetitions");
 process.on("exit", () => {
   for (const pid of running) killGroup(pid);
@@ -66,12 +66,13 @@ function fail(problem: string): void {
   total.failed++;
 }
 
-/** A repetition is no failure, and is not hidden either. */
+/** Repetitions are not failures, but they are counted where everyone sees them. */
 function reportRepetitions(): void {
   if (!existsSync(repetitions)) return;
   const lines = readFileSync(repetitions, "utf8").trimEnd().split("\n");
   for (const line of lines) console.log(`↻ ${line}`);
-  console.log(`${lines.length} conversations were repeated: the machine lost words that were said`);
+  const count = lines.length === 1 ? "1 conversation was" : `${lines.length} conversations were`;
+  console.log(`${count} repeated, because the machine lost audio on its way to the room`);
 }
 
 function add(tally: Tally): void {
@@ -80,8 +81,9 @@ function add(tally: Tally): void {
 }
 
 /**
- * Executables as somebody downloads them, each alone in a folder. Whole programs are tested as
- * these: without a key and anybody's server as the one with the engine, else as the usual one.
+ * Builds the executables as users download them, each alone in a folder. The end-to-end tests run
+ * against them: offline conversations against the variant with the engine, all others against the
+ * usual one.
  */
 async function useExecutables(): Promise<void> {
   console.log("\n── building the executables");
@@ -107,21 +109,25 @@ async function check(): Promise<void> {
   }
 }
 
-/** All in one process, which is fast. If that crashes, one by one, to tell which file it was. */
+/** Runs all in one process, which is fast. After a crash it runs each file alone, to name the culprit. */
 async function runUnit(files: string[], flags: string[]): Promise<void> {
   console.log(`\n── unit tests (${files.length} files)`);
   const together = await runFiles(files, flags, UNIT_TIMEOUT_MS);
   if (together) return add(together);
-  total.failed++;
-  if (files.length === 1) return;
-  console.log("\nthe unit tests crashed or hung; each file by itself:");
+  if (files.length === 1) return add({ passed: 0, failed: 1 });
+  console.log("\nthe unit tests crashed or hung; each file alone:");
+  let crashes = 0;
   for (const file of files) {
-    add((await runFiles([file], flags, FILE_TIMEOUT_MS)) ?? { passed: 0, failed: 1 });
+    const tally = await runFiles([file], flags, FILE_TIMEOUT_MS);
+    if (!tally) crashes++;
+    add(tally ?? { passed: 0, failed: 1 });
   }
+  // A crash that no single file repeats is a failure all the same.
+  if (crashes === 0) fail("the unit tests crash or hang when they run in one process");
 }
 
 /**
- * Runs files in one `bun test` whose output goes straight to the terminal.
+ * Runs files in one `bun test`, whose output goes straight to the terminal.
  *
  * @returns undefined when it crashed or took too long: it then wrote no report
  */
@@ -138,7 +144,7 @@ async function runFiles(
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, NODE_ENV: "test", PARLEY_REPETITIONS: repetitions },
-    // A group of its own, so that nothing that a test starts outlives it.
+    // In its own process group, so that nothing that a test starts outlives it.
     detached: true,
   });
   running.add(child.pid);
@@ -156,9 +162,9 @@ async function runFiles(
     return undefined;
   }
   if (tally.failed > 0) problems.push(`${what}: ${tally.failed} failed`);
-  // A file without a test is a mistake, but for a choice of tests by name.
+  // A file without a test is a mistake, unless tests were selected by name.
   if (tally.passed + tally.failed === 0 && flags.length === 0) fail(`${what}: ran no test`);
-  // An error outside of a test fails the run and is in no count.
+  // An error outside of a test fails the run, and no count includes it.
   else if (exitCode !== 0 && tally.failed === 0) fail(`${what}: exit code ${exitCode}`);
   return tally;
 }
@@ -167,6 +173,6 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // Nothing of it is left.
+    // The group has already exited.
   }
 }
