@@ -52,7 +52,8 @@ describe("transcriptions", () => {
     expect(await silent.json()).toEqual({ text: "" });
     const entry = await standIn.waitFor("stt", ({ text }) => text === "What is my name?");
     expect(entry).toMatchObject({ via: "http", model: "whisper-1", status: 200, outcome: "done" });
-    expect(entry.workMs).toBeLessThan(30);
+    // It understands faster than people speak, also on a busy machine.
+    expect(entry.workMs).toBeLessThan(entry.audioMs ?? 0);
   });
 
   test("know phrases that are added later", async () => {
@@ -157,13 +158,13 @@ describe("speech", () => {
 
 describe("when told so", () => {
   test("a stage answers late", async () => {
-    await using standIn = await startStandIn({ delays: { llm: 60 } });
+    await using standIn = await startStandIn({ delays: { llm: 2000 } });
     await (await chat(standIn, ["Hi"])).text();
     standIn.delays.llm = 0;
     await (await chat(standIn, ["Hi"])).text();
     const [late, quick] = standIn.requests.map(({ at, firstByteAt = 0 }) => firstByteAt - at);
-    expect(late).toBeGreaterThanOrEqual(59);
-    expect(quick).toBeLessThan(50);
+    expect(late).toBeGreaterThanOrEqual(1999);
+    expect(quick).toBeLessThan(1999);
   });
 
   test.each([401, 429, 500])(

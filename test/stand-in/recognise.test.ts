@@ -114,16 +114,18 @@ describe("what is said", () => {
     expect(heard(pcm)).toEqual(["My name is Ada. What is my name? Yes."]);
   });
 
-  test("is in time: below 30 ms for 3 s of speech", () => {
+  test("is in time: below 30 ms of computing for 3 s of speech", () => {
     const pcm = throughOpus(
       sound(300, "I would like to book a table for two people at seven.", 300),
       24_000,
     );
     vocabulary.recognise(pcm, 24_000);
     const times = Array.from({ length: 9 }, () => {
-      const started = performance.now();
+      // Of this process, which other work on the machine does not lengthen.
+      const before = process.cpuUsage();
       vocabulary.recognise(pcm, 24_000);
-      return performance.now() - started;
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / 1000;
     }).sort((a, b) => a - b);
     expect(times[4]).toBeLessThan(30);
   });
