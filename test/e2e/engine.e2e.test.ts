@@ -166,6 +166,8 @@ describe("OpenAI's own client gets answers of a form, and with tools", () => {
     const { choices } = await openai.chat.completions.create({
       model: llm.id,
       messages: [{ role: "user", content: "Name a city and how many people live there." }],
+      // Left to chance, a model as small as this may fill the whole length with one string.
+      temperature: 0,
       max_tokens: 100,
       response_format: {
         type: "json_schema",
@@ -301,7 +303,8 @@ describe("realtime transcription", () => {
       expect(types.includes("input_audio_buffer.speech_started")).toBe(vad);
       expect(types.includes("input_audio_buffer.speech_stopped")).toBe(vad);
       const transcript = events.at(-1)?.transcript ?? "";
-      expect(wordErrors(SENTENCE, transcript)).toBeLessThanOrEqual(3);
+      const errors = wordErrors(SENTENCE, transcript);
+      expect({ transcript, few: errors <= 3 }).toEqual({ transcript, few: true });
       const deltas = events.filter(({ type }) => type === delta).map((event) => event.delta);
       const shown = plainWords(deltas.join("")).length;
       expect(Math.abs(shown - plainWords(transcript).length)).toBeLessThanOrEqual(3);
@@ -441,6 +444,9 @@ describe("who goes away frees the place", () => {
   test("of an answer", async () => {
     const gone = new AbortController();
     const request = { model: llm.id, messages: [...story], max_tokens: 2000, temperature: 1 };
+    const begun = performance.now();
+    await openai.chat.completions.create({ ...request, max_tokens: 3 });
+    const aloneMs = performance.now() - begun;
     const cancelled = await Promise.all(
       Array.from({ length: 8 }, () =>
         openai.chat.completions
@@ -455,7 +461,7 @@ describe("who goes away frees the place", () => {
     // Were they still answered, this one would wait for thousands of tokens.
     const next = await openai.chat.completions.create(
       { ...request, max_tokens: 3 },
-      { signal: AbortSignal.timeout(15_000) },
+      { signal: AbortSignal.timeout(15_000 + 10 * aloneMs) },
     );
     expect(next.usage?.completion_tokens).toBe(3);
   });
@@ -463,6 +469,9 @@ describe("who goes away frees the place", () => {
   test("of speech", async () => {
     const gone = new AbortController();
     const long = `${SENTENCE} `.repeat(45);
+    const begun = performance.now();
+    await (await speak("Hello.", "pcm")).arrayBuffer();
+    const aloneMs = performance.now() - begun;
     await Promise.all(
       Array.from({ length: 6 }, async () => {
         const response = await speak(long, "pcm", gone.signal);
@@ -472,7 +481,7 @@ describe("who goes away frees the place", () => {
         await reader?.cancel().catch(() => {});
       }).map((one) => one.catch(() => {})),
     );
-    const next = await speak("Hello.", "pcm", AbortSignal.timeout(15_000));
+    const next = await speak("Hello.", "pcm", AbortSignal.timeout(15_000 + 10 * aloneMs));
     expect((await next.arrayBuffer()).byteLength).toBeGreaterThan(0);
   });
 });

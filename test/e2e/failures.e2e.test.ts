@@ -101,14 +101,10 @@ describe("when LiveKit", () => {
     const noticedMs = Date.now() - died;
     expect(noticedMs).toBeLessThan(5000);
     // Both ends try for some 20 s to come back before they give up.
-    await guest.page.waitForFunction(
-      () => {
-        const title = document.getElementById("notice-title")?.textContent ?? "";
-        return ["The agent lost its connection", "The connection was lost"].includes(title);
-      },
-      undefined,
-      { timeout: 40_000 },
-    );
+    await guest.until("the page gives up", () => {
+      const title = document.getElementById("notice-title")?.textContent ?? "";
+      return ["The agent lost its connection", "The connection was lost"].includes(title);
+    });
     console.log(
       `LiveKit died: noticed after ${noticedMs} ms, given up after ${Date.now() - died} ms`,
     );
