@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
 import { ROOT } from "./paths.ts";
@@ -8,6 +8,8 @@ const ENTRY = join(ROOT, "src", "client", "chat.ts");
 const HTMX = "htmx.min.js";
 const OUTPUT = join(ROOT, "public", "build");
 const STAMP = ".inputs";
+/** Ending of files that are not whole yet. */
+const TEMPORARY = ".tmp";
 /** A change in any of these files makes the build stale. */
 const INPUTS = [
   "src/client/**/*.ts",
@@ -126,12 +128,19 @@ async function replaceFiles(output: string, files: Map<string, Uint8Array>): Pro
     if (bytes) await writeAtomically(join(output, name), bytes);
   }
   for (const name of readdirSync(output)) {
-    if (!files.has(name) && name !== STAMP) rmSync(join(output, name), { force: true });
+    if (files.has(name) || name === STAMP || isBeingWritten(join(output, name))) continue;
+    rmSync(join(output, name), { force: true });
   }
 }
 
+/** Whether another process that builds at the same time may still write a file. */
+function isBeingWritten(path: string): boolean {
+  const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return path.endsWith(TEMPORARY) && modified > Date.now() - 60_000;
+}
+
 async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${process.pid}${TEMPORARY}`;
   await Bun.write(temporary, bytes);
   renameSync(temporary, path);
 }
