@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import type { CDPSession } from "playwright-core";
-import { eventually } from "./deadline.ts";
-import { Guest } from "./guest.ts";
-import { finalOf, openWorld } from "./world.ts";
+import { finalOf, startEnvironment } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
+import { eventually } from "./wait.ts";
 
 /** What matters of the page's sound. */
 interface Sound {
@@ -54,20 +54,20 @@ async function look(cdp: CDPSession): Promise<Sound> {
 }
 
 test("sound that the browser blocks after a reload comes back with a click on Turn on sound", async () => {
-  await using world = await openWorld({});
-  await using guest = await Guest.at(world.parley.url, { blockAutoplay: true });
-  await guest.visitor.context.addInitScript(recordNothing);
-  await guest.page.reload();
-  const cdp = await guest.visitor.context.newCDPSession(guest.page);
+  await using environment = await startEnvironment({});
+  await using user = await PageUser.at(environment.parley.url, { blockAutoplay: true });
+  await user.session.context.addInitScript(recordNothing);
+  await user.page.reload();
+  const cdp = await user.session.context.newCDPSession(user.page);
   const started = Date.now();
-  const id = await guest.start({ room: "quiet" });
-  await using listener = await world.parley.listen(id);
-  const say = (text: string) => world.parley.post(`/session/${id}/message`, { text });
+  const id = await user.start({ room: "quiet" });
+  await using listener = await environment.parley.listen(id);
+  const say = (text: string) => environment.parley.post(`/session/${id}/message`, { text });
   await say("First words.");
-  await guest.hears(started);
-  expect(await guest.page.isHidden("#unmute-sound")).toBe(true);
+  await user.hears(started);
+  expect(await user.page.isHidden("#unmute-sound")).toBe(true);
 
-  await guest.page.reload({ waitUntil: "commit" });
+  await user.page.reload({ waitUntil: "commit" });
   const blocked = await eventually(
     "the button appears",
     () => look(cdp),
@@ -80,11 +80,11 @@ test("sound that the browser blocks after a reload comes back with a click on Tu
   expect(await look(cdp)).toMatchObject({ touched: false, paused: true, heard: 0 });
 
   const clicked = Date.now();
-  await guest.page.mouse.click(blocked.button?.x ?? 0, blocked.button?.y ?? 0);
+  await user.page.mouse.click(blocked.button?.x ?? 0, blocked.button?.y ?? 0);
   await say("Third words.");
-  await guest.hears(clicked);
+  await user.hears(clicked);
   expect(await look(cdp)).toMatchObject({ touched: true, paused: false, button: null });
   await finalOf(listener, "agent", "You said: Third words.");
-  await guest.stop();
-  expect(guest.visitor.complaints).toEqual([]);
+  await user.stop();
+  expect(user.session.complaints).toEqual([]);
 });

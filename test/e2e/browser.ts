@@ -5,7 +5,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import { findPart } from "../../scripts/system-parts.ts";
 
 /** A person with a microphone in front of Parley's page. */
-export interface Visitor extends AsyncDisposable {
+export interface BrowserSession extends AsyncDisposable {
   page: Page;
   browser: Browser;
   context: BrowserContext;
@@ -13,7 +13,7 @@ export interface Visitor extends AsyncDisposable {
   complaints: string[];
 }
 
-export interface VisitorOptions {
+export interface BrowserOptions {
   /**
    * WAV file that Chromium's own fake device plays once, from the moment it is first opened. It
    * plays by the clock and skips what a busy machine makes it miss. By default the page gets a
@@ -28,11 +28,14 @@ export interface VisitorOptions {
   colorScheme?: "light" | "dark";
 }
 
-/** Opens a Chromium of its own, so that each visitor has a microphone of their own. */
-export async function visit(url: string, options: VisitorOptions = {}): Promise<Visitor> {
+/** Starts a Chromium for one person, so that each has a microphone of their own. */
+export async function openBrowser(
+  url: string,
+  options: BrowserOptions = {},
+): Promise<BrowserSession> {
   const executablePath = findPart("chromium");
   if (!executablePath) throw new Error("Chromium is needed for end-to-end tests");
-  const profile = await mkdtemp(join(tmpdir(), "parley-visitor-"));
+  const profile = await mkdtemp(join(tmpdir(), "parley-browser-"));
   const browser = await chromium.launch({ executablePath, args: flags(options) });
   const context = await browser.newContext({
     viewport: options.viewport ?? { width: 1280, height: 900 },
@@ -58,7 +61,7 @@ export async function visit(url: string, options: VisitorOptions = {}): Promise<
   };
 }
 
-function flags(options: VisitorOptions): string[] {
+function flags(options: BrowserOptions): string[] {
   const list = [
     "--headless",
     "--no-sandbox",

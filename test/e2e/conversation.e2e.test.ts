@@ -5,21 +5,21 @@ import type { Envelope } from "../../src/domain/transcript.ts";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { startLiveKitServer } from "../../src/livekit/server-process.ts";
 import { testBinary } from "../livekit-binary.ts";
-import { soundsIn } from "./audible.ts";
-import { eventually } from "./deadline.ts";
-import { Guest } from "./guest.ts";
-import { peopleIn } from "./phone.ts";
-import type { Level, ShownLine, StateChange } from "./probe.ts";
-import { spoken } from "./spoken.ts";
 import {
   ended,
   finalOf,
   liveSessions,
-  openWorld,
   saidIn,
+  startEnvironment,
   storedTranscript,
-  type World,
-} from "./world.ts";
+  type TestEnvironment,
+} from "./environment.ts";
+import { PageUser } from "./page-user.ts";
+import { peopleIn } from "./participant-call.ts";
+import type { Level, ShownLine, StateChange } from "./probe.ts";
+import { soundsIn } from "./sounds.ts";
+import { spoken } from "./spoken.ts";
+import { eventually } from "./wait.ts";
 
 const INTRODUCTION = "My name is Ada.";
 const QUESTION = "What is my name?";
@@ -34,8 +34,8 @@ const ROOM = "kitchen";
 
 /** What one conversation of two turns left behind, and the page it was held on. */
 interface Held {
-  world: World;
-  guest: Guest;
+  environment: TestEnvironment;
+  user: PageUser;
   rooms: RoomService;
   id: string;
   events: Envelope[];
@@ -55,29 +55,31 @@ async function hold(realtime: boolean, open: AsyncDisposableStack): Promise<Held
   const { url, apiKey, apiSecret } = livekit;
   const rooms = createRoomService({ url, apiKey, apiSecret });
   const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
-  const world = opening.use(await openWorld({ phrases: [INTRODUCTION, QUESTION], realtime, env }));
-  const guest = opening.use(await Guest.at(world.parley.url));
-  const id = await guest.start({ room: ROOM, identity: "ada", name: "Ada L." });
-  const listener = opening.use(await world.parley.listen(id, 0));
-  await guest.say(INTRODUCTION);
+  const environment = opening.use(
+    await startEnvironment({ phrases: [INTRODUCTION, QUESTION], realtime, env }),
+  );
+  const user = opening.use(await PageUser.at(environment.parley.url));
+  const id = await user.start({ room: ROOM, identity: "ada", name: "Ada L." });
+  const listener = opening.use(await environment.parley.listen(id, 0));
+  await user.say(INTRODUCTION);
   await finalOf(listener, "agent", "Nice to meet you, Ada.");
-  await guest.agentIs("listening");
-  await guest.say(QUESTION);
+  await user.agentIs("listening");
+  await user.say(QUESTION);
   await finalOf(listener, "agent", "Your name is Ada.");
-  await guest.reads("agent", "Your name is Ada.");
-  await guest.agentIs("listening");
-  const shown = await guest.shown();
+  await user.reads("agent", "Your name is Ada.");
+  await user.agentIs("listening");
+  const shown = await user.shown();
   const presentBefore = (await peopleIn(rooms, ROOM)).map(({ kind }) => kind).sort();
-  await guest.stop();
+  await user.stop();
   await ended(listener, "stopped");
   const { events } = listener;
   const [lines, states, levels] = await Promise.all([
-    guest.noted("lines"),
-    guest.noted("states"),
-    guest.noted("levels"),
+    user.noted("lines"),
+    user.noted("states"),
+    user.noted("levels"),
   ]);
   open.use(opening.move());
-  return { world, guest, rooms, id, events, shown, presentBefore, lines, states, levels };
+  return { environment, user, rooms, id, events, shown, presentBefore, lines, states, levels };
 }
 
 /** The parts of a transcript event that the page shows as well. */
@@ -170,7 +172,7 @@ function testTalk(realtime: boolean): void {
 
   test("the words are on the page and stored, and the second turn knows the first", async () => {
     expect(held.shown).toEqual(SAID);
-    const transcript = await storedTranscript(held.world.parley, held.id);
+    const transcript = await storedTranscript(held.environment.parley, held.id);
     expect(saidIn(transcript)).toEqual(SAID);
     expect(transcript).toMatchObject({ room: ROOM, identity: "ada", end_reason: "stopped" });
   });
@@ -196,7 +198,7 @@ function testTalk(realtime: boolean): void {
   test("the browser plays the agent's voice aloud, as long as it was spoken, and silence otherwise", () => {
     const sounds = soundsIn(held.levels);
     const heardMs = sounds.reduce((sum, { from, to }) => sum + to - from, 0);
-    const spoken = held.world.ai.requests.filter(({ stage }) => stage === "tts");
+    const spoken = held.environment.ai.requests.filter(({ stage }) => stage === "tts");
     const spokenMs = spoken.reduce((sum, { audioMs = 0 }) => sum + audioMs, 0);
     expect(heardMs).toBeWithin(spokenMs * 0.4, spokenMs * 1.3);
     expect(Math.min(...sounds.map(({ peak }) => peak))).toBeGreaterThan(0.05);
@@ -220,16 +222,17 @@ function testStop(): void {
       () => held.rooms.participants(ROOM),
       (present) => present.length === 0,
     );
-    expect(await liveSessions(held.world.parley)).toEqual([]);
+    expect(await liveSessions(held.environment.parley)).toEqual([]);
     const tracks = () => window.probe.microphones.map(({ readyState }) => readyState);
-    expect(await held.guest.page.evaluate(tracks)).toEqual(["ended"]);
-    expect(await held.guest.page.locator("#audio audio").count()).toBe(0);
-    expect(await held.guest.page.locator("#start").isVisible()).toBe(true);
-    expect(held.guest.visitor.complaints).toEqual([]);
+    expect(await held.user.page.evaluate(tracks)).toEqual(["ended"]);
+    expect(await held.user.page.locator("#audio audio").count()).toBe(0);
+    expect(await held.user.page.locator("#start").isVisible()).toBe(true);
+    expect(held.user.session.complaints).toEqual([]);
   });
 
   test("stopping again answers the same, and an unknown session 404", async () => {
-    const stop = (id: string) => held.world.parley.fetch(`/session/${id}`, { method: "DELETE" });
+    const stop = (id: string) =>
+      held.environment.parley.fetch(`/session/${id}`, { method: "DELETE" });
     for (const again of [await stop(held.id), await stop(held.id)]) {
       expect(again.status).toBe(200);
       expect(await again.json()).toEqual({ stopped: true });
@@ -239,11 +242,11 @@ function testStop(): void {
   });
 
   test("the history lists it, and its page shows every line and downloads in each format", async () => {
-    const { page } = held.guest;
+    const { page } = held.user;
     await page.click("text=History");
     await page.click(`#session-link-${held.id}`);
     await page.waitForURL(`**/history/${held.id}`);
-    expect(await held.guest.shown()).toEqual(SAID);
+    expect(await held.user.shown()).toEqual(SAID);
     const contents = [];
     for (const link of await page.locator(".downloads a").all()) {
       const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
@@ -256,6 +259,6 @@ function testStop(): void {
       expect(name).toContain(held.id);
       for (const words of [INTRODUCTION, "Your name is Ada."]) expect(text).toContain(words);
     }
-    expect(held.guest.visitor.complaints).toEqual([]);
+    expect(held.user.session.complaints).toEqual([]);
   });
 }

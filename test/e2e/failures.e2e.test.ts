@@ -1,29 +1,29 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";
-import { eventually } from "./deadline.ts";
-import { Guest } from "./guest.ts";
+import { liveSessions, saidIn, storedTranscript } from "./environment.ts";
 import { LiveKitChild } from "./livekit-child.ts";
+import { PageUser } from "./page-user.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
-import { liveSessions, saidIn, storedTranscript } from "./world.ts";
+import { eventually } from "./wait.ts";
 
 const open = new AsyncDisposableStack();
 const livekit = open.use(new LiveKitChild());
 let ai: StandIn;
 let parley: Parley;
-let guest: Guest;
+let user: PageUser;
 
 beforeAll(async () => {
   ai = open.use(await startStandIn());
   const env = { ...providerEnv(ai.url, true), ...livekit.env, MAX_SESSIONS: "1" };
   parley = open.use(await startParley({ env }));
-  guest = open.use(await Guest.at(parley.url));
+  user = open.use(await PageUser.at(parley.url));
 });
 beforeEach(() => livekit.start());
 afterAll(() => open.disposeAsync());
 
 /** Presses Start in a room of its own, which is answered. */
-async function pressStart(who = guest): Promise<string> {
+async function pressStart(who = user): Promise<string> {
   const room = `room-${crypto.randomUUID()}`;
   await who.page.fill("#room", room);
   await who.page.click("#start");
@@ -31,7 +31,7 @@ async function pressStart(who = guest): Promise<string> {
 }
 
 /** Waits for a notice of this title, and answers all that it says. */
-async function notice(title: string, who = guest): Promise<string> {
+async function notice(title: string, who = user): Promise<string> {
   await who.until(
     `the notice "${title}"`,
     (title) =>
@@ -43,7 +43,7 @@ async function notice(title: string, who = guest): Promise<string> {
 }
 
 /** Nothing is left half open, on the page, in Parley or in the room. */
-async function expectNothingLeft(room?: string, of = parley, who = guest): Promise<void> {
+async function expectNothingLeft(room?: string, of = parley, who = user): Promise<void> {
   await who.until(
     "the page can start again",
     () => document.getElementById("start")?.hidden === false,
@@ -66,7 +66,7 @@ async function expectNothingLeft(room?: string, of = parley, who = guest): Promi
 }
 
 /** A conversation begins as if nothing had happened, by Start or by the notice's own button. */
-async function expectStartWorks(button = "#start", who = guest): Promise<void> {
+async function expectStartWorks(button = "#start", who = user): Promise<void> {
   await who.page.click(button);
   await who.live();
   await who.agentIs("listening");
@@ -89,19 +89,19 @@ describe("when LiveKit", () => {
 
   test("dies in the middle of a conversation, the page leaves it and the next one works", async () => {
     const room = await pressStart();
-    await guest.live();
-    await guest.agentIs("listening");
+    await user.live();
+    await user.agentIs("listening");
     const died = Date.now();
     await livekit.kill();
-    await guest.until("the page is not live", () => {
+    await user.until("the page is not live", () => {
       const { state } = document.getElementById("status")?.dataset ?? {};
       return state === "reconnecting" || state === "failed";
     });
-    expect(await guest.page.getAttribute("#agent-state", "data-state")).toBe("off");
+    expect(await user.page.getAttribute("#agent-state", "data-state")).toBe("off");
     const noticedMs = Date.now() - died;
     expect(noticedMs).toBeLessThan(5000);
     // Both ends try for some 20 s to come back before they give up.
-    await guest.until("the page gives up", () => {
+    await user.until("the page gives up", () => {
       const title = document.getElementById("notice-title")?.textContent ?? "";
       return ["The agent lost its connection", "The connection was lost"].includes(title);
     });
@@ -116,7 +116,7 @@ describe("when LiveKit", () => {
 
 describe("when a conversation cannot start", () => {
   test("since the token is refused or Parley cannot be reached, Try again works", async () => {
-    const { page } = guest;
+    const { page } = user;
     await page.route("**/token?*", (route) =>
       route.fulfill({ status: 503, json: { title: "Unavailable", detail: "Out for lunch." } }),
     );
@@ -133,7 +133,7 @@ describe("when a conversation cannot start", () => {
   });
 
   test("since there is no microphone, the page says what to do and works once there is", async () => {
-    await guest.page.evaluate(() => {
+    await user.page.evaluate(() => {
       const devices = navigator.mediaDevices;
       const open = devices.getUserMedia;
       devices.getUserMedia = () => {
@@ -148,26 +148,26 @@ describe("when a conversation cannot start", () => {
   });
 
   test("since the microphone is denied, the page says what to do and works once it is allowed", async () => {
-    await using shy = await Guest.at(parley.url, { denyMicrophone: true });
+    await using shy = await PageUser.at(parley.url, { denyMicrophone: true });
     const room = await pressStart(shy);
     expect(await notice("The microphone is blocked", shy)).toContain("Allow the microphone");
     await expectNothingLeft(room, parley, shy);
-    await shy.visitor.context.grantPermissions(["microphone"]);
+    await shy.session.context.grantPermissions(["microphone"]);
     await expectStartWorks("#notice-action", shy);
   });
 
   test("since the room is taken, another room is one tap away", async () => {
     const room = `room-${crypto.randomUUID()}`;
     const other = await parley.startSession({ room, identity: "bob" });
-    await guest.page.fill("#room", room);
-    await guest.page.click("#start");
+    await user.page.fill("#room", room);
+    await user.page.click("#start");
     expect(await notice("This room is taken")).toContain("another room");
     expect(await liveSessions(parley)).toEqual([other]);
     await parley.fetch(`/session/${other}`, { method: "DELETE" });
     await expectNothingLeft(room);
-    expect(await guest.page.textContent("#notice-action")).toBe("Use another room");
+    expect(await user.page.textContent("#notice-action")).toBe("Use another room");
     await expectStartWorks("#notice-action");
-    expect(await guest.page.inputValue("#room")).not.toBe(room);
+    expect(await user.page.inputValue("#room")).not.toBe(room);
   });
 
   test("since all conversations are in use, the page says when to try again", async () => {
@@ -185,7 +185,7 @@ describe("when a conversation cannot start", () => {
 describe("when a conversation is under way and", () => {
   test("it is stopped elsewhere, the page says so and can start again", async () => {
     const room = await pressStart();
-    const id = await guest.live();
+    const id = await user.live();
     await parley.fetch(`/session/${id}`, { method: "DELETE" });
     expect(await notice("The conversation was stopped")).toContain("from somewhere else");
     await expectNothingLeft(room);
@@ -194,13 +194,13 @@ describe("when a conversation is under way and", () => {
 
   test("the room is closed under it, the page never says listening again", async () => {
     const room = await pressStart();
-    await guest.live();
-    await guest.agentIs("listening");
+    await user.live();
+    await user.agentIs("listening");
     const closed = Date.now();
     await livekit.rooms.deleteRoom(room);
     await notice("The room was closed");
     await expectNothingLeft(room);
-    const states = await guest.noted("states");
+    const states = await user.noted("states");
     const after = states.filter(({ of, at }) => of === "agent" && at > closed);
     expect(after.map(({ state }) => state)).toEqual(["off"]);
     await expectStartWorks("#notice-action");
@@ -208,7 +208,7 @@ describe("when a conversation is under way and", () => {
 
   test("the transcript's connection drops, it comes back and no line is lost or doubled", async () => {
     await using proxy = await TcpProxy.to(parley.url);
-    await using far = await Guest.at(proxy.url);
+    await using far = await PageUser.at(proxy.url);
     const room = await pressStart(far);
     const id = await far.live();
     const ask = (text: string) => parley.post(`/session/${id}/message`, { text });
@@ -243,7 +243,7 @@ describe("when the provider", () => {
     await gone[Symbol.asyncDispose]();
     const env = { ...providerEnv(gone.url, true), ...livekit.env };
     await using other = await startParley({ env });
-    await guest.page.goto(other.url);
+    await user.page.goto(other.url);
     const room = await pressStart();
     expect(await notice("The conversation could not start")).toContain("OPENAI_BASE_URL");
     await expectNothingLeft(room, other);
@@ -253,7 +253,7 @@ describe("when the provider", () => {
 
   test("is not set up, the page says which variables to set", async () => {
     await using other = await startParley({ env: livekit.env });
-    await guest.page.goto(other.url);
+    await user.page.goto(other.url);
     const room = await pressStart();
     expect(await notice("The conversation could not start")).toContain("OPENAI_API_KEY");
     await expectNothingLeft(room, other);
@@ -263,12 +263,12 @@ describe("when the provider", () => {
 test("when Parley itself dies, the page stops saying that the agent listens", async () => {
   const env = { ...providerEnv(ai.url, true), ...livekit.env };
   await using other = await startParley({ env });
-  await guest.page.goto(other.url);
+  await user.page.goto(other.url);
   await pressStart();
-  await guest.live();
-  await guest.agentIs("listening");
+  await user.live();
+  await user.agentIs("listening");
   other.process.kill("SIGKILL");
-  await guest.agentIs("off");
+  await user.agentIs("off");
   await notice("The transcript is catching up");
-  expect(await guest.page.getAttribute("#agent-state", "data-state")).toBe("off");
+  expect(await user.page.getAttribute("#agent-state", "data-state")).toBe("off");
 });

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { Guest } from "./guest.ts";
-import { seededFolder } from "./seed.ts";
-import { finalOf, openWorld, saidIn, storedTranscript } from "./world.ts";
+import { finalOf, saidIn, startEnvironment, storedTranscript } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
+import { createSeededData } from "./seeded-data.ts";
 
 const SCRIPT = "<script>probe.hacked.push(1)</script>";
 const IMAGE = `<img src=x onerror="probe.hacked.push(2);alert(2)">`;
@@ -35,19 +35,19 @@ async function tellLongWord(page: Page): Promise<void> {
 }
 
 /** Nothing of the text became markup or ran, and the page is no wider than the phone. */
-async function expectHarmless(guest: Guest, what: string): Promise<void> {
-  const { page } = guest;
+async function expectHarmless(user: PageUser, what: string): Promise<void> {
+  const { page } = user;
   for (const details of await page.locator("details:not([open]) > summary").all()) {
     await details.click();
   }
   const found = {
     what,
-    hacked: await guest.noted("hacked"),
-    violations: await guest.noted("violations"),
-    dialogs: guest.dialogs,
+    hacked: await user.noted("hacked"),
+    violations: await user.noted("violations"),
+    dialogs: user.dialogs,
     images: await page.locator("img, main script, b b, main i i").count(),
-    strange: guest.requests.filter((url) => /\/x$/.test(new URL(url).pathname)),
-    overflow: await guest.overflow(),
+    strange: user.requests.filter((url) => /\/x$/.test(new URL(url).pathname)),
+    overflow: await user.overflow(),
   };
   expect(found).toEqual({
     what,
@@ -65,10 +65,10 @@ async function texts(page: Page, selector: string): Promise<string[]> {
 }
 
 test("hostile text in a conversation is shown as it is, runs nothing and breaks no layout", async () => {
-  await using world = await openWorld({ reply: () => REPLY, wordsPerMinute: 400 });
+  await using environment = await startEnvironment({ reply: () => REPLY, wordsPerMinute: 400 });
   const options = { viewport: PHONE };
-  await using guest = await Guest.at(world.parley.url, options);
-  const { page } = guest;
+  await using user = await PageUser.at(environment.parley.url, options);
+  const { page } = user;
   await tellLongWord(page);
   await page.reload();
 
@@ -80,31 +80,31 @@ test("hostile text in a conversation is shown as it is, runs nothing and breaks 
   await page.click("#chat-form summary");
   const prompt = `${ALL}${"P".repeat(7000)}`;
   await page.fill("#system_prompt", prompt);
-  const id = await guest.start({ room: NAME, name: NAME, identity: NAME });
-  await using listener = await world.parley.listen(id);
+  const id = await user.start({ room: NAME, name: NAME, identity: NAME });
+  await using listener = await environment.parley.listen(id);
   const typed = `${ALL}${"T".repeat(3000)}`;
   await page.fill("#message", typed);
   await page.press("#message", "Enter");
   await finalOf(listener, "agent", REPLY);
-  await guest.reads("agent", REPLY);
-  expect(await guest.shown()).toEqual([`agent: ${LONG}`, `user: ${typed}`, `agent: ${REPLY}`]);
-  await expectHarmless(guest, "the conversation");
-  const request = await world.ai.waitFor("llm");
+  await user.reads("agent", REPLY);
+  expect(await user.shown()).toEqual([`agent: ${LONG}`, `user: ${typed}`, `agent: ${REPLY}`]);
+  await expectHarmless(user, "the conversation");
+  const request = await environment.ai.waitFor("llm");
   expect(request.messages?.map(({ content }) => content)).toEqual([prompt, typed]);
-  await guest.stop();
+  await user.stop();
   await page.waitForSelector(`#recent a[href="/history/${id}"]`);
   expect(await texts(page, "#recent a")).toEqual([NAME]);
-  await expectHarmless(guest, "the list of recent conversations");
+  await expectHarmless(user, "the list of recent conversations");
 
-  await page.goto(`${world.parley.url}/history/${id}`);
-  expect(saidIn(await storedTranscript(world.parley, id))).toEqual(await guest.shown());
-  expect(await guest.shown()).toEqual([`user: ${typed}`, `agent: ${REPLY}`]);
-  await expectHarmless(guest, "its transcript");
+  await page.goto(`${environment.parley.url}/history/${id}`);
+  expect(saidIn(await storedTranscript(environment.parley, id))).toEqual(await user.shown());
+  expect(await user.shown()).toEqual([`user: ${typed}`, `agent: ${REPLY}`]);
+  await expectHarmless(user, "its transcript");
   expect(await texts(page, "h1")).toEqual([NAME]);
   expect(await texts(page, ".prompt")).toEqual([prompt]);
   // The refused room name.
   const refused = "console: Failed to load resource: the server responded with a status of 400";
-  expect(guest.visitor.complaints.filter((one) => !one.startsWith(refused))).toEqual([]);
+  expect(user.session.complaints.filter((one) => !one.startsWith(refused))).toEqual([]);
 });
 
 test("stored hostile text and words of 100 kB are shown as they are in the history", async () => {
@@ -112,22 +112,22 @@ test("stored hostile text and words of 100 kB are shown as they are in the histo
   const settings = { system_prompt: `${ALL}${LONG}`, greeting: ALL, voice: LONG, llm_model: LONG };
   const said = [ALL, LONG, `${LONG}${ALL}`];
   const past = { ...texts_, ...settings, id: Bun.randomUUIDv7(), said };
-  using folder = seededFolder([past]);
-  await using world = await openWorld({ dataDir: folder.path });
-  await using guest = await Guest.at(`${world.parley.url}/history`, { viewport: PHONE });
-  const { page } = guest;
+  using folder = createSeededData([past]);
+  await using environment = await startEnvironment({ dataDir: folder.path });
+  await using user = await PageUser.at(`${environment.parley.url}/history`, { viewport: PHONE });
+  const { page } = user;
   expect(await texts(page, ".session-link")).toEqual([past.room]);
   expect(await texts(page, ".session p bdi")).toEqual([past.name]);
-  await expectHarmless(guest, "the history");
+  await expectHarmless(user, "the history");
 
   await page.click(".session-link");
   await page.waitForURL(`**/history/${past.id}`);
-  expect(await guest.shown()).toEqual(
+  expect(await user.shown()).toEqual(
     said.map((text, turn) => `${turn % 2 === 0 ? "user" : "agent"}: ${text}`),
   );
   expect(await texts(page, "h1")).toEqual([past.room]);
-  await expectHarmless(guest, "the transcript page");
-  await page.goto(world.parley.url);
-  await expectHarmless(guest, "the talk page");
-  expect(guest.visitor.complaints).toEqual([]);
+  await expectHarmless(user, "the transcript page");
+  await page.goto(environment.parley.url);
+  await expectHarmless(user, "the talk page");
+  expect(user.session.complaints).toEqual([]);
 });

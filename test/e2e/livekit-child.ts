@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createRoomService, type RoomService } from "../../src/livekit/rooms.ts";
 import { serverConfig } from "../../src/livekit/server-process.ts";
 import { testBinary } from "../livekit-binary.ts";
-import { eventually } from "./deadline.ts";
+import { eventually } from "./wait.ts";
 
 const HOST = "127.0.0.1";
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import axe from "axe-core";
-import { Guest } from "./guest.ts";
-import { seededFolder } from "./seed.ts";
-import { openWorld, type World } from "./world.ts";
+import { startEnvironment, type TestEnvironment } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
+import { createSeededData } from "./seeded-data.ts";
 
 // The page as it is seen: its widths, colours and whether it stands still while words stream in.
 
@@ -16,45 +16,45 @@ const WIDTHS = [390, 768, 1280, 1920];
 const answer = (text: string) => `You said ${text} That is what I heard just now, and no more.`;
 
 const open = new AsyncDisposableStack();
-let world: World;
-let guest: Guest;
+let environment: TestEnvironment;
+let user: PageUser;
 
 beforeAll(async () => {
-  const folder = open.use(seededFolder(PAST));
-  world = open.use(
-    await openWorld({
+  const folder = open.use(createSeededData(PAST));
+  environment = open.use(
+    await startEnvironment({
       dataDir: folder.path,
       reply: (messages) => answer(messages.at(-1)?.content ?? ""),
     }),
   );
-  guest = open.use(await Guest.at(world.parley.url));
+  user = open.use(await PageUser.at(environment.parley.url));
 });
 afterAll(() => open.disposeAsync());
 
 /** What axe finds against WCAG 2.2 AA, contrast included, and where. */
 async function faults(): Promise<string[]> {
-  await guest.page.evaluate(axe.source);
-  const { violations } = await guest.page.evaluate(() =>
+  await user.page.evaluate(axe.source);
+  const { violations } = await user.page.evaluate(() =>
     window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }),
   );
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 }
 
 async function addresses(): Promise<string[]> {
-  await guest.page.goto(`${world.parley.url}/history`);
-  const past = await guest.page.getAttribute(".session-link", "href");
+  await user.page.goto(`${environment.parley.url}/history`);
+  const past = await user.page.getAttribute(".session-link", "href");
   return ["/", "/history", String(past), "/models", "/nowhere"];
 }
 
 describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
   test("every page fits every width and can be read by everybody", async () => {
-    await guest.page.emulateMedia({ colorScheme });
+    await user.page.emulateMedia({ colorScheme });
     const found: Record<string, string[]> = {};
     for (const path of await addresses()) {
       for (const width of WIDTHS) {
-        await guest.page.setViewportSize({ width, height: 900 });
-        await guest.page.goto(`${world.parley.url}${path}`);
-        const wider = await guest.overflow();
+        await user.page.setViewportSize({ width, height: 900 });
+        await user.page.goto(`${environment.parley.url}${path}`);
+        const wider = await user.overflow();
         const all = [...(wider > 0 ? [`${wider} px too wide`] : []), ...(await faults())];
         if (all.length > 0) found[`${path} at ${width}`] = all;
       }
@@ -64,10 +64,10 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
 });
 
 test("nothing moves while words stream in, and the transcript yields to its reader", async () => {
-  const { page } = guest;
+  const { page } = user;
   await page.setViewportSize({ width: 390, height: 700 });
-  await page.goto(world.parley.url);
-  await guest.start({ room: "still" });
+  await page.goto(environment.parley.url);
+  await user.start({ room: "still" });
   await page.evaluate(() => {
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) window.shifts.push(entry.toJSON());
@@ -86,14 +86,14 @@ test("nothing moves while words stream in, and the transcript yields to its read
   const say = async (text: string, meanwhile = async () => {}) => {
     await page.fill("#message", text);
     await page.press("#message", "Enter");
-    await guest.until("the answer streams in", () => {
+    await user.until("the answer streams in", () => {
       const last = [...document.querySelectorAll<HTMLElement>("#transcript .line")].at(-1);
       return last?.dataset["role"] === "agent" && last.dataset["final"] !== "true";
     });
     await meanwhile();
-    await guest.reads("agent", answer(text));
+    await user.reads("agent", answer(text));
   };
-  await guest.agentIs("listening");
+  await user.agentIs("listening");
   const before = await places();
   for (const text of ["One.", "Two.", "Three."]) {
     await say(text, async () => expect(await places()).toEqual(before));
@@ -116,7 +116,7 @@ test("nothing moves while words stream in, and the transcript yields to its read
   await page.click("#jump");
   await page.waitForSelector("#jump", { state: "hidden" });
   expect((await position()).below).toBeLessThan(2);
-  await guest.stop();
+  await user.stop();
 });
 
 declare global {

@@ -6,7 +6,7 @@ import { temporaryFolder } from "../database.ts";
 import { bytesOf, ModelServer, tinyModel } from "../model-server.ts";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";
-import { Guest } from "./guest.ts";
+import { PageUser } from "./page-user.ts";
 import { spokenTest } from "./spoken.ts";
 
 const KEY = "sk-secret-of-the-test";
@@ -54,13 +54,13 @@ async function firstVisit(env: Record<string, string> = {}) {
   const stack = new AsyncDisposableStack();
   const variables = { MODELS_CATALOG: catalog, STT_REALTIME: "false", ...env };
   const parley: Parley = stack.use(await startParley({ env: variables, command: SOURCE }));
-  const guest = stack.use(await Guest.at(parley.url));
-  return { parley, guest, page: guest.page, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const user = stack.use(await PageUser.at(parley.url));
+  return { parley, user, page: user.page, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 test("the first visit offers three ways, and a refused or unreachable server is told beside its form", async () => {
   await using visit = await firstVisit();
-  const { page, guest } = visit;
+  const { page, user } = visit;
   const ways = await page.locator("#offer .card h2").allTextContents();
   expect(ways).toEqual(["OpenAI", "This machine", "Another server"]);
   await page.click("text=Enter an address");
@@ -72,7 +72,7 @@ test("the first visit offers three ways, and a refused or unreachable server is 
   expect(await page.inputValue("#endpoint-base_url")).toBe(ai.url);
   await page.fill("#endpoint-base_url", "http://127.0.0.1:9/v1");
   await page.click("#offer >> text=Use this server");
-  await guest.until("it is told that nobody answers", () =>
+  await user.until("it is told that nobody answers", () =>
     /127\.0\.0\.1:9 cannot be reached/.test(
       document.getElementById("endpoint-problem")?.textContent ?? "",
     ),
@@ -85,7 +85,7 @@ spokenTest(
   "a server and its key are pasted once, a conversation begins at once, and the key is seen nowhere",
   async () => {
     await using visit = await firstVisit();
-    const { page, guest, parley } = visit;
+    const { page, user, parley } = visit;
     await page.click("text=Enter an address");
     await page.fill("#endpoint-base_url", `${ai.url}/`);
     await page.fill("#endpoint-api_key", KEY);
@@ -94,11 +94,11 @@ spokenTest(
     await page.waitForSelector("#offer", { state: "detached" });
     expect(await page.textContent("#empty")).toContain("Say hello");
     const begun = Date.now();
-    await guest.start();
-    await guest.say(HELLO);
-    await guest.reads("agent", `You said: ${HELLO}`);
-    await guest.hears(begun);
-    await guest.stop();
+    await user.start();
+    await user.say(HELLO);
+    await user.reads("agent", `You said: ${HELLO}`);
+    await user.hears(begun);
+    await user.stop();
     const asked = await ai.waitFor("llm");
     expect(JSON.stringify(asked)).toContain("llama-of-the-test");
 
@@ -113,13 +113,13 @@ spokenTest(
     const stored = join(parley.dataDir, "settings.json");
     expect(readFileSync(stored, "utf8")).toContain(KEY);
     expect(statSync(stored).mode & 0o777).toBe(0o600);
-    expect(await guest.noted("violations")).toEqual([]);
+    expect(await user.noted("violations")).toEqual([]);
   },
 );
 
 test("a model is downloaded with its progress on the page, cancelled, resumed, used, and removed", async () => {
   await using visit = await firstVisit();
-  const { page, guest, parley } = visit;
+  const { page, user, parley } = visit;
   server.paceMs = 250;
   server.requests.length = 0;
   await page.goto(`${parley.url}/models`);
@@ -131,8 +131,8 @@ test("a model is downloaded with its progress on the page, cancelled, resumed, u
   const grownBeyond = (least: number) =>
     ((document.getElementById("progress-tiny-llm") as HTMLProgressElement | null)?.value ?? 0) >
     least;
-  await guest.until("the progress moves", grownBeyond, 0);
-  await guest.until("the progress grows", grownBeyond, 60_000);
+  await user.until("the progress moves", grownBeyond, 0);
+  await user.until("the progress grows", grownBeyond, 60_000);
   expect(await page.textContent("#models-news")).toBe("Brain is being downloaded.");
   await page.click("#cancel-tiny-llm");
   await page.waitForSelector(`${row}[data-state=absent]`);
@@ -152,13 +152,13 @@ test("a model is downloaded with its progress on the page, cancelled, resumed, u
   await page.waitForSelector("[data-stage=llm][data-use=openai]");
   await page.click("#remove-tiny-llm");
   await page.waitForSelector(`${row}[data-state=absent]`);
-  expect(await guest.noted("violations")).toEqual([]);
-  expect(guest.visitor.complaints).toEqual([]);
+  expect(await user.noted("violations")).toEqual([]);
+  expect(user.session.complaints).toEqual([]);
 });
 
 test("one consent downloads what this machine needs, and the page can start when it has come", async () => {
   await using visit = await firstVisit();
-  const { page, guest, parley } = visit;
+  const { page, user, parley } = visit;
   const plan = await page.textContent("#offer-plan");
   expect(plan).toMatch(/Ear.*6 kBMIT.*Brain.*300 kBMIT.*Mouth.*9 kBMIT/s);
   // What somebody types meanwhile stays, whatever the stream of events sends.
@@ -180,7 +180,7 @@ test("one consent downloads what this machine needs, and the page can start when
   // They are models in name only: the start says so, and the page goes on.
   await page.click("#start");
   await page.waitForSelector("#notice:not([hidden])");
-  expect(await guest.noted("violations")).toEqual([]);
+  expect(await user.noted("violations")).toEqual([]);
 });
 
 test("what a variable decides the page only shows", async () => {
@@ -194,7 +194,7 @@ test("what a variable decides the page only shows", async () => {
 
 test.each([390, 1280])("nothing is wider than a page of %i px, whatever it says", async (width) => {
   await using visit = await firstVisit();
-  const { page, guest, parley } = visit;
+  const { page, user, parley } = visit;
   await page.setViewportSize({ width, height: 900 });
   await page.reload();
   // The offer is read from its beginning, unlike a transcript.
@@ -202,9 +202,9 @@ test.each([390, 1280])("nothing is wider than a page of %i px, whatever it says"
     0,
   );
   await page.click("text=Enter an address");
-  expect(await guest.overflow()).toBe(0);
+  expect(await user.overflow()).toBe(0);
   await page.goto(`${parley.url}/models`);
   for (const details of await page.locator("#main details").all())
     await details.click({ position: { x: 8, y: 8 } });
-  expect(await guest.overflow()).toBe(0);
+  expect(await user.overflow()).toBe(0);
 });

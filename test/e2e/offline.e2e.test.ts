@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
 import { realCatalog } from "../real-catalog.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
-import { Guest } from "./guest.ts";
+import { event, storedTranscript } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
 import { spoken } from "./spoken.ts";
-import { event, storedTranscript } from "./world.ts";
 
 // Nobody's key and nobody's server: models that run on this machine hear, answer and speak. They
 // are the smallest that there are, so what they say is not judged, but that they understand is.
@@ -24,43 +24,43 @@ beforeAll(async () => {
 afterAll(() => open.disposeAsync());
 
 test("one consent downloads the models, and they hear, answer and speak", async () => {
-  let first: Guest | undefined = await Guest.at(parley.url);
+  let first: PageUser | undefined = await PageUser.at(parley.url);
   await first.page.click("#offer-download");
   await first.page.waitForSelector("#offer .welcome");
   await spoken(async () => {
-    await using guest = first ?? (await Guest.at(parley.url));
+    await using user = first ?? (await PageUser.at(parley.url));
     first = undefined;
-    await converse(guest);
+    await converse(user);
   });
 });
 
-async function converse(guest: Guest): Promise<void> {
-  const id = await guest.start();
+async function converse(user: PageUser): Promise<void> {
+  const id = await user.start();
   await using listener = await parley.listen(id);
   const begun = Date.now();
   for (const [turn, sentence] of SENTENCES.entries()) {
-    await guest.say(sentence);
+    await user.say(sentence);
     await event(
       listener,
       `the agent's answer ${turn + 1}`,
       () => listener.finals("agent").length > turn && listener.finals("user").length > turn,
     );
-    await guest.agentIs("listening");
+    await user.agentIs("listening");
     const heard = listener.finals("user")[turn] ?? "";
     const errors = wordErrors(sentence, heard);
     console.log(`said "${sentence}", heard "${heard}": ${errors} wrong words`);
     expect(errors).toBeLessThanOrEqual(Math.ceil(plainWords(sentence).length / 3));
   }
-  await guest.hears(begun);
+  await user.hears(begun);
   const interims = listener.events.filter(
     ({ type, data }) => type === "transcript" && data.role === "user" && !data.final,
   );
   expect(interims.length).toBeGreaterThan(0);
-  await guest.stop();
+  await user.stop();
   const { segments, end_reason } = await storedTranscript(parley, id);
   expect(end_reason).toBe("stopped");
   const roles = segments.map(({ role }) => role);
   expect(roles.filter((role) => role === "user").length).toBeGreaterThanOrEqual(SENTENCES.length);
   expect(segments.every(({ text }) => text.trim() !== "")).toBe(true);
-  expect(guest.visitor.complaints).toEqual([]);
+  expect(user.session.complaints).toEqual([]);
 }

@@ -1,47 +1,47 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Guest } from "./guest.ts";
-import { seededFolder } from "./seed.ts";
-import { finalOf, openWorld, type World } from "./world.ts";
+import { finalOf, startEnvironment, type TestEnvironment } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
+import { createSeededData } from "./seeded-data.ts";
 
 const PAST = Array.from({ length: 60 }, (_, index) => ({ room: `past-${index}` }));
 
 const open = new AsyncDisposableStack();
-let world: World;
-let guest: Guest;
+let environment: TestEnvironment;
+let user: PageUser;
 
 beforeAll(async () => {
-  const folder = open.use(seededFolder(PAST));
-  world = open.use(await openWorld({ dataDir: folder.path }));
-  guest = open.use(await Guest.at(world.parley.url));
+  const folder = open.use(createSeededData(PAST));
+  environment = open.use(await startEnvironment({ dataDir: folder.path }));
+  user = open.use(await PageUser.at(environment.parley.url));
 });
 afterAll(() => open.disposeAsync());
 
 /** Waits until the history has so many rows. */
 async function rows(count: number): Promise<string[]> {
-  await guest.until(
+  await user.until(
     `${count} rows`,
     (count) => document.querySelectorAll(".session").length === count,
     count,
   );
-  return guest.page.locator(".session-link").allTextContents();
+  return user.page.locator(".session-link").allTextContents();
 }
 
 test("the history shows the newest sessions, and Load older adds the next ones in place", async () => {
-  await guest.page.goto(`${world.parley.url}/history`);
+  await user.page.goto(`${environment.parley.url}/history`);
   const names = PAST.map(({ room }) => room);
   expect(await rows(25)).toEqual(names.slice(0, 25));
-  await guest.page.click("#load-older");
+  await user.page.click("#load-older");
   expect(await rows(50)).toEqual(names.slice(0, 50));
-  await guest.page.click("#load-older");
+  await user.page.click("#load-older");
   expect(await rows(60)).toEqual(names);
-  expect(await guest.page.locator("#load-older").count()).toBe(0);
-  expect(guest.page.url()).toBe(`${world.parley.url}/history`);
+  expect(await user.page.locator("#load-older").count()).toBe(0);
+  expect(user.page.url()).toBe(`${environment.parley.url}/history`);
 });
 
 /** Somebody has to be in the room: the agent speaks to no one else. */
 async function talkInAnotherTab(room: string): Promise<string> {
-  const tab = await guest.visitor.context.newPage();
-  await tab.goto(world.parley.url);
+  const tab = await user.session.context.newPage();
+  await tab.goto(environment.parley.url);
   await tab.fill("#room", room);
   await tab.click("#start");
   await tab.waitForSelector("html[data-session-id]", { state: "attached" });
@@ -49,8 +49,8 @@ async function talkInAnotherTab(room: string): Promise<string> {
 }
 
 test("pages of a live session follow it without a reload, and stop asking once it is over", async () => {
-  const { parley } = world;
-  const { page } = guest;
+  const { parley } = environment;
+  const { page } = user;
   const id = await talkInAnotherTab("live one");
   await using listener = await parley.listen(id);
   await page.goto(`${parley.url}/history/${id}`);
@@ -59,7 +59,7 @@ test("pages of a live session follow it without a reload, and stop asking once i
   await finalOf(listener, "agent", "You said: Hello.");
   const [lines, row] = ["#lines", `#session-${id}`];
   await page.waitForSelector(`${lines} .line[data-role=agent]`);
-  expect(await guest.shown()).toEqual(["user: Hello.", "agent: You said: Hello."]);
+  expect(await user.shown()).toEqual(["user: Hello.", "agent: You said: Hello."]);
 
   await page.goto(`${parley.url}/history`);
   expect(await page.textContent(row)).toContain("Live");
@@ -70,8 +70,8 @@ test("pages of a live session follow it without a reload, and stop asking once i
 });
 
 test("with the keyboard alone one reaches Start, begins, types, hears and stops", async () => {
-  const { page } = guest;
-  await page.goto(world.parley.url);
+  const { page } = user;
+  await page.goto(environment.parley.url);
   const focused = () => page.evaluate(() => document.activeElement?.id ?? "");
   const reached: string[] = [];
   while (reached.length < 20 && reached.at(-1) !== "start") {
@@ -80,17 +80,17 @@ test("with the keyboard alone one reaches Start, begins, types, hears and stops"
   }
   expect(reached).toEqual([...reached.slice(0, -1), "start"]);
   await page.keyboard.press("Enter");
-  await guest.live();
+  await user.live();
   expect(await focused()).toBe("stop");
   await page.keyboard.press("Tab");
   expect(await focused()).toBe("message");
   await page.keyboard.type("My name is Ada.");
   await page.keyboard.press("Enter");
-  await guest.reads("agent", "Nice to meet you, Ada.");
+  await user.reads("agent", "Nice to meet you, Ada.");
   await page.keyboard.press("Shift+Tab");
   expect(await focused()).toBe("stop");
   await page.keyboard.press("Enter");
-  await guest.until(
+  await user.until(
     "the page is idle",
     () => document.getElementById("status")?.dataset["state"] === "idle",
   );
@@ -98,18 +98,18 @@ test("with the keyboard alone one reaches Start, begins, types, hears and stops"
 });
 
 test("a screen reader is told the finals, once each, and never the interims", async () => {
-  const { page } = guest;
-  await page.goto(world.parley.url);
-  await guest.start();
+  const { page } = user;
+  await page.goto(environment.parley.url);
+  await user.start();
   await page.fill("#message", "My name is Ada.");
   await page.press("#message", "Enter");
-  await guest.reads("agent", "Nice to meet you, Ada.");
-  await guest.stop();
-  expect(await guest.noted("announced")).toEqual([
+  await user.reads("agent", "Nice to meet you, Ada.");
+  await user.stop();
+  expect(await user.noted("announced")).toEqual([
     "You: My name is Ada.",
     "Agent: Nice to meet you, Ada.",
   ]);
-  const interims = (await guest.noted("lines")).filter(({ final }) => !final);
+  const interims = (await user.noted("lines")).filter(({ final }) => !final);
   expect(interims.length).toBeGreaterThan(1);
   const live = "[aria-live], [role=status], [role=alert], [role=log], [role=timer], output";
   const around = await page.evaluate(
@@ -121,21 +121,21 @@ test("a screen reader is told the finals, once each, and never the interims", as
 });
 
 test("no page reports an error, breaks its policy or asks anybody but Parley and its LiveKit", async () => {
-  const { page } = guest;
-  const { origin } = new URL(world.parley.url);
+  const { page } = user;
+  const { origin } = new URL(environment.parley.url);
   const liveKit = new URL((await page.getAttribute("#chat-form", "data-livekit-url")) ?? "").host;
-  expect(await guest.noted("violations")).toEqual([]);
-  expect(guest.visitor.complaints).toEqual([]);
+  expect(await user.noted("violations")).toEqual([]);
+  expect(user.session.complaints).toEqual([]);
   for (const path of ["/history", "/history?before=", "/nowhere", "/history/nowhere"]) {
     await page.goto(`${origin}${path}`);
-    expect({ path, broken: await guest.noted("violations") }).toEqual({ path, broken: [] });
+    expect({ path, broken: await user.noted("violations") }).toEqual({ path, broken: [] });
   }
   expect(await page.textContent("h1")).toBe("Not found");
   // The browser itself says so of a page that answers 404.
   const missing = "console: Failed to load resource: the server responded with a status of 404";
-  const complaints = guest.visitor.complaints.filter((one) => !one.startsWith(missing));
+  const complaints = user.session.complaints.filter((one) => !one.startsWith(missing));
   expect(complaints).toEqual([]);
-  const hosts = new Set(guest.requests.map((url) => new URL(url).host));
+  const hosts = new Set(user.requests.map((url) => new URL(url).host));
   expect(hosts).toEqual(new Set([new URL(origin).host, liveKit]));
-  expect(guest.dialogs).toEqual([]);
+  expect(user.dialogs).toEqual([]);
 });

@@ -2,12 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import type { Fault, Stage } from "../stand-in/faults.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { eventually, within } from "./deadline.ts";
-import { Guest } from "./guest.ts";
+import { ended, liveSessions } from "./environment.ts";
 import { openHostileProvider } from "./hostile-provider.ts";
-import { type Exchange, openExchange, PhoneCall, peopleIn } from "./phone.ts";
+import { PageUser } from "./page-user.ts";
+import {
+  type LiveKitFixture,
+  ParticipantCall,
+  peopleIn,
+  startLiveKitFixture,
+} from "./participant-call.ts";
 import { spoken, spokenTest } from "./spoken.ts";
-import { ended, liveSessions } from "./world.ts";
+import { eventually, within } from "./wait.ts";
 
 const LOST = "Hello there.";
 const NEXT = "Good morning to you.";
@@ -57,26 +62,26 @@ const FAULTS: { what: string; fault: Fault; code: string; withinMs: number }[] =
 ];
 
 /** One stage that fails, with a Parley and a provider of its own. */
-interface Bench extends Exchange {
+interface StageFixture extends LiveKitFixture {
   name: string;
   stage: Stage;
   realtime: boolean;
 }
 
 /** Each stage has its own, so that they can fail at the same time. */
-const benches: Bench[] = [];
+const fixtures: StageFixture[] = [];
 const open = new AsyncDisposableStack();
 
 beforeAll(async () => {
   for (const one of STAGES) {
     const phrases = [LOST, NEXT];
-    const exchange = open.use(await openExchange({ phrases, realtime: one.realtime }));
-    benches.push({ ...exchange, ...one });
+    const fixture = open.use(await startLiveKitFixture({ phrases, realtime: one.realtime }));
+    fixtures.push({ ...fixture, ...one });
   }
 });
 afterAll(() => open.disposeAsync());
 
-function errorsAfter(call: PhoneCall, seq: number) {
+function errorsAfter(call: ParticipantCall, seq: number) {
   return call.listener.events.flatMap((one) =>
     one.type === "error" && one.seq > seq ? [one.data] : [],
   );
@@ -85,25 +90,29 @@ function errorsAfter(call: PhoneCall, seq: number) {
 const isError = ({ type }: Envelope) => type === "error";
 
 /** Begins a call whose transcription, if it is realtime, is connected. */
-async function beginCall({ ai, parley, realtime }: Bench): Promise<PhoneCall> {
+async function beginCall({ ai, parley, realtime }: StageFixture): Promise<ParticipantCall> {
   const connections = (fits: (open: number) => boolean) =>
     eventually("connections of the transcription", async () => ai.realtimeConnections, fits);
   await connections((open) => open === 0);
-  const call = await PhoneCall.begin(parley);
+  const call = await ParticipantCall.begin(parley);
   if (realtime) await connections((open) => open > 0);
   return call;
 }
 
 /** Has a stage fail in one turn. Answers how long it took until that was told, in ms. */
-async function failOnce(bench: Bench, call: PhoneCall, fault: Fault): Promise<number> {
-  const { ai, stage, realtime } = bench;
+async function failOnce(
+  fixture: StageFixture,
+  call: ParticipantCall,
+  fault: Fault,
+): Promise<number> {
+  const { ai, stage, realtime } = fixture;
   ai.reply = () => (stage === "tts" ? LONG_REPLY : "Yes.");
   const since = call.now;
   // Realtime audio is sent again on a new connection; requests are sent again at once.
   ai.fail(stage, fault, stage === "stt" && realtime ? 1 : Number.POSITIVE_INFINITY);
   try {
     const { to } = await call.say(LOST);
-    const told = await call.event(`the failure of ${bench.name} is told`, isError, since);
+    const told = await call.event(`the failure of ${fixture.name} is told`, isError, since);
     ai.heal();
     if (stage === "stt" && realtime) {
       const recovered = await call.final("agent", since);
@@ -116,7 +125,7 @@ async function failOnce(bench: Bench, call: PhoneCall, fault: Fault): Promise<nu
   }
 }
 
-async function expectNextTurnWorks({ ai }: Bench, call: PhoneCall): Promise<void> {
+async function expectNextTurnWorks({ ai }: StageFixture, call: ParticipantCall): Promise<void> {
   ai.reply = () => "Yes.";
   await call.silence();
   const since = call.now;
@@ -128,9 +137,9 @@ async function expectNextTurnWorks({ ai }: Bench, call: PhoneCall): Promise<void
   await call.agentIs("listening", reply.seq);
 }
 
-/** Does the same spoken scenario at each bench, at the same time, and fails only when all have ended. */
-async function atEach<T>(work: (bench: Bench) => Promise<T>): Promise<T[]> {
-  const outcomes = await Promise.allSettled(benches.map((bench) => spoken(() => work(bench))));
+/** Runs a spoken scenario for each stage at the same time; fails only when all have ended. */
+async function atEachStage<T>(work: (fixture: StageFixture) => Promise<T>): Promise<T[]> {
+  const outcomes = await Promise.allSettled(fixtures.map((fixture) => spoken(() => work(fixture))));
   return outcomes.map((outcome) => {
     if (outcome.status === "rejected") throw outcome.reason;
     return outcome.value;
@@ -141,11 +150,11 @@ describe("when a provider", () => {
   test.each(FAULTS)(
     "$what, that is told once, and the next turn works: for each stage",
     async ({ fault, code, withinMs }) => {
-      const delays = await atEach(async (bench) => {
-        await using call = await beginCall(bench);
-        const { name, stage } = bench;
-        const delay = await failOnce(bench, call, fault);
-        await expectNextTurnWorks(bench, call);
+      const delays = await atEachStage(async (fixture) => {
+        await using call = await beginCall(fixture);
+        const { name, stage } = fixture;
+        const delay = await failOnce(fixture, call, fault);
+        await expectNextTurnWorks(fixture, call);
         const errors = errorsAfter(call, 0);
         const message = expect.any(String);
         expect({ name, errors }).toEqual({
@@ -160,21 +169,21 @@ describe("when a provider", () => {
   );
 
   test("fails turn after turn, the session ends and says why: for each stage", async () => {
-    await atEach(async (bench) => {
-      await using call = await beginCall(bench);
+    await atEachStage(async (fixture) => {
+      await using call = await beginCall(fixture);
       const fault: Fault = { kind: "status", status: 500 };
-      bench.ai.fail(bench.stage, fault, Number.POSITIVE_INFINITY);
+      fixture.ai.fail(fixture.stage, fault, Number.POSITIVE_INFINITY);
       try {
-        await within(`${bench.name} ends the session`, failUntilTheEnd(bench, call));
+        await within(`${fixture.name} ends the session`, failUntilTheEnd(fixture, call));
       } finally {
-        bench.ai.heal();
+        fixture.ai.heal();
       }
-      await expectTheEnd(bench, call);
+      await expectTheEnd(fixture, call);
     });
   });
 
   test("fails in every way, Parley stays up and has nothing to hide", async () => {
-    for (const { parley, name } of benches) {
+    for (const { parley, name } of fixtures) {
       expect(parley.process.exitCode).toBeNull();
       expect(await (await parley.fetch("/health")).json()).toEqual({ status: "ok" });
       expect(await liveSessions(parley)).toEqual([]);
@@ -186,23 +195,23 @@ describe("when a provider", () => {
 });
 
 /** Speaks or types turn after turn; each is told to have failed, until the session ends. */
-async function failUntilTheEnd(bench: Bench, call: PhoneCall): Promise<void> {
+async function failUntilTheEnd(fixture: StageFixture, call: ParticipantCall): Promise<void> {
   const isOver = () =>
     call.listener.events.some(({ type, data }) => type === "session" && data.state !== "active");
   while (!isOver()) {
     const since = call.now;
-    if (bench.stage === "stt") await call.say(LOST);
-    else await bench.parley.post(`/session/${call.id}/message`, { text: LOST });
+    if (fixture.stage === "stt") await call.say(LOST);
+    else await fixture.parley.post(`/session/${call.id}/message`, { text: LOST });
     await call.event("the failure is told", isError, since);
   }
 }
 
-async function expectTheEnd(bench: Bench, call: PhoneCall): Promise<void> {
+async function expectTheEnd(fixture: StageFixture, call: ParticipantCall): Promise<void> {
   await ended(call.listener, "provider_failed");
   expect((await call.listener.closed).code).toBe(1000);
   const errors = errorsAfter(call, 0);
   const stages = errors.map(({ stage, recoverable }) => ({ stage, recoverable }));
-  const { stage, realtime } = bench;
+  const { stage, realtime } = fixture;
   // Realtime transcription tries to reconnect as often as other stages fail in turns.
   const turns = stage === "stt" && realtime ? stages.slice(0, -2).length : 3;
   expect(stages).toEqual([
@@ -211,7 +220,7 @@ async function expectTheEnd(bench: Bench, call: PhoneCall): Promise<void> {
     { stage: undefined, recoverable: false },
   ]);
   expect(errors.at(-1)?.code).toBe("session_provider_failed");
-  const present = await peopleIn(bench.rooms, call.room);
+  const present = await peopleIn(fixture.rooms, call.room);
   expect(present.map(({ kind }) => kind)).toEqual(["standard"]);
 }
 
@@ -224,14 +233,14 @@ describe("when a provider's error quotes the API key", () => {
       const keys = { OPENAI_API_KEY: "sk-secret-of-all", LLM_API_KEY: "sk-secret-of-llm" };
       const urls = { OPENAI_BASE_URL: provider.url, LLM_BASE_URL: provider.url };
       const env = { ...keys, ...urls, STT_REALTIME: "true", LOG_LEVEL: "debug" };
-      await using exchange = await openExchange({ phrases: [LOST], env });
-      await using guest = await Guest.at(exchange.parley.url);
-      const { page } = guest;
+      await using fixture = await startLiveKitFixture({ phrases: [LOST], env });
+      await using user = await PageUser.at(fixture.parley.url);
+      const { page } = user;
       await page.click("text=Settings");
       await page.fill("#greeting", "Welcome.");
-      const id = await guest.start();
+      const id = await user.start();
       await page.waitForSelector("text=The voice had a problem");
-      await using listener = await exchange.parley.listen(id, 0);
+      await using listener = await fixture.parley.listen(id, 0);
       const errorOf = (stage: Stage) =>
         within(
           `the failure of ${stage} is told`,
@@ -240,7 +249,7 @@ describe("when a provider's error quotes the API key", () => {
         );
 
       await errorOf("tts");
-      await guest.say(LOST);
+      await user.say(LOST);
       await errorOf("stt");
       await page.fill("#message", LOST);
       await page.press("#message", "Enter");
@@ -255,13 +264,13 @@ describe("when a provider's error quotes the API key", () => {
       ai.reply = () => "All is well again.";
       await page.fill("#message", NEXT);
       await page.press("#message", "Enter");
-      await guest.reads("agent", "All is well again.");
+      await user.reads("agent", "All is well again.");
       expect(provider.quoted).toContain("Bearer sk-secret-of-all");
       expect(provider.quoted).toContain("Bearer sk-secret-of-llm");
-      for (const seen of [listener.events, exchange.parley.log, await page.content()]) {
+      for (const seen of [listener.events, fixture.parley.log, await page.content()]) {
         expect(JSON.stringify(seen)).not.toContain("sk-secret");
       }
-      await guest.stop();
+      await user.stop();
     },
   );
 });

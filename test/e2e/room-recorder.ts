@@ -8,7 +8,7 @@ import {
 } from "@livekit/rtc-node";
 import { grantIn } from "../caller.ts";
 import { Vocabulary } from "../stand-in/recognise.ts";
-import { within } from "./deadline.ts";
+import { within } from "./wait.ts";
 
 const RATE = 24_000;
 /** WebRTC counts samples at this rate, whatever the rate of a stream. */

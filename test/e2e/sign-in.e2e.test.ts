@@ -1,9 +1,9 @@
 import { expect } from "bun:test";
 import { conversation } from "../audio/speech.ts";
 import { Listener } from "../parley.ts";
-import { Guest } from "./guest.ts";
+import { startEnvironment } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
 import { saying, spokenTest as test } from "./spoken.ts";
-import { openWorld } from "./world.ts";
 
 const PASSWORD = "correct horse battery staple";
 const HELLO = "Hello there.";
@@ -12,12 +12,15 @@ const DEVICE_LEAD_MS = 8000;
 const DEVICE_SPEECH_MS = 2000;
 
 test("with a password the page leads to the sign-in, lets only the right one in, and out again", async () => {
-  await using world = await openWorld({ phrases: [HELLO], env: { AUTH_PASSWORD: PASSWORD } });
-  const { parley } = world;
+  await using environment = await startEnvironment({
+    phrases: [HELLO],
+    env: { AUTH_PASSWORD: PASSWORD },
+  });
+  const { parley } = environment;
   // The one conversation with the browser's own fake device and its processing of a voice.
   const { path } = conversation([{ say: HELLO }], { leadMs: DEVICE_LEAD_MS });
-  await using guest = await Guest.at(`${parley.url}/`, { device: path });
-  const { page } = guest;
+  await using user = await PageUser.at(`${parley.url}/`, { device: path });
+  const { page } = user;
   expect(page.url()).toBe(`${parley.url}/sign-in?next=%2F`);
 
   await page.fill("#password", "wrong");
@@ -30,18 +33,18 @@ test("with a password the page leads to the sign-in, lets only the right one in,
   await page.fill("#password", PASSWORD);
   await page.click("button[type=submit]");
   await page.waitForURL(`${parley.url}/`);
-  const [cookie] = await guest.visitor.context.cookies();
+  const [cookie] = await user.session.context.cookies();
   expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Lax" });
 
   const begun = Date.now();
-  const id = await guest.start();
-  const recorder = await guest.listenedTo();
+  const id = await user.start();
+  const recorder = await user.listenedTo();
   const spokenBy = begun + DEVICE_LEAD_MS + DEVICE_SPEECH_MS;
   await saying(recorder, HELLO, async () => ({ to: spokenBy }));
-  await guest.reads("agent", `You said: ${HELLO}`);
-  await guest.hears(begun);
+  await user.reads("agent", `You said: ${HELLO}`);
+  await user.hears(begun);
   await expectLockedOut(parley.url, id);
-  await guest.stop();
+  await user.stop();
 
   await page.click("text=Sign out");
   await page.waitForURL(`${parley.url}/sign-in`);
@@ -49,7 +52,7 @@ test("with a password the page leads to the sign-in, lets only the right one in,
   expect(page.url()).toBe(`${parley.url}/sign-in?next=%2Fhistory`);
   // The browser itself tells of the refused password on its console, and of nothing else.
   const refused = "console: Failed to load resource: the server responded with a status of 401";
-  expect(guest.visitor.complaints).toEqual([expect.stringContaining(refused)]);
+  expect(user.session.complaints).toEqual([expect.stringContaining(refused)]);
 });
 
 /** Without the cookie neither the API nor the transcript's WebSocket of a live session opens. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { userToken } from "../../src/livekit/tokens.ts";
 import { speak } from "../audio/speech.ts";
 import { Caller } from "../caller.ts";
-import { startLiveKit } from "../lifecycle/watched.ts";
+import { startLiveKit } from "../lifecycle/inspected-parley.ts";
 import { RECORDER, RoomRecorder } from "./room-recorder.ts";
 import { saying, spoken } from "./spoken.ts";
 

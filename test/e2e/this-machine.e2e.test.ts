@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { temporaryFolder } from "../database.ts";
 import { startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Guest } from "./guest.ts";
+import { PageUser } from "./page-user.ts";
 import { spokenTest as test } from "./spoken.ts";
 
 const HELLO = "Hello there.";
@@ -40,16 +40,16 @@ test("without any account, a conversation runs on what serves the models of this
   await using parley = await startParley({ command, env });
   const calls = () =>
     parley.log.filter(({ msg }) => msg === "engine").map((line) => String(line["call"]));
-  await using guest = await Guest.at(parley.url);
-  expect(await guest.page.locator("#offer").count()).toBe(0);
+  await using user = await PageUser.at(parley.url);
+  expect(await user.page.locator("#offer").count()).toBe(0);
   expect(calls()).toEqual([]);
   const begun = Date.now();
-  await guest.start();
-  await guest.say(HELLO);
-  await guest.reads("agent", `You said: ${HELLO}`);
-  await guest.hears(begun);
-  await guest.stop();
-  expect(guest.visitor.complaints).toEqual([]);
+  await user.start();
+  await user.say(HELLO);
+  await user.reads("agent", `You said: ${HELLO}`);
+  await user.hears(begun);
+  await user.stop();
+  expect(user.session.complaints).toEqual([]);
   const created = await parley.logged(({ msg, call }) => msg === "engine" && call === "create");
   expect(created["models"]).toEqual(["stt moonshine ear", "llm gguf brain", "tts piper voice"]);
   expect(ai.requests.map(({ stage, via }) => `${stage} ${via}`)).toContain("stt realtime");

@@ -5,10 +5,16 @@ import { joinRoom } from "../caller.ts";
 import { defaultReply } from "../stand-in/chat.ts";
 import type { PerStage } from "../stand-in/faults.ts";
 import type { ChatMessage } from "../stand-in/log.ts";
-import { eventually } from "./deadline.ts";
-import { type Exchange, openExchange, PhoneCall, peopleIn, withPause } from "./phone.ts";
+import { ended, liveSessions, saidIn, storedTranscript } from "./environment.ts";
+import {
+  type LiveKitFixture,
+  ParticipantCall,
+  peopleIn,
+  startLiveKitFixture,
+  withPause,
+} from "./participant-call.ts";
 import { spoken, spokenTest as test } from "./spoken.ts";
-import { ended, liveSessions, saidIn, storedTranscript } from "./world.ts";
+import { eventually } from "./wait.ts";
 
 const ASK = "Tell me a long story.";
 const INTERRUPTIONS = [
@@ -47,7 +53,7 @@ const phrases = [
   ...UNFINISHED.map(([text]) => text),
 ];
 
-let exchange: Exchange;
+let fixture: LiveKitFixture;
 
 /** Has the provider behave otherwise until the end of the block. */
 function provider(how: {
@@ -56,7 +62,7 @@ function provider(how: {
   delays?: Partial<PerStage>;
   pace?: Partial<PerStage>;
 }): Disposable {
-  const { ai } = exchange;
+  const { ai } = fixture;
   const { reply } = how;
   if (reply) ai.reply = (all) => reply(all.at(-1)?.content ?? "") ?? defaultReply(all);
   Object.assign(ai.delays, how.delays);
@@ -76,7 +82,7 @@ function provider(how: {
  * @returns the number of the event before it, and how long the agent took to notice that the user
  *   speaks while it was silent itself, in ms
  */
-async function storyUnderWay(call: PhoneCall): Promise<{ since: number; noticedMs: number }> {
+async function storyUnderWay(call: ParticipantCall): Promise<{ since: number; noticedMs: number }> {
   const since = call.now;
   const { from } = await call.say(ASK);
   const noticed = await call.event(
@@ -94,7 +100,7 @@ async function storyUnderWay(call: PhoneCall): Promise<{ since: number; noticedM
 }
 
 /** Everything that was told of one segment. */
-function versionsOf(call: PhoneCall, segmentId: string) {
+function versionsOf(call: ParticipantCall, segmentId: string) {
   return call.listener.events.flatMap(({ type, data }) =>
     type === "transcript" && data.segment_id === segmentId ? [data] : [],
   );
@@ -102,7 +108,7 @@ function versionsOf(call: PhoneCall, segmentId: string) {
 
 /** The whole reply that the stand-in gave last to somebody who said `text`. */
 function wholeReplyTo(text: string): string {
-  const asked = exchange.ai.requests.findLast(
+  const asked = fixture.ai.requests.findLast(
     ({ stage, messages }) => stage === "llm" && messages?.at(-1)?.content === text,
   );
   return asked?.text ?? "";
@@ -111,7 +117,7 @@ function wholeReplyTo(text: string): string {
 async function nobodyIn(room: string): Promise<void> {
   await eventually(
     `nobody is in ${room}`,
-    () => exchange.rooms.participants(room),
+    () => fixture.rooms.participants(room),
     (present) => !present.some(({ kind }) => kind === "agent"),
   );
 }
@@ -121,9 +127,9 @@ describe.each([
   { way: "per utterance", realtime: false },
 ])("with $way transcription", ({ realtime }) => {
   beforeAll(async () => {
-    exchange = await openExchange({ phrases, realtime });
+    fixture = await startLiveKitFixture({ phrases, realtime });
   });
-  afterAll(() => exchange[Symbol.asyncDispose]());
+  afterAll(() => fixture[Symbol.asyncDispose]());
 
   describe("when both speak", testOverlaps);
   if (realtime) describe("when the answer is interrupted", testAbort);
@@ -132,7 +138,7 @@ describe.each([
 
 function testOverlaps(): void {
   test("the agent's voice stops within 500 ms of the user's, and its final holds what was heard", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     using _ = provider({ reply: (text) => (text === ASK ? undefined : "Yes.") });
     const delays: number[] = [];
     const references: number[] = [];
@@ -167,7 +173,7 @@ function testOverlaps(): void {
   });
 
   test("after a cough the agent goes on with what it was saying", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     using _ = provider({ reply: () => TWO_SENTENCES });
     const { since } = await storyUnderWay(call);
     const { to } = await call.play(cough(300, 48_000));
@@ -181,8 +187,8 @@ function testOverlaps(): void {
   });
 
   test("what the user adds while the agent thinks is kept, and answered with the rest", async () => {
-    const { ai, parley } = exchange;
-    await using call = await PhoneCall.begin(parley);
+    const { ai, parley } = fixture;
+    await using call = await ParticipantCall.begin(parley);
     using _ = provider({ delays: { llm: 1500 } });
     await call.say(FIRST);
     await call.agentIs("thinking");
@@ -200,8 +206,8 @@ function testOverlaps(): void {
 
 function testAbort(): void {
   test("the provider need not write and speak on", async () => {
-    const { ai, parley } = exchange;
-    await using call = await PhoneCall.begin(parley);
+    const { ai, parley } = fixture;
+    await using call = await ParticipantCall.begin(parley);
     using _ = provider({ pace: { llm: 150, tts: 95 } });
     await storyUnderWay(call);
     const { from } = await call.say(INTERRUPTIONS[0] ?? "");
@@ -216,12 +222,12 @@ function testAbort(): void {
 
 function testPauses(): void {
   test("for 300 ms inside a sentence, it is heard to the end and answered once", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     for (const [text, word] of PAUSED) await expectOneTurn(call, text, withPause(text, word, 300));
   });
 
   test("for 800 ms after a word that asks for more, it is heard to the end and answered once", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     for (const [text, word] of UNFINISHED) {
       await expectOneTurn(call, text, withPause(text, word, 800));
     }
@@ -229,7 +235,11 @@ function testPauses(): void {
 }
 
 /** Says something, and checks that it becomes one line with one answer, spoken after it. */
-async function expectOneTurn(call: PhoneCall, text: string, samples: Int16Array): Promise<void> {
+async function expectOneTurn(
+  call: ParticipantCall,
+  text: string,
+  samples: Int16Array,
+): Promise<void> {
   using _ = provider({ reply: () => "Yes." });
   await call.silence();
   const since = call.now;
@@ -249,12 +259,12 @@ async function expectOneTurn(call: PhoneCall, text: string, samples: Int16Array)
 
 describe("when somebody leaves", () => {
   beforeAll(async () => {
-    exchange = await openExchange({ phrases });
-    exchange.ai.reply = shortly;
+    fixture = await startLiveKitFixture({ phrases });
+    fixture.ai.reply = shortly;
     leftForGood = spoken(leaveForGood);
     leftForGood.catch(() => {});
   });
-  afterAll(() => exchange[Symbol.asyncDispose]());
+  afterAll(() => fixture[Symbol.asyncDispose]());
 
   describe("the agent", testAgentLeaves);
   describe("the user", testUserLeaves);
@@ -277,7 +287,7 @@ interface LeftForGood {
 let leftForGood: Promise<LeftForGood>;
 
 async function leaveForGood(): Promise<LeftForGood> {
-  await using call = await PhoneCall.begin(exchange.parley);
+  await using call = await ParticipantCall.begin(fixture.parley);
   await storyUnderWay(call);
   await call.caller.room.disconnect();
   const left = Date.now();
@@ -289,19 +299,19 @@ async function leaveForGood(): Promise<LeftForGood> {
 
 function testUserLeaves(): void {
   test("and comes back under the same name, the conversation goes on", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     await call.say(FIRST);
     const before = await call.final("agent");
     await call.agentIs("listening", before.seq);
     await call.caller.room.disconnect();
-    await using again = await joinRoom(exchange.parley, call.room, "ada");
+    await using again = await joinRoom(fixture.parley, call.room, "ada");
     await expectAnswer(call, again);
   });
 
   test("and another connection takes over the name, the conversation goes on there", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     const { since } = await storyUnderWay(call);
-    await using again = await joinRoom(exchange.parley, call.room, "ada");
+    await using again = await joinRoom(fixture.parley, call.room, "ada");
     const cut = await call.final("agent", since);
     expect(cut.interrupted).toBe(true);
     await call.agentIs("listening", since);
@@ -314,7 +324,7 @@ function testUserLeaves(): void {
     const whole = wholeReplyTo(ASK);
     expect(whole).toStartWith(heard);
     expect(heard.length).toBeLessThan(whole.length);
-    const transcript = await storedTranscript(exchange.parley, id);
+    const transcript = await storedTranscript(fixture.parley, id);
     expect(saidIn(transcript)).toEqual([`user: ${ASK}`, `agent: ${heard}`]);
     expect(transcript.segments.at(-1)?.interrupted).toBe(true);
     await nobodyIn(room);
@@ -322,7 +332,10 @@ function testUserLeaves(): void {
 }
 
 /** The words of a person who came back are heard, and the answer to them is audible there. */
-async function expectAnswer(call: PhoneCall, again: PhoneCall["caller"]): Promise<void> {
+async function expectAnswer(
+  call: ParticipantCall,
+  again: ParticipantCall["caller"],
+): Promise<void> {
   const since = call.now;
   await again.listenedTo();
   const { to } = await call.say(SECOND, again);
@@ -331,23 +344,23 @@ async function expectAnswer(call: PhoneCall, again: PhoneCall["caller"]): Promis
   const reply = await call.final("agent", since);
   expect(reply.text).toBe("Yes.");
   expect(await again.hears(to)).toBeGreaterThan(to);
-  expect(await liveSessions(exchange.parley)).toContain(call.id);
+  expect(await liveSessions(fixture.parley)).toContain(call.id);
 }
 
 function testAgentLeaves(): void {
   test("when it is stopped while it speaks: at once, keeping what was heard", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     await storyUnderWay(call);
     const asked = Date.now();
     expect(await (await call.stop()).json()).toEqual({ stopped: true });
     expect(Date.now() - asked).toBeLessThan(4000);
-    expect(await peopleIn(exchange.rooms, call.room)).toMatchObject([{ kind: "standard" }]);
+    expect(await peopleIn(fixture.rooms, call.room)).toMatchObject([{ kind: "standard" }]);
     await ended(call.listener, "stopped");
     const cut = await call.final("agent");
     expect(cut.interrupted).toBe(true);
     expect(wholeReplyTo(ASK)).toStartWith(cut.text);
     expect(cut.text.length).toBeLessThan(wholeReplyTo(ASK).length);
-    expect(saidIn(await storedTranscript(exchange.parley, call.id))).toEqual([
+    expect(saidIn(await storedTranscript(fixture.parley, call.id))).toEqual([
       `user: ${ASK}`,
       `agent: ${cut.text}`,
     ]);
@@ -355,7 +368,7 @@ function testAgentLeaves(): void {
   });
 
   test("once, when two stop it at the same time", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     await storyUnderWay(call);
     const answers = await Promise.all([call.stop(), call.stop()]);
     for (const answer of answers) expect(await answer.json()).toEqual({ stopped: true });
@@ -368,7 +381,7 @@ function testAgentLeaves(): void {
   });
 
   test("without a trace, when it is stopped while it starts", async () => {
-    const { parley } = exchange;
+    const { parley } = fixture;
     const statuses: number[] = [];
     for (let round = 0; round < 5; round++) {
       const room = `room-${crypto.randomUUID()}`;
@@ -392,23 +405,23 @@ function testAgentLeaves(): void {
   });
 
   test("with a reason, when the room is closed by the server", async () => {
-    await using call = await PhoneCall.begin(exchange.parley);
+    await using call = await ParticipantCall.begin(fixture.parley);
     await storyUnderWay(call);
-    await exchange.rooms.deleteRoom(call.room);
+    await fixture.rooms.deleteRoom(call.room);
     await ended(call.listener, "room_closed");
     const error = await call.event("an error", ({ type }) => type === "error");
     expect(error.data).toMatchObject({ code: "session_room_closed", recoverable: false });
     const cut = await call.final("agent");
     expect(cut.interrupted).toBe(true);
-    expect(saidIn(await storedTranscript(exchange.parley, call.id))).toEqual([
+    expect(saidIn(await storedTranscript(fixture.parley, call.id))).toEqual([
       `user: ${ASK}`,
       `agent: ${cut.text}`,
     ]);
     const session = z.object({ state: z.string(), end_reason: z.string() });
-    expect(await exchange.parley.json(`/session/${call.id}`, session)).toEqual({
+    expect(await fixture.parley.json(`/session/${call.id}`, session)).toEqual({
       state: "ended",
       end_reason: "room_closed",
     });
-    expect(await liveSessions(exchange.parley)).not.toContain(call.id);
+    expect(await liveSessions(fixture.parley)).not.toContain(call.id);
   });
 }

@@ -1,16 +1,16 @@
 import { expect } from "bun:test";
 import type { Listener, Parley } from "../parley.ts";
-import { Guest } from "./guest.ts";
+import { finalOf, saidIn, startEnvironment, storedTranscript } from "./environment.ts";
+import { PageUser } from "./page-user.ts";
 import { spokenTest as test } from "./spoken.ts";
-import { finalOf, openWorld, saidIn, storedTranscript } from "./world.ts";
 
-interface Visitor {
+interface Speaker {
   room: string;
   /** No word of it is in the other's phrases. */
   phrases: [string, string];
 }
 
-const VISITORS: Visitor[] = [
+const SPEAKERS: Speaker[] = [
   { room: "garden", phrases: ["Please buy seven yellow lemons.", "Green apples taste better."] },
   {
     room: "station",
@@ -19,11 +19,11 @@ const VISITORS: Visitor[] = [
 ];
 
 /** The agent says everything back. */
-function linesOf({ phrases }: Visitor): string[] {
+function linesOf({ phrases }: Speaker): string[] {
   return phrases.flatMap((phrase) => [`user: ${phrase}`, `agent: You said: ${phrase}`]);
 }
 
-function wordsOf({ phrases }: Visitor): string[] {
+function wordsOf({ phrases }: Speaker): string[] {
   return phrases.flatMap((phrase) => phrase.toLowerCase().match(/\p{L}+/gu) ?? []);
 }
 
@@ -40,9 +40,9 @@ function userSpeech({ events }: Listener): { from: number; to: number }[] {
 }
 
 /** Everything of a conversation that anybody can see, once it is over. */
-async function everywhere(guest: Guest, listener: Listener, parley: Parley, id: string) {
-  const shown = await guest.shown();
-  const everShown = (await guest.noted("lines")).map(({ text }) => text);
+async function everywhere(user: PageUser, listener: Listener, parley: Parley, id: string) {
+  const shown = await user.shown();
+  const everShown = (await user.noted("lines")).map(({ text }) => text);
   const told = JSON.stringify(listener.events.filter(({ type }) => type === "transcript"));
   const stored = saidIn(await storedTranscript(parley, id));
   const page = await (await parley.fetch(`/history/${id}`)).text();
@@ -50,24 +50,24 @@ async function everywhere(guest: Guest, listener: Listener, parley: Parley, id: 
 }
 
 test("two people who speak at the same time in two rooms never see a word of the other", async () => {
-  const phrases = VISITORS.flatMap((visitor) => visitor.phrases);
+  const phrases = SPEAKERS.flatMap((speaker) => speaker.phrases);
   await using open = new AsyncDisposableStack();
-  const { parley } = open.use(await openWorld({ phrases }));
+  const { parley } = open.use(await startEnvironment({ phrases }));
   const talks = await Promise.all(
-    VISITORS.map(async (visitor) => {
-      const guest = open.use(await Guest.at(parley.url));
-      const id = await guest.start({ room: visitor.room });
+    SPEAKERS.map(async (speaker) => {
+      const user = open.use(await PageUser.at(parley.url));
+      const id = await user.start({ room: speaker.room });
       const listener = open.use(await parley.listen(id, 0));
-      await guest.listenedTo();
-      return { visitor, guest, listener, id };
+      await user.listenedTo();
+      return { speaker, user, listener, id };
     }),
   );
   for (const turn of [0, 1] as const) {
-    await Promise.all(talks.map(({ visitor, guest }) => guest.say(visitor.phrases[turn])));
-    for (const { visitor, guest, listener } of talks) {
-      await finalOf(listener, "agent", `You said: ${visitor.phrases[turn]}`);
-      await guest.reads("agent", `You said: ${visitor.phrases[turn]}`);
-      await guest.agentIs("listening");
+    await Promise.all(talks.map(({ speaker, user }) => user.say(speaker.phrases[turn])));
+    for (const { speaker, user, listener } of talks) {
+      await finalOf(listener, "agent", `You said: ${speaker.phrases[turn]}`);
+      await user.reads("agent", `You said: ${speaker.phrases[turn]}`);
+      await user.agentIs("listening");
     }
   }
 
@@ -75,14 +75,14 @@ test("two people who speak at the same time in two rooms never see a word of the
   const together = one?.some((a) => other?.some((b) => a.from < b.to && b.from < a.to));
   expect({ one, other, together }).toEqual({ one, other, together: true });
 
-  for (const { visitor, guest, listener, id } of talks) {
-    const seen = await everywhere(guest, listener, parley, id);
-    expect(seen.shown).toEqual(linesOf(visitor));
-    expect(seen.stored).toEqual(linesOf(visitor));
-    const foreign = VISITORS.filter((one) => one !== visitor).flatMap(wordsOf);
+  for (const { speaker, user, listener, id } of talks) {
+    const seen = await everywhere(user, listener, parley, id);
+    expect(seen.shown).toEqual(linesOf(speaker));
+    expect(seen.stored).toEqual(linesOf(speaker));
+    const foreign = SPEAKERS.filter((one) => one !== speaker).flatMap(wordsOf);
     const leaked = foreign.filter((word) => new RegExp(`\\b${word}\\b`).test(seen.texts));
     expect({ leaked, seen }).toEqual({ leaked: [], seen });
-    await guest.stop();
-    expect(guest.visitor.complaints).toEqual([]);
+    await user.stop();
+    expect(user.session.complaints).toEqual([]);
   }
 });

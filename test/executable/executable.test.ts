@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import manifest from "../../package.json" with { type: "json" };
 import { ENGINE_PACKAGES } from "../../scripts/third-party.ts";
-import { PhoneCall } from "../e2e/phone.ts";
+import { ParticipantCall } from "../e2e/participant-call.ts";
 import { spokenTest as test } from "../e2e/spoken.ts";
 import { providerEnv } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
@@ -95,7 +95,7 @@ test("the first conversation on a fresh machine works and is stored", async () =
   await using parley = await machine.start(providerEnv(provider.url, false));
   // The token is there before the LiveKit server, which is being unpacked.
   await parley.ready();
-  await using call = await PhoneCall.begin(parley);
+  await using call = await ParticipantCall.begin(parley);
   const { to } = await call.say(PHRASE);
   await call.caller.hears(to);
   await call.final("agent");

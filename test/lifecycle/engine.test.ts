@@ -6,7 +6,7 @@ import OpenAI from "openai";
 import { testModels } from "../../scripts/test-models.ts";
 import type { Engine, LocalModel } from "../../src/domain/model.ts";
 import { Failure } from "../../src/errors.ts";
-import { eventually } from "../e2e/deadline.ts";
+import { eventually } from "../e2e/wait.ts";
 import { ENGINE_COMMAND, realEngine } from "../engine.ts";
 
 // What becomes of the engine, and of those who use it, when something goes wrong.

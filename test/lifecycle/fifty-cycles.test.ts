@@ -5,11 +5,16 @@ import { z } from "zod";
 import { userToken } from "../../src/livekit/tokens.ts";
 import { speak } from "../audio/speech.ts";
 import { type Caller, joinRoom } from "../caller.ts";
-import { eventually, within } from "../e2e/deadline.ts";
+import { ended, event, liveSessions } from "../e2e/environment.ts";
 import { RoomRecorder } from "../e2e/room-recorder.ts";
 import { saying, spoken } from "../e2e/spoken.ts";
-import { ended, event, liveSessions } from "../e2e/world.ts";
-import { type Holdings, liveKitEnv, openWatched, type Watched } from "./watched.ts";
+import { eventually, within } from "../e2e/wait.ts";
+import {
+  type Holdings,
+  type InspectedParley,
+  liveKitEnv,
+  startInspectedParley,
+} from "./inspected-parley.ts";
 
 // What grows with each session ends every server that runs for long. Each cycle is a whole session:
 // somebody joins a room, the agent comes, some talk, and it ends in one of the ways sessions end.
@@ -32,22 +37,22 @@ const SPARE_TIMERS = 6;
 const PHRASE = "Hello there.";
 const REPLY = "Yes.";
 
-let world: Watched;
+let environment: InspectedParley;
 beforeAll(async () => {
-  world = await openWatched({
+  environment = await startInspectedParley({
     phrases: [PHRASE],
     reply: () => REPLY,
     prewarm: [REPLY],
     realtime: false,
   });
 });
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => environment[Symbol.asyncDispose]());
 
 /** How a cycle's session ends. */
 type End = "stopped" | "left first" | "room closed";
 
 async function cycle(number: number, end: End, turn = false): Promise<void> {
-  const { parley, rooms } = world;
+  const { parley, rooms } = environment;
   const room = `cycle-${number}-${crypto.randomUUID()}`;
   const caller = await joinRoom(parley, room, "ada");
   const id = await parley.startSession({ room, identity: "ada" });
@@ -68,7 +73,7 @@ async function cycle(number: number, end: End, turn = false): Promise<void> {
 
 async function say(caller: Caller, room: string): Promise<void> {
   await caller.listenedTo();
-  await using recorder = await RoomRecorder.in(world.parley, room, "ada");
+  await using recorder = await RoomRecorder.in(environment.parley, room, "ada");
   await saying(recorder, PHRASE, () => caller.speak(speak(PHRASE, { rate: 48_000 })));
 }
 
@@ -108,7 +113,7 @@ async function bareRooms(): Promise<number[]> {
   const child = Bun.spawn(
     [process.execPath, join(import.meta.dir, "bare-rooms.ts"), String(CYCLES)],
     {
-      env: { ...Bun.env, NODE_ENV: "production", ...liveKitEnv(world.livekit) },
+      env: { ...Bun.env, NODE_ENV: "production", ...liveKitEnv(environment.livekit) },
       stderr: "inherit",
     },
   );
@@ -122,10 +127,10 @@ test("fifty sessions later the process holds what it held after ten", async () =
   for (let number = 0; number < CYCLES; number++) {
     const end = number % 3 === 1 ? "left first" : "stopped";
     await spoken(() => cycle(number, end, number % 10 === 0));
-    seen.push(await world.look());
-    if (number === 9) before = await world.objects();
+    seen.push(await environment.look());
+    if (number === 9) before = await environment.objects();
   }
-  expect(kept(before, await world.objects())).toEqual([]);
+  expect(kept(before, await environment.objects())).toEqual([]);
   expect(column(seen, "rtcListeners").slice(10)).toEqual(Array(CYCLES - 10).fill(0));
   expect(growth(column(seen, "processListeners"))).toBe(0);
   expect(growth(column(seen, "timers"))).toBeLessThanOrEqual(SPARE_TIMERS);
@@ -144,9 +149,9 @@ test("fifty sessions later the process holds what it held after ten", async () =
 
 test("sessions whose room the server closes leave nothing behind", async () => {
   for (let number = 0; number < 2; number++) await cycle(100 + number, "room closed");
-  const before = [await world.look(), await world.objects()] as const;
+  const before = [await environment.look(), await environment.objects()] as const;
   for (let number = 0; number < 10; number++) await cycle(110 + number, "room closed");
-  const after = await world.look();
+  const after = await environment.look();
   expect(after.rtcListeners).toBe(0);
   // rtc-node 0.13.35 never ends the native thread of a track whose room the server closed, though
   // every handle to it is given back; a room with one track and nothing of Parley's does the same.
@@ -156,14 +161,14 @@ test("sessions whose room the server closes leave nothing behind", async () => {
   // agents-js gives the tasks of a session 5 s to end, by a timer that it leaves to run out.
   await eventually(
     "nothing of ended sessions",
-    async () => kept(before[1], await world.objects()),
+    async () => kept(before[1], await environment.objects()),
     (names) => names.length === 0,
   );
 });
 
 test("sessions that are stopped while they start leave nothing behind", async () => {
-  const { parley, rooms } = world;
-  const before = [await world.look(), await world.objects()] as const;
+  const { parley, rooms } = environment;
+  const before = [await environment.look(), await environment.objects()] as const;
   for (let number = 0; number < 10; number++) {
     const room = `hasty-${number}`;
     const started = parley.post("/session", { room, identity: "ada" });
@@ -173,10 +178,10 @@ test("sessions that are stopped while they start leave nothing behind", async ()
     // LiveKit itself takes a moment to note that somebody left.
     await eventually("the empty room", () => rooms.participants(room), isEmpty);
   }
-  const after = await world.look();
+  const after = await environment.look();
   expect(after.rtcListeners).toBe(0);
   expect(after.descriptors).toBeLessThanOrEqual(before[0].descriptors + SPARE_DESCRIPTORS);
-  expect(kept(before[1], await world.objects())).toEqual([]);
+  expect(kept(before[1], await environment.objects())).toEqual([]);
 
   function isEmpty(participants: unknown[]): boolean {
     return participants.length === 0;
@@ -191,7 +196,7 @@ test("sessions that are stopped while they start leave nothing behind", async ()
 });
 
 test("a session that nobody listens to ends as fast as any other", async () => {
-  const { parley, livekit } = world;
+  const { parley, livekit } = environment;
   await using usual = await joinRoom(parley, "usual", "ada");
   const listenedTo = await parley.startSession({ room: "usual", identity: "ada" });
   await hasAgentsTrack(usual.room);
@@ -204,31 +209,31 @@ test("a session that nobody listens to ends as fast as any other", async () => {
   // Were a listener waited for, it would take the 4 s that the end of a conversation may take.
   expect({ usualMs, deafMs, asFast: deafMs < usualMs + 2000 }).toMatchObject({ asFast: true });
   await deaf.disconnect();
-  expect((await world.look()).rtcListeners).toBe(0);
+  expect((await environment.look()).rtcListeners).toBe(0);
 });
 
 /** Stops a session and answers how long that took. */
 async function stopMs(id: string): Promise<number> {
   const asked = performance.now();
-  const stopped = await world.parley.fetch(`/session/${id}`, { method: "DELETE" });
+  const stopped = await environment.parley.fetch(`/session/${id}`, { method: "DELETE" });
   expect(stopped.status).toBe(200);
   return performance.now() - asked;
 }
 
 test("sessions that cannot start leave nothing behind", async () => {
-  const { parley, livekit } = world;
+  const { parley, livekit } = environment;
   await livekit[Symbol.asyncDispose]();
   const start = async (number: number) => {
     const response = await parley.post("/session", { room: `fails-${number}`, identity: "ada" });
     expect(response.status).toBe(503);
   };
   await start(0);
-  const before = [await world.look(), await world.objects()] as const;
+  const before = [await environment.look(), await environment.objects()] as const;
   for (let number = 1; number <= 10; number++) await start(number);
-  const after = await world.look();
+  const after = await environment.look();
   expect(after.rtcListeners).toBe(0);
   expect(after.timers).toBeLessThanOrEqual(before[0].timers + SPARE_TIMERS);
   expect(after.descriptors).toBeLessThanOrEqual(before[0].descriptors + SPARE_DESCRIPTORS);
-  expect(kept(before[1], await world.objects())).toEqual([]);
+  expect(kept(before[1], await environment.objects())).toEqual([]);
   expect(await liveSessions(parley)).toEqual([]);
 });

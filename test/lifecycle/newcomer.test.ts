@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { within } from "../e2e/deadline.ts";
+import { within } from "../e2e/wait.ts";
 
 // Somebody has Node, npm and git (and perhaps Go), clones Parley, and types `npm start` in a
 // terminal. What others have downloaded before is in their caches; nothing else is prepared.

@@ -1,10 +1,10 @@
 import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { testModels } from "../../scripts/test-models.ts";
-import { eventually } from "../e2e/deadline.ts";
-import { PhoneCall } from "../e2e/phone.ts";
+import { storedTranscript } from "../e2e/environment.ts";
+import { ParticipantCall } from "../e2e/participant-call.ts";
 import { spokenTest as test } from "../e2e/spoken.ts";
-import { storedTranscript } from "../e2e/world.ts";
+import { eventually } from "../e2e/wait.ts";
 import { modelVariables } from "../engine.ts";
 import { type Parley, SOURCE, startParley } from "../parley.ts";
 
@@ -27,7 +27,7 @@ test("an engine that is killed in mid-turn costs that turn: the conversation goe
   await using parley = await startParley({ command: SOURCE, env });
   await parley.ready();
   {
-    await using call = await PhoneCall.begin(parley);
+    await using call = await ParticipantCall.begin(parley);
     const first = engineOf(parley);
     expect(first).toBeDefined();
     await call.say(QUESTION);

@@ -6,15 +6,15 @@ import { z } from "zod";
 import { VERSION } from "../../src/version.ts";
 import { speak } from "../audio/speech.ts";
 import { Caller, grantFrom } from "../caller.ts";
-import { eventually, within } from "../e2e/deadline.ts";
-import { PhoneCall } from "../e2e/phone.ts";
+import { ended, saidIn, startEnvironment, storedTranscript } from "../e2e/environment.ts";
+import { ParticipantCall } from "../e2e/participant-call.ts";
 import { RECORDER, RoomRecorder } from "../e2e/room-recorder.ts";
 import { saying, spokenTest as test } from "../e2e/spoken.ts";
-import { ended, openWorld, saidIn, storedTranscript } from "../e2e/world.ts";
+import { eventually, within } from "../e2e/wait.ts";
 import { testBinary } from "../livekit-binary.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { openWatched } from "./watched.ts";
+import { startInspectedParley } from "./inspected-parley.ts";
 
 // How the process starts, fails to start, stops, and dies, and what is left then.
 
@@ -22,7 +22,7 @@ const MAIN = join(import.meta.dir, "../../src/main.ts");
 const PHRASE = "Hello there.";
 /** Long enough that the agent still speaks whenever a test interferes. */
 const REPLY = "I am very well, thank you for asking me today. What would you like to talk about?";
-const WORLD = {
+const ENVIRONMENT = {
   phrases: [PHRASE],
   reply: () => REPLY,
   prewarm: REPLY.split(/(?<=\.) /),
@@ -61,9 +61,9 @@ function isGone(pid: number): Promise<unknown> {
 }
 
 /** A conversation in which the agent speaks right now. */
-async function midConversation(parley: Parley): Promise<PhoneCall> {
+async function callWhileAgentSpeaks(parley: Parley): Promise<ParticipantCall> {
   await parley.ready();
-  const call = await PhoneCall.begin(parley);
+  const call = await ParticipantCall.begin(parley);
   await call.say(PHRASE);
   await call.final("user");
   await call.agentIs("speaking");
@@ -73,10 +73,10 @@ async function midConversation(parley: Parley): Promise<PhoneCall> {
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} in mid-conversation: it ends, is stored whole, and nothing is left`, async () => {
     using folder = new Folder();
-    await using world = await openWorld({ ...WORLD, dataDir: folder.path });
-    const call = await midConversation(world.parley);
-    const liveKit = liveKitOf(world.parley);
-    expect(await within("the end", world.parley.stop(signal))).toBe(0);
+    await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
+    const call = await callWhileAgentSpeaks(environment.parley);
+    const liveKit = liveKitOf(environment.parley);
+    expect(await within("the end", environment.parley.stop(signal))).toBe(0);
     await ended(call.listener, "shutdown");
     expect((await call.listener.closed).code).toBe(1000);
     await isGone(liveKit);
@@ -93,27 +93,27 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 test("a second signal ends the process at once, and livekit-server with it", async () => {
-  await using world = await openWorld(WORLD);
-  const call = await midConversation(world.parley);
-  const liveKit = liveKitOf(world.parley);
+  await using environment = await startEnvironment(ENVIRONMENT);
+  const call = await callWhileAgentSpeaks(environment.parley);
+  const liveKit = liveKitOf(environment.parley);
   // It does not answer, so that a proper end takes seconds.
   process.kill(liveKit, "SIGSTOP");
-  world.parley.process.kill("SIGTERM");
-  await world.parley.logged(({ msg }) => msg === "stopping");
+  environment.parley.process.kill("SIGTERM");
+  await environment.parley.logged(({ msg }) => msg === "stopping");
   // Signals within 400 ms are one order; what is told here is time itself.
   await Bun.sleep(600);
-  await within("the end", world.parley.stop("SIGTERM"));
-  expect(world.parley.process.signalCode).toBe("SIGKILL");
+  await within("the end", environment.parley.stop("SIGTERM"));
+  expect(environment.parley.process.signalCode).toBe("SIGKILL");
   await isGone(liveKit);
   await call.caller[Symbol.asyncDispose]();
 });
 
 test("after kill -9 the next start finds the conversation, ended as crashed", async () => {
   using folder = new Folder();
-  await using world = await openWorld({ ...WORLD, dataDir: folder.path });
-  const call = await midConversation(world.parley);
-  const liveKit = liveKitOf(world.parley);
-  await world.parley.stop("SIGKILL");
+  await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
+  const call = await callWhileAgentSpeaks(environment.parley);
+  const liveKit = liveKitOf(environment.parley);
+  await environment.parley.stop("SIGKILL");
   expect((await call.listener.closed).code).toBe(1006);
   await isGone(liveKit);
   await call.caller[Symbol.asyncDispose]();
@@ -136,9 +136,9 @@ test("after kill -9 the next start finds the conversation, ended as crashed", as
 });
 
 test("when livekit-server dies in mid-conversation it is started again, and so can be talked", async () => {
-  await using world = await openWorld(WORLD);
-  const { parley } = world;
-  const call = await midConversation(parley);
+  await using environment = await startEnvironment(ENVIRONMENT);
+  const { parley } = environment;
+  const call = await callWhileAgentSpeaks(parley);
   const first = liveKitOf(parley);
   process.kill(first, "SIGKILL");
   await parley.logged(({ msg }) => msg === "livekit-server stopped; starting it again");
@@ -152,24 +152,24 @@ test("when livekit-server dies in mid-conversation it is started again, and so c
   const isBack = async () => (await parley.fetch("/ready")).status;
   await eventually("LiveKit is back", isBack, (status) => status === 200);
   expect(liveKitOf(parley)).not.toBe(first);
-  await using next = await midConversation(parley);
+  await using next = await callWhileAgentSpeaks(parley);
   expect((await next.final("user")).text).toBe(PHRASE);
 });
 
 test("a defect in a callback is logged once, and conversations go on", async () => {
-  await using world = await openWatched(WORLD);
-  const { parley } = world;
-  await using call = await midConversation(parley);
+  await using environment = await startInspectedParley(ENVIRONMENT);
+  const { parley } = environment;
+  await using call = await callWhileAgentSpeaks(parley);
   const surprises = [
     ["throw", "thrown by the test"],
     ["reject", "rejected by the test"],
   ] as const;
   for (const [kind, message] of surprises) {
-    await world.surprise(kind);
+    await environment.surprise(kind);
     const isIt = ({ err }: Record<string, unknown>) => JSON.stringify(err ?? "").includes(message);
     expect(await within(`the log of ${message}`, parley.logged(isIt))).toMatchObject({
       level: "error",
-      err: { stack: expect.stringContaining("inside.ts") },
+      err: { stack: expect.stringContaining("inspected-main.ts") },
     });
     expect(parley.log.filter(isIt)).toHaveLength(1);
   }
@@ -231,7 +231,7 @@ test("the log is one JSON object a line and holds no secret, not even in detail"
   using folder = new Folder();
   const file = join(folder.path, "log");
   const secrets = { key: "sk-secret-key-of-the-provider", password: "open-sesame-7391" };
-  await using ai = await startStandIn({ ...WORLD, apiKey: secrets.key });
+  await using ai = await startStandIn({ ...ENVIRONMENT, apiKey: secrets.key });
   const parley = await startParley({
     // Everything that the process prints, by whatever library, and not only what looks like a log.
     command: ["bash", "-c", 'exec "$0" "$1" > >(tee "$2") 2>&1', process.execPath, MAIN, file],

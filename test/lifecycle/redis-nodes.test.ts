@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect } from "bun:test";
 import type { Envelope } from "../../src/domain/transcript.ts";
-import { within } from "../e2e/deadline.ts";
-import { PhoneCall } from "../e2e/phone.ts";
+import { ended, event } from "../e2e/environment.ts";
+import { ParticipantCall } from "../e2e/participant-call.ts";
 import { spokenTest as test } from "../e2e/spoken.ts";
-import { ended, event } from "../e2e/world.ts";
+import { within } from "../e2e/wait.ts";
 import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
 import { type RedisServer, startRedis } from "../redis-server.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { liveKitEnv, startLiveKit } from "./watched.ts";
+import { liveKitEnv, startLiveKit } from "./inspected-parley.ts";
 
 // Two Parleys share a Redis and a LiveKit: whoever asks either hears every conversation whole.
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => all.disposeAsync());
 
 /** Says something and waits for the end of the answer. */
-async function turn(call: PhoneCall): Promise<void> {
+async function turn(call: ParticipantCall): Promise<void> {
   const { now } = call;
   await call.say(PHRASE);
   await call.final("user", now);
@@ -63,7 +63,7 @@ function inFinalForm(events: Envelope[]): Envelope[] {
 }
 
 test("a client of another node gets a running conversation: whole, from a point on, and to its end", async () => {
-  await using call = await PhoneCall.begin(here);
+  await using call = await ParticipantCall.begin(here);
   await using whole = await there.listen(call.id, 0);
   await turn(call);
   const from = call.now;
@@ -86,7 +86,7 @@ test("a client of another node gets a running conversation: whole, from a point 
 });
 
 test("a client that changes the node in mid-conversation loses and doubles nothing", async () => {
-  await using call = await PhoneCall.begin(here);
+  await using call = await ParticipantCall.begin(here);
   const first = await here.listen(call.id, 0);
   await turn(call);
   await first[Symbol.asyncDispose]();
@@ -108,7 +108,7 @@ test("a client that changes the node in mid-conversation loses and doubles nothi
 });
 
 test("without Redis the conversation goes on, and the other node catches up once it is back", async () => {
-  await using call = await PhoneCall.begin(here);
+  await using call = await ParticipantCall.begin(here);
   await using abroad = await there.listen(call.id, 0);
   await turn(call);
   await redis.kill();

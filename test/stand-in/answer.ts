@@ -3,7 +3,7 @@ import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./lo
 import type { Vocabulary } from "./recognise.ts";
 
 /** What the endpoints share. */
-export interface Desk {
+export interface StandInContext {
   readonly log: RequestLog;
   readonly controls: Controls;
   readonly vocabulary: Vocabulary;
@@ -29,9 +29,14 @@ export function failure(status: number, message: string, code: string | null = n
 }
 
 /** Notes a refusal of the stand-in itself, such as a malformed request, and gives its response. */
-export function refuse(desk: Desk, entry: LoggedRequest, status: number, why: string): Response {
-  desk.log.note(entry, { status });
-  desk.log.end(entry, "failed");
+export function refuse(
+  context: StandInContext,
+  entry: LoggedRequest,
+  status: number,
+  why: string,
+): Response {
+  context.log.note(entry, { status });
+  context.log.end(entry, "failed");
   return failure(status, why);
 }
 
@@ -47,25 +52,25 @@ export async function jsonObject(request: Request): Promise<Record<string, unkno
  * in the log what came of it. The work behind `body` is done before, so it adds to the delay.
  */
 export async function answer(
-  desk: Desk,
+  context: StandInContext,
   stage: Stage,
   entry: LoggedRequest,
   request: Request,
   body: Body,
 ): Promise<Response> {
-  const { log, controls } = desk;
-  const signal = AbortSignal.any([request.signal, desk.closing]);
-  signal.addEventListener("abort", () => log.end(entry, aborter(desk)), { once: true });
+  const { log, controls } = context;
+  const signal = AbortSignal.any([request.signal, context.closing]);
+  signal.addEventListener("abort", () => log.end(entry, aborter(context)), { once: true });
   const fault = controls.take(stage);
   if (fault !== undefined) log.note(entry, { fault: fault.kind });
   if (controls.delays[stage] > 0) await pause(controls.delays[stage], signal);
-  if (fault?.kind === "status") return statusFault(desk, entry, fault);
+  if (fault?.kind === "status") return statusFault(context, entry, fault);
   if (fault?.kind === "hang") return hang(signal);
-  if (fault?.kind === "refuse") return reset(desk, entry);
+  if (fault?.kind === "refuse") return reset(context, entry);
   log.note(entry, { status: 200, firstByteAt: now() });
   const parts = body.parts.map((part) => (typeof part === "string" ? Buffer.from(part) : part));
   const cut = fault?.kind === "cut";
-  const stream = streamed(desk, entry, signal, {
+  const stream = streamed(context, entry, signal, {
     parts: cut ? firstHalf(parts) : parts,
     paceMs: controls.pace[stage],
     cut,
@@ -73,18 +78,18 @@ export async function answer(
   return new Response(stream, { headers: { "content-type": body.type } });
 }
 
-function aborter(desk: Desk): "aborted" | "failed" {
-  return desk.closing.aborted ? "failed" : "aborted";
+function aborter(context: StandInContext): "aborted" | "failed" {
+  return context.closing.aborted ? "failed" : "aborted";
 }
 
 /** The answer that an injected status gives, worded as OpenAI words it. */
 export function statusFault(
-  desk: Desk,
+  context: StandInContext,
   entry: LoggedRequest,
   fault: Extract<Fault, { kind: "status" }>,
 ): Response {
-  desk.log.note(entry, { status: fault.status });
-  desk.log.end(entry, "failed");
+  context.log.note(entry, { status: fault.status });
+  context.log.end(entry, "failed");
   const { message, code } = wordingOf(fault.status);
   const response = failure(fault.status, message, code);
   if (fault.retryAfterSeconds !== undefined) {
@@ -111,8 +116,8 @@ export async function hang(signal: AbortSignal): Promise<Response> {
 }
 
 /** Breaks the connection before any byte of an answer. */
-export function reset(desk: Desk, entry: LoggedRequest): Response {
-  desk.log.end(entry, "failed");
+export function reset(context: StandInContext, entry: LoggedRequest): Response {
+  context.log.end(entry, "failed");
   return new Response(new ReadableStream({ start: (controller) => controller.error() }));
 }
 
@@ -132,7 +137,7 @@ function firstHalf(parts: readonly Uint8Array[]): Uint8Array[] {
 const CUT_AFTER_MS = 50;
 
 function streamed(
-  desk: Desk,
+  context: StandInContext,
   entry: LoggedRequest,
   signal: AbortSignal,
   plan: { parts: readonly Uint8Array[]; paceMs: number; cut: boolean },
@@ -148,14 +153,14 @@ function streamed(
       if (plan.cut) {
         // The half that was written must leave before the connection breaks, or it is lost too.
         await pause(CUT_AFTER_MS, signal);
-        desk.log.end(entry, "failed");
+        context.log.end(entry, "failed");
         return controller.error();
       }
-      desk.log.end(entry, "done");
+      context.log.end(entry, "done");
       controller.close();
     },
     cancel() {
-      desk.log.end(entry, aborter(desk));
+      context.log.end(entry, aborter(context));
     },
   });
 }

@@ -1,4 +1,4 @@
-import { answer, type Desk, jsonObject, refuse } from "./answer.ts";
+import { answer, jsonObject, refuse, type StandInContext } from "./answer.ts";
 import type { ChatMessage, LoggedRequest } from "./log.ts";
 
 const STORY =
@@ -34,19 +34,19 @@ export function defaultReply(messages: readonly ChatMessage[]): string {
  * server-sent events, with usage as `stream_options.include_usage` asks. Malformed bodies: 400.
  */
 export async function completions(
-  desk: Desk,
+  context: StandInContext,
   entry: LoggedRequest,
   request: Request,
 ): Promise<Response> {
   const body = await jsonObject(request);
   const messages = messagesOf(body?.["messages"]);
   if (body === undefined || messages === undefined) {
-    return refuse(desk, entry, 400, "expected a JSON object with a list of `messages`");
+    return refuse(context, entry, 400, "expected a JSON object with a list of `messages`");
   }
   const model = String(body["model"] ?? "");
   const streaming = body["stream"] === true;
-  const text = desk.reply(messages);
-  desk.log.note(entry, { model, messages, text, streaming });
+  const text = context.reply(messages);
+  context.log.note(entry, { model, messages, text, streaming });
   const head = {
     id: `chatcmpl-${entry.id}`,
     created: Math.floor(entry.at / 1000),
@@ -57,7 +57,7 @@ export async function completions(
     const message = { role: "assistant", content: text, refusal: null };
     const choices = [{ index: 0, message, logprobs: null, finish_reason: "stop" }];
     const whole = { ...head, object: "chat.completion", choices, usage };
-    return answer(desk, "llm", entry, request, {
+    return answer(context, "llm", entry, request, {
       type: "application/json",
       parts: [JSON.stringify(whole)],
     });
@@ -67,7 +67,7 @@ export async function completions(
     parts.push(event({ ...head, object: "chat.completion.chunk", choices: [], usage }));
   }
   parts.push("data: [DONE]\n\n");
-  return answer(desk, "llm", entry, request, {
+  return answer(context, "llm", entry, request, {
     type: "text/event-stream; charset=utf-8",
     parts: [`${parts[0] ?? ""}${parts[1] ?? ""}`, ...parts.slice(2)],
   });

@@ -1,5 +1,5 @@
 import { utter } from "../audio/speech.ts";
-import type { Desk } from "./answer.ts";
+import type { StandInContext } from "./answer.ts";
 import { defaultReply } from "./chat.ts";
 import { Controls, type Fault, type PerStage, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, RequestLog } from "./log.ts";
@@ -37,7 +37,7 @@ export interface StandInOptions {
 export class StandIn implements AsyncDisposable {
   /** Base URL for `OPENAI_BASE_URL`, ending in `/v1`. */
   readonly url: string;
-  readonly #desk: Desk;
+  readonly #context: StandInContext;
   readonly #controls: Controls;
   readonly #stopping: AbortController;
   readonly #server: Listener;
@@ -48,7 +48,7 @@ export class StandIn implements AsyncDisposable {
     this.#controls = new Controls();
     Object.assign(this.#controls.delays, options.delays);
     Object.assign(this.#controls.pace, options.pace);
-    this.#desk = {
+    this.#context = {
       log: new RequestLog(),
       controls: this.#controls,
       vocabulary: new Vocabulary(options.phrases),
@@ -57,13 +57,13 @@ export class StandIn implements AsyncDisposable {
       reply: options.reply ?? defaultReply,
       wordsPerMinute: options.wordsPerMinute ?? 175,
     };
-    this.#server = serve(this.#desk, options);
+    this.#server = serve(this.#context, options);
     this.url = new URL("/v1", this.#server.url).href;
   }
 
   /** Every request since the start, in the order of arrival; entries change as requests go on. */
   get requests(): readonly LoggedRequest[] {
-    return this.#desk.log.entries;
+    return this.#context.log.entries;
   }
 
   /** Waits before the first byte in ms, to be set. */
@@ -83,17 +83,17 @@ export class StandIn implements AsyncDisposable {
 
   /** Switches `/v1/realtime` on or off for connections to come. */
   set realtime(on: boolean) {
-    this.#desk.realtime = on;
+    this.#context.realtime = on;
   }
 
   /** Changes the agent's words. */
   set reply(reply: (messages: readonly ChatMessage[]) => string) {
-    this.#desk.reply = reply;
+    this.#context.reply = reply;
   }
 
   /** Understands more phrases from the next request or commit on. */
   addPhrases(...phrases: Phrase[]): void {
-    this.#desk.vocabulary.add(phrases);
+    this.#context.vocabulary.add(phrases);
   }
 
   /** Makes the next `times` requests of a stage meet a fault; `Infinity` until `heal`. */
@@ -117,7 +117,7 @@ export class StandIn implements AsyncDisposable {
     fits: (request: LoggedRequest) => boolean = () => true,
     timeoutMs = 10_000,
   ): Promise<LoggedRequest> {
-    return this.#desk.log.waitFor(stage, fits, timeoutMs);
+    return this.#context.log.waitFor(stage, fits, timeoutMs);
   }
 
   /** Ends all requests and connections, and stops listening. */

@@ -1,5 +1,5 @@
 import { pcmOf } from "../../src/lib/wav.ts";
-import { type Desk, wordingOf } from "./answer.ts";
+import { type StandInContext, wordingOf } from "./answer.ts";
 import { EnergyVad } from "./energy-vad.ts";
 import { type Fault, pause } from "./faults.ts";
 import { type LoggedRequest, now } from "./log.ts";
@@ -34,7 +34,7 @@ interface Item {
  * back. (https://platform.openai.com/docs/guides/realtime-transcription)
  */
 export class RealtimeSession {
-  readonly #desk: Desk;
+  readonly #context: StandInContext;
   readonly #wire: Wire;
   readonly #ended = new AbortController();
   readonly #signal: AbortSignal;
@@ -48,11 +48,11 @@ export class RealtimeSession {
   /** Transcripts leave in the order of their commits, whatever their delays. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(desk: Desk, wire: Wire, model: string) {
-    this.#desk = desk;
+  constructor(context: StandInContext, wire: Wire, model: string) {
+    this.#context = context;
     this.#wire = wire;
     this.#model = model;
-    this.#signal = AbortSignal.any([this.#ended.signal, desk.closing]);
+    this.#signal = AbortSignal.any([this.#ended.signal, context.closing]);
     this.#item = this.#newItem();
     this.#send("session.created", { session: this.#session() });
   }
@@ -135,17 +135,17 @@ export class RealtimeSession {
     this.#item = this.#newItem();
     const previous_item_id = this.#previous;
     this.#previous = item.id;
-    const entry = this.#desk.log.begin("stt", "realtime");
-    this.#signal.addEventListener("abort", () => this.#desk.log.end(entry, "aborted"), {
+    const entry = this.#context.log.begin("stt", "realtime");
+    this.#signal.addEventListener("abort", () => this.#context.log.end(entry, "aborted"), {
       once: true,
     });
     this.#send("input_audio_buffer.committed", { item_id: item.id, previous_item_id });
-    const fault = this.#desk.controls.take("stt");
+    const fault = this.#context.controls.take("stt");
     this.#last = this.#last.then(() => this.#complete(item, entry, fault));
   }
 
   async #complete(item: Item, entry: LoggedRequest, fault: Fault | undefined): Promise<void> {
-    const { log, controls } = this.#desk;
+    const { log, controls } = this.#context;
     const started = performance.now();
     const words = item.recogniser.finish();
     const workMs = item.workMs + performance.now() - started;
@@ -190,7 +190,7 @@ export class RealtimeSession {
 
   #newItem(): Item {
     const id = `item_${++this.#items}`;
-    const recogniser = this.#desk.vocabulary.listen(this.#rate);
+    const recogniser = this.#context.vocabulary.listen(this.#rate);
     return { id, recogniser, sent: [], deltas: [], audioMs: 0, workMs: 0 };
   }
 

@@ -1,5 +1,5 @@
 import type { Server } from "bun";
-import { type Desk, failure, hang, refuse, reset, statusFault } from "./answer.ts";
+import { failure, hang, refuse, reset, type StandInContext, statusFault } from "./answer.ts";
 import { completions } from "./chat.ts";
 import type { LoggedRequest } from "./log.ts";
 import { RealtimeSession } from "./realtime.ts";
@@ -29,18 +29,21 @@ export interface Listener {
  *
  * @throws Error when the port is taken.
  */
-export function serve(desk: Desk, options: { port?: number; apiKey?: string }): Listener {
+export function serve(
+  context: StandInContext,
+  options: { port?: number; apiKey?: string },
+): Listener {
   const sockets = new Set<RealtimeSession>();
   const server = Bun.serve<SocketData>({
     hostname: "127.0.0.1",
     port: options.port ?? 0,
     // A fault may keep a request open for as long as a client waits.
     idleTimeout: 0,
-    fetch: (request, bun) => route(desk, options.apiKey, request, bun),
+    fetch: (request, bun) => route(context, options.apiKey, request, bun),
     websocket: {
       open(socket) {
         const { data } = socket;
-        const session = new RealtimeSession(desk, socket, data.model);
+        const session = new RealtimeSession(context, socket, data.model);
         data.session = session;
         sockets.add(session);
         if (data.cut) socket.terminate();
@@ -64,23 +67,23 @@ export function serve(desk: Desk, options: { port?: number; apiKey?: string }): 
 }
 
 async function route(
-  desk: Desk,
+  context: StandInContext,
   apiKey: string | undefined,
   request: Request,
   server: Server<SocketData>,
 ): Promise<Response | undefined> {
   const { pathname, searchParams } = new URL(request.url);
   if (apiKey !== undefined && request.headers.get("authorization") !== `Bearer ${apiKey}`) {
-    return unauthorized(desk, pathname);
+    return unauthorized(context, pathname);
   }
-  const { log } = desk;
+  const { log } = context;
   switch (`${request.method} ${pathname}`) {
     case "POST /v1/audio/transcriptions":
-      return transcriptions(desk, log.begin("stt"), request);
+      return transcriptions(context, log.begin("stt"), request);
     case "POST /v1/chat/completions":
-      return completions(desk, log.begin("llm"), request);
+      return completions(context, log.begin("llm"), request);
     case "POST /v1/audio/speech":
-      return speech(desk, log.begin("tts"), request);
+      return speech(context, log.begin("tts"), request);
     case "GET /v1/models":
       log.end(log.begin("models"), "done");
       return Response.json({
@@ -88,7 +91,8 @@ async function route(
         data: MODELS.map((id) => ({ id, object: "model", created: 0, owned_by: "stand-in" })),
       });
     case "GET /v1/realtime":
-      if (desk.realtime) return upgrade(desk, request, server, searchParams.get("model") ?? "");
+      if (context.realtime)
+        return upgrade(context, request, server, searchParams.get("model") ?? "");
   }
   return failure(404, `Invalid URL (${request.method} ${pathname})`);
 }
@@ -101,35 +105,35 @@ const STAGES: Readonly<Record<string, LoggedRequest["stage"]>> = {
   "/v1/models": "models",
 };
 
-function unauthorized(desk: Desk, pathname: string): Response {
+function unauthorized(context: StandInContext, pathname: string): Response {
   const stage = STAGES[pathname];
   if (stage === undefined) return failure(401, "Incorrect API key provided.", "invalid_api_key");
-  const entry = desk.log.begin(stage, pathname === "/v1/realtime" ? "realtime" : "http");
-  return statusFault(desk, entry, { kind: "status", status: 401 });
+  const entry = context.log.begin(stage, pathname === "/v1/realtime" ? "realtime" : "http");
+  return statusFault(context, entry, { kind: "status", status: 401 });
 }
 
 /** Opens a realtime connection, unless a fault of the stage `stt` waits for it. */
 async function upgrade(
-  desk: Desk,
+  context: StandInContext,
   request: Request,
   server: Server<SocketData>,
   model: string,
 ): Promise<Response | undefined> {
-  const fault = desk.controls.take("stt");
+  const fault = context.controls.take("stt");
   if (fault !== undefined) {
-    const entry = desk.log.begin("stt", "realtime");
-    desk.log.note(entry, { fault: fault.kind, model });
+    const entry = context.log.begin("stt", "realtime");
+    context.log.note(entry, { fault: fault.kind, model });
     if (fault.kind === "cut") {
-      desk.log.end(entry, "failed");
+      context.log.end(entry, "failed");
       if (server.upgrade(request, { data: { model, cut: true } })) return undefined;
     }
-    if (fault.kind === "status") return statusFault(desk, entry, fault);
-    if (fault.kind === "refuse") return reset(desk, entry);
-    const response = await hang(AbortSignal.any([request.signal, desk.closing]));
-    desk.log.end(entry, desk.closing.aborted ? "failed" : "aborted");
+    if (fault.kind === "status") return statusFault(context, entry, fault);
+    if (fault.kind === "refuse") return reset(context, entry);
+    const response = await hang(AbortSignal.any([request.signal, context.closing]));
+    context.log.end(entry, context.closing.aborted ? "failed" : "aborted");
     return response;
   }
   if (server.upgrade(request, { data: { model, cut: false } })) return undefined;
-  const entry = desk.log.begin("stt", "realtime");
-  return refuse(desk, entry, 426, "expected a WebSocket upgrade");
+  const entry = context.log.begin("stt", "realtime");
+  return refuse(context, entry, 426, "expected a WebSocket upgrade");
 }

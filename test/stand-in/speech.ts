@@ -1,6 +1,6 @@
 import { pcmBytes, wav } from "../../src/lib/wav.ts";
 import { speak } from "../audio/speech.ts";
-import { answer, type Desk, jsonObject, refuse } from "./answer.ts";
+import { answer, jsonObject, refuse, type StandInContext } from "./answer.ts";
 import type { LoggedRequest } from "./log.ts";
 
 /** Sample rate in Hz of the speech that OpenAI makes. */
@@ -38,24 +38,24 @@ export function agentSpeech(text: string, voice: string, wordsPerMinute: number)
  * malformed bodies: 400.
  */
 export async function speech(
-  desk: Desk,
+  context: StandInContext,
   entry: LoggedRequest,
   request: Request,
 ): Promise<Response> {
   const body = await jsonObject(request);
   const input = body?.["input"];
   if (body === undefined || typeof input !== "string" || input.trim() === "") {
-    return refuse(desk, entry, 400, "expected a JSON object with an `input` to speak");
+    return refuse(context, entry, 400, "expected a JSON object with an `input` to speak");
   }
   const format = body["response_format"] ?? "mp3";
   if (format !== "pcm" && format !== "wav") {
-    return refuse(desk, entry, 400, `response_format ${String(format)} is not supported here`);
+    return refuse(context, entry, 400, `response_format ${String(format)} is not supported here`);
   }
   const voice = String(body["voice"] ?? "alloy");
   const speed = typeof body["speed"] === "number" ? body["speed"] : 1;
   const started = performance.now();
-  const pcm = agentSpeech(input, voice, desk.wordsPerMinute * speed);
-  desk.log.note(entry, {
+  const pcm = agentSpeech(input, voice, context.wordsPerMinute * speed);
+  context.log.note(entry, {
     model: String(body["model"] ?? ""),
     text: input,
     voice,
@@ -69,5 +69,5 @@ export async function speech(
     parts.push(bytes.subarray(at, at + PART_BYTES));
   }
   const type = format === "wav" ? "audio/wav" : "audio/pcm";
-  return answer(desk, "tts", entry, request, { type, parts });
+  return answer(context, "tts", entry, request, { type, parts });
 }

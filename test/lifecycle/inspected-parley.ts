@@ -25,7 +25,7 @@ export type Holdings = z.infer<typeof holdings>;
 const objects = z.record(z.string(), z.number());
 
 /** A running Parley with a window into it, the provider it uses, and a LiveKit of the test's own. */
-export interface Watched extends AsyncDisposable {
+export interface InspectedParley extends AsyncDisposable {
   parley: Parley;
   ai: StandIn;
   livekit: LiveKitServer;
@@ -51,16 +51,16 @@ export async function startLiveKit(): Promise<LiveKitServer> {
 }
 
 /** Starts all of it and waits until a conversation can begin. */
-export async function openWatched(
+export async function startInspectedParley(
   options: StandInOptions & { env?: Record<string, string> },
-): Promise<Watched> {
+): Promise<InspectedParley> {
   const { env, ...standIn } = options;
   await using opening = new AsyncDisposableStack();
   const ai = opening.use(await startStandIn(standIn));
   const livekit = opening.use(await startLiveKit());
   const parley = opening.use(
     await startParley({
-      command: [process.execPath, join(import.meta.dir, "inside.ts")],
+      command: [process.execPath, join(import.meta.dir, "inspected-main.ts")],
       env: { ...providerEnv(ai.url, standIn.realtime ?? true), ...liveKitEnv(livekit), ...env },
     }),
   );

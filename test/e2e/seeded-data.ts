@@ -9,12 +9,12 @@ import type { Role } from "../../src/domain/transcript.ts";
 import { MIGRATIONS, sessionOf } from "../database.ts";
 
 /** A conversation of the past, and what was said in it by turns, the user first. */
-export interface Past extends Partial<Session> {
+export interface PastConversation extends Partial<Session> {
   said?: string[];
 }
 
 /** A data folder in which these conversations, newest first, have been held; gone at the end. */
-export function seededFolder(past: readonly Past[]): { path: string } & Disposable {
+export function createSeededData(past: readonly PastConversation[]): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "parley-seeded-"));
   using database = openDatabase(join(path, "parley.db"), MIGRATIONS);
   const sessions = new SqliteSessionStore(database);

@@ -2,18 +2,18 @@ import { z } from "zod";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/openai.ts";
-import { within } from "./deadline.ts";
+import { within } from "./wait.ts";
 
 /** A running Parley and the provider it uses. */
-export interface World extends AsyncDisposable {
+export interface TestEnvironment extends AsyncDisposable {
   parley: Parley;
   ai: StandIn;
 }
 
 /** Starts both; Parley as a process of its own. */
-export async function openWorld(
+export async function startEnvironment(
   options: StandInOptions & { env?: Record<string, string>; dataDir?: string },
-): Promise<World> {
+): Promise<TestEnvironment> {
   const { env, dataDir, ...standIn } = options;
   await using opening = new AsyncDisposableStack();
   const ai = opening.use(await startStandIn(standIn));

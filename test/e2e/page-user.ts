@@ -1,13 +1,13 @@
 import type { Page, WebSocket } from "playwright-core";
 import { type SpeakOptions, speak } from "../audio/speech.ts";
 import { grantFrom } from "../caller.ts";
-import { AUDIBLE, soundsIn } from "./audible.ts";
-import { type Visitor, type VisitorOptions, visit } from "./browser.ts";
-import { PATIENCE_MS, within } from "./deadline.ts";
+import { type BrowserOptions, type BrowserSession, openBrowser } from "./browser.ts";
 import { installPageMicrophone, type Played } from "./page-microphone.ts";
 import { installLevelMeter, installProbe, type Probe } from "./probe.ts";
 import { RECORDER, RoomRecorder } from "./room-recorder.ts";
+import { AUDIBLE, soundsIn } from "./sounds.ts";
 import { saying } from "./spoken.ts";
+import { TIMEOUT_MS, within } from "./wait.ts";
 
 /** What a person fills in before Start; the rest stays as the page proposes it. */
 export interface StartForm {
@@ -20,10 +20,10 @@ const MICROPHONE_RATE = 48_000;
 /** Silence before the first words, ms: the agent's first packets of a track are not all heard. */
 const BEFORE_FIRST_WORDS_MS = 500;
 
-/** A visitor who uses Parley's pages, with a probe inside them. */
-export class Guest implements AsyncDisposable {
+/** A person who uses Parley's pages in a browser, with a probe inside the pages. */
+export class PageUser implements AsyncDisposable {
   readonly page: Page;
-  readonly visitor: Visitor;
+  readonly session: BrowserSession;
   /** Addresses of all requests and WebSockets of the page. */
   readonly requests: string[] = [];
   /** Texts of dialogs that the page opened. */
@@ -32,10 +32,10 @@ export class Guest implements AsyncDisposable {
   #subscribed = Promise.resolve();
   #recorder: RoomRecorder | undefined;
 
-  private constructor(visitor: Visitor) {
-    this.visitor = visitor;
-    this.page = visitor.page;
-    this.visitor.context.on("request", (request) => this.requests.push(request.url()));
+  private constructor(session: BrowserSession) {
+    this.session = session;
+    this.page = session.page;
+    this.session.context.on("request", (request) => this.requests.push(request.url()));
     this.page.on("websocket", (socket) => {
       this.requests.push(socket.url());
       if (socket.url().includes("/rtc")) this.#connected(socket);
@@ -47,15 +47,15 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Opens a browser at an address. */
-  static async at(url: string, options: VisitorOptions = {}): Promise<Guest> {
-    const visitor = await visit("about:blank", options);
-    if (!options.device) await visitor.context.addInitScript(installPageMicrophone);
-    await visitor.context.addInitScript(installProbe);
-    await visitor.context.addInitScript(installLevelMeter);
-    const guest = new Guest(visitor);
-    guest.page.setDefaultTimeout(PATIENCE_MS);
-    await guest.page.goto(url);
-    return guest;
+  static async at(url: string, options: BrowserOptions = {}): Promise<PageUser> {
+    const session = await openBrowser("about:blank", options);
+    if (!options.device) await session.context.addInitScript(installPageMicrophone);
+    await session.context.addInitScript(installProbe);
+    await session.context.addInitScript(installLevelMeter);
+    const user = new PageUser(session);
+    user.page.setDefaultTimeout(TIMEOUT_MS);
+    await user.page.goto(url);
+    return user;
   }
 
   /** Presses Start and waits until the conversation is live; answers its id. */
@@ -118,7 +118,7 @@ export class Guest implements AsyncDisposable {
 
   async #record(room: string, identity: string): Promise<RoomRecorder> {
     const body = { room_name: room, participant_identity: RECORDER };
-    const answer = await this.visitor.context.request.post(
+    const answer = await this.session.context.request.post(
       new URL("/token", this.page.url()).href,
       { data: body },
     );
@@ -200,10 +200,10 @@ export class Guest implements AsyncDisposable {
   /** Waits for something inside the page; a failure says what the page showed instead. */
   async until<A>(what: string, found: (given: A) => boolean, given?: A): Promise<void> {
     try {
-      const options = { timeout: PATIENCE_MS, polling: 50 };
+      const options = { timeout: TIMEOUT_MS, polling: 50 };
       await this.page.waitForFunction(found as (given: unknown) => boolean, given, options);
     } catch (cause) {
-      const message = `${what}: not within ${PATIENCE_MS} ms. ${await this.describe()}`;
+      const message = `${what}: not within ${TIMEOUT_MS} ms. ${await this.describe()}`;
       throw new Error(message, { cause });
     }
   }
@@ -233,7 +233,7 @@ export class Guest implements AsyncDisposable {
         sounds: soundsIn(levels),
         loudest: Math.max(0, ...levels.map(({ rms }) => rms)),
         announced,
-        complaints: this.visitor.complaints,
+        complaints: this.session.complaints,
       },
       null,
       1,
@@ -242,7 +242,7 @@ export class Guest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#endRecording();
-    await this.visitor[Symbol.asyncDispose]();
+    await this.session[Symbol.asyncDispose]();
   }
 }
 

@@ -12,23 +12,25 @@ import { speak, utter } from "../audio/speech.ts";
 import { AUDIBLE, type Caller, joinRoom, type Spoken } from "../caller.ts";
 import { testBinary } from "../livekit-binary.ts";
 import type { Listener, Parley } from "../parley.ts";
-import { eventually } from "./deadline.ts";
+import { event, startEnvironment, type TestEnvironment } from "./environment.ts";
 import { RECORDER, RoomRecorder } from "./room-recorder.ts";
 import { saying } from "./spoken.ts";
-import { event, openWorld, type World } from "./world.ts";
+import { eventually } from "./wait.ts";
 
 const RATE = 48_000;
 /** Longer than the pauses between words. */
 const SILENT_MS = 400;
 
 /** A Parley whose LiveKit server belongs to the test: it can be asked who is in a room. */
-export interface Exchange extends World {
+export interface LiveKitFixture extends TestEnvironment {
   livekit: LiveKitServer;
   rooms: RoomService;
 }
 
 /** Starts all three and waits until a conversation can begin. */
-export async function openExchange(options: Parameters<typeof openWorld>[0]): Promise<Exchange> {
+export async function startLiveKitFixture(
+  options: Parameters<typeof startEnvironment>[0],
+): Promise<LiveKitFixture> {
   await using opening = new AsyncDisposableStack();
   const logger = pino({ level: "silent" });
   const livekit = opening.use(startLiveKitServer({ binary: () => testBinary(), logger }));
@@ -36,10 +38,12 @@ export async function openExchange(options: Parameters<typeof openWorld>[0]): Pr
   const rooms = createRoomService({ url, apiKey, apiSecret });
   const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
   await livekit.ready;
-  const world = opening.use(await openWorld({ ...options, env: { ...env, ...options.env } }));
-  await world.parley.ready();
+  const environment = opening.use(
+    await startEnvironment({ ...options, env: { ...env, ...options.env } }),
+  );
+  await environment.parley.ready();
   const all = opening.move();
-  return { ...world, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return { ...environment, livekit, rooms, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
 /** Who is in a room, but for the test's recorder. */
@@ -52,7 +56,7 @@ export async function peopleIn(rooms: RoomService, room: string): Promise<RoomPa
 const HALF_A_SECOND = new Int16Array(24_000);
 
 /** A person in a conversation with Parley, and everything that is told of it. */
-export class PhoneCall implements AsyncDisposable {
+export class ParticipantCall implements AsyncDisposable {
   readonly parley: Parley;
   readonly room: string;
   readonly id: string;
@@ -62,7 +66,7 @@ export class PhoneCall implements AsyncDisposable {
   readonly recorder: RoomRecorder;
 
   private constructor(
-    parts: Pick<PhoneCall, "parley" | "room" | "id" | "caller" | "listener" | "recorder">,
+    parts: Pick<ParticipantCall, "parley" | "room" | "id" | "caller" | "listener" | "recorder">,
   ) {
     this.parley = parts.parley;
     this.room = parts.room;
@@ -77,7 +81,7 @@ export class PhoneCall implements AsyncDisposable {
     parley: Parley,
     settings: Record<string, unknown> = {},
     identity = "ada",
-  ): Promise<PhoneCall> {
+  ): Promise<ParticipantCall> {
     await using opening = new AsyncDisposableStack();
     const room = `room-${crypto.randomUUID()}`;
     const caller = opening.use(await joinRoom(parley, room, identity));
@@ -87,7 +91,7 @@ export class PhoneCall implements AsyncDisposable {
     // Who speaks the moment a connection stands is not heard from the first word on.
     await caller.listenedTo();
     const recorder = opening.use(await RoomRecorder.in(parley, room, identity));
-    const call = new PhoneCall({ parley, room, id, caller, listener, recorder });
+    const call = new ParticipantCall({ parley, room, id, caller, listener, recorder });
     await caller.speak(HALF_A_SECOND);
     opening.move();
     return call;

@@ -2,7 +2,7 @@
  * How long a test waits for anything, ms. It ends what hangs and judges no speed: on a busy machine
  * the first session of a process, which loads the agent, has taken half a minute.
  */
-export const PATIENCE_MS = 120_000;
+export const TIMEOUT_MS = 120_000;
 
 /**
  * What comes of `work`, unless it takes too long.
@@ -14,7 +14,7 @@ export async function within<T>(
   what: string,
   work: Promise<T>,
   found: () => unknown = () => "",
-  ms = PATIENCE_MS,
+  ms = TIMEOUT_MS,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -39,7 +39,7 @@ export async function eventually<T>(
   what: string,
   ask: () => Promise<T>,
   fits: (answer: T) => boolean,
-  ms = PATIENCE_MS,
+  ms = TIMEOUT_MS,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

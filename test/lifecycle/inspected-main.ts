@@ -1,10 +1,10 @@
 // The real program (`src/main.ts`, with its signals and exit code) with a window into it: a second
-// server on loopback that tells what the process holds. `watched.ts` runs this and asks it.
+// server on loopback that tells what the process holds. `inspected-parley.ts` runs this and asks it.
 import { heapStats } from "bun:jsc";
 import { EventEmitter } from "node:events";
 import { readdirSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import type { Holdings } from "./watched.ts";
+import type { Holdings } from "./inspected-parley.ts";
 
 /** Objects of which each session makes some, by constructor. None may outlive its session. */
 const PER_SESSION =
