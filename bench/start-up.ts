@@ -29,7 +29,7 @@ export async function startOnce(command: string[], env: Record<string, string>):
   const child = Bun.spawn(command, {
     stdout: "pipe",
     stderr: "inherit",
-    // A LiveKit that is nobody's keeps Parley's own server and its start out of the picture.
+    // An address without a LiveKit server keeps Parley's own server out of the measurement.
     env: {
       PATH: Bun.env["PATH"] ?? "",
       PORT: String(port),

@@ -46,7 +46,7 @@ test("passes, failures, crashes and files that do not load are counted", async (
   });
 }, 60_000);
 
-test("end-to-end files are told from unit tests, and flags go on", () => {
+test("end-to-end files are separated from unit tests, and flags are passed on", () => {
   const plan = planTests(["scripts", "-t", "name"]);
   expect(plan.unit).toContain("scripts/test.test.ts");
   expect(plan.flags).toEqual(["-t", "name"]);

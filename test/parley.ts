@@ -109,7 +109,7 @@ export class Parley implements AsyncDisposable {
     return this.#log.waitFor(found);
   }
 
-  /** Opens the page, as whoever wants to talk does, and waits until that is possible. */
+  /** Opens the page, as a person does, and waits until a conversation can start. */
   async ready(): Promise<void> {
     await this.fetch("/");
     await this.logged(({ msg }) => msg === "ready for conversations");

@@ -1,5 +1,5 @@
 // The real program, with another server in the place of the engine for models on this machine:
-// ENGINE_URL and ENGINE_KEY name it. What is asked of the engine is told in the log.
+// ENGINE_URL and ENGINE_KEY name it. Calls of the engine appear in the log.
 import { runCommand } from "../src/cli/run.ts";
 import type { Engine, LocalModel } from "../src/domain/model.ts";
 import { sourceResources } from "../src/resources.ts";

@@ -70,7 +70,7 @@ test("failures say what is wrong and leave nothing", async () => {
   expect(readdirSync(folder).filter((name) => name.includes("partial"))).toEqual([]);
 });
 
-test("wrong arguments are told apart from failures", async () => {
+test("wrong arguments are distinguished from failures", async () => {
   const variables = { DATA_DIR: folder };
   expect(await backup({ command: [], resources }, variables, [])).toBe(2);
   expect(await backup({ command: [], resources }, variables, ["a", "b"])).toBe(2);

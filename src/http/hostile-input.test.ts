@@ -154,7 +154,7 @@ test.each(Object.entries(WORDS))(
   "%s in the sign-in and its headers opens nothing",
   async (_what, words) => {
     let now = 1_000_000;
-    // So far apart that nobody is told to wait.
+    // Far enough apart that no limit applies.
     const later = () => {
       now += 61_000;
       return now;

@@ -197,7 +197,7 @@ test("a binary that cannot start is a failure that says why", async () => {
 }, 30_000);
 
 test("an unavailable binary is a failure, and disposal cancels the search", async () => {
-  const missing = new Failure("unavailable", "not to be had");
+  const missing = new Failure("unavailable", "no such binary");
   await using server = startLiveKitServer({ binary: () => Promise.reject(missing), logger });
   await expect(server.ready).rejects.toBe(missing);
 

@@ -14,7 +14,7 @@ function chunk(text: string): string {
   return `${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`;
 }
 
-/** A provider that does what `answer` says to each connection once the request has come. */
+/** A provider that calls `answer` for each connection once the request has arrived. */
 class RawProvider {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();

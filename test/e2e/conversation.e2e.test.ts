@@ -116,8 +116,8 @@ function expectInterimsThenFinals(list: readonly Shown[]): void {
 }
 
 /**
- * How many interims of `role` came before the end of its speech, per turn. They may come before its
- * beginning is told: on a busy machine voice activity detection is later than the transcription.
+ * How many interims of `role` came before the end of its speech, per turn. They may precede the event
+ * of its beginning: on a busy machine voice activity detection is later than the transcription.
  */
 function interimsWhileSpeaking(events: readonly Envelope[], role: "user" | "agent"): number[] {
   const counts: number[] = [];

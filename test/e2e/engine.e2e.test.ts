@@ -312,7 +312,7 @@ describe("realtime transcription", () => {
   }
 });
 
-describe("what is wrong is told as OpenAI tells it", () => {
+describe("errors have the form of OpenAI's", () => {
   const post = (path: string, body: string | FormData) =>
     fetch(`${engine.baseURL}${path}`, {
       method: "POST",

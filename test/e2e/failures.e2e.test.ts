@@ -223,7 +223,7 @@ describe("when a conversation is under way and", () => {
     await listener.waitFor(
       ({ type, data }) => type === "transcript" && data.final && data.text === replies[0],
     );
-    proxy.mend();
+    proxy.repair();
     await far.reads("agent", replies[0] ?? "");
     ai.reply = () => replies[1] ?? "";
     await ask("Second question?");

@@ -58,7 +58,7 @@ async function firstVisit(env: Record<string, string> = {}) {
   return { parley, user, page: user.page, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-test("the first visit offers three ways, and a refused or unreachable server is told beside its form", async () => {
+test("the first visit offers three ways, and a refused or unreachable server is reported beside its form", async () => {
   await using visit = await firstVisit();
   const { page, user } = visit;
   const ways = await page.locator("#offer .card h2").allTextContents();
@@ -72,7 +72,7 @@ test("the first visit offers three ways, and a refused or unreachable server is 
   expect(await page.inputValue("#endpoint-base_url")).toBe(ai.url);
   await page.fill("#endpoint-base_url", "http://127.0.0.1:9/v1");
   await page.click("#offer >> text=Use this server");
-  await user.until("it is told that nobody answers", () =>
+  await user.until("the page reports that the server cannot be reached", () =>
     /127\.0\.0\.1:9 cannot be reached/.test(
       document.getElementById("endpoint-problem")?.textContent ?? "",
     ),
@@ -156,7 +156,7 @@ test("a model is downloaded with its progress on the page, cancelled, resumed, u
   expect(user.session.complaints).toEqual([]);
 });
 
-test("one consent downloads what this machine needs, and the page can start when it has come", async () => {
+test("one consent downloads what this machine needs, and the page can start once it has arrived", async () => {
   await using visit = await firstVisit();
   const { page, user, parley } = visit;
   const plan = await page.textContent("#offer-plan");

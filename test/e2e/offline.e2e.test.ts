@@ -6,8 +6,8 @@ import { event, storedTranscript } from "./environment.ts";
 import { PageUser } from "./page-user.ts";
 import { spoken } from "./spoken.ts";
 
-// Nobody's key and nobody's server: models that run on this machine hear, answer and speak. They
-// are the smallest that there are, so what they say is not judged, but that they understand is.
+// Without a key and without a server: local models hear, answer and speak. They are the smallest
+// available, so the test judges what they understand and not what they answer.
 
 const SENTENCES = ["What is the capital of France?", "Tell me about the weather in the mountains."];
 

@@ -97,7 +97,7 @@ test("with the keyboard alone one reaches Start, begins, types, hears and stops"
   expect(await focused()).toBe("start");
 });
 
-test("a screen reader is told the finals, once each, and never the interims", async () => {
+test("a screen reader announces each final once, and never an interim", async () => {
   const { page } = user;
   await page.goto(environment.parley.url);
   await user.start();

@@ -55,7 +55,7 @@ export async function peopleIn(rooms: RoomService, room: string): Promise<RoomPa
 /** Of silence, at 48 kHz. */
 const HALF_A_SECOND = new Int16Array(24_000);
 
-/** A person in a conversation with Parley, and everything that is told of it. */
+/** A participant in a conversation with Parley, and all events of that conversation. */
 export class ParticipantCall implements AsyncDisposable {
   readonly parley: Parley;
   readonly room: string;

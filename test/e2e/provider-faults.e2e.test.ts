@@ -16,7 +16,7 @@ import { eventually, within } from "./wait.ts";
 
 const LOST = "Hello there.";
 const NEXT = "Good morning to you.";
-/** Two requests to the voice: both fail, and it is told once. */
+/** Two requests to the voice fail, and one error is reported. */
 const LONG_REPLY = "Yes, I can hear you very well today. Please go on with what you said.";
 const UNHANDLED = "unhandled promise rejection";
 
@@ -112,7 +112,7 @@ async function failOnce(
   ai.fail(stage, fault, stage === "stt" && realtime ? 1 : Number.POSITIVE_INFINITY);
   try {
     const { to } = await call.say(LOST);
-    const told = await call.event(`the failure of ${fixture.name} is told`, isError, since);
+    const told = await call.event(`the failure of ${fixture.name} is reported`, isError, since);
     ai.heal();
     if (stage === "stt" && realtime) {
       const recovered = await call.final("agent", since);
@@ -148,7 +148,7 @@ async function atEachStage<T>(work: (fixture: StageFixture) => Promise<T>): Prom
 
 describe("when a provider", () => {
   test.each(FAULTS)(
-    "$what, that is told once, and the next turn works: for each stage",
+    "$what, one error is reported, and the next turn works: for each stage",
     async ({ fault, code, withinMs }) => {
       const delays = await atEachStage(async (fixture) => {
         await using call = await beginCall(fixture);
@@ -194,7 +194,7 @@ describe("when a provider", () => {
   });
 });
 
-/** Speaks or types turn after turn; each is told to have failed, until the session ends. */
+/** Speaks or types turn after turn; each failure is reported, until the session ends. */
 async function failUntilTheEnd(fixture: StageFixture, call: ParticipantCall): Promise<void> {
   const isOver = () =>
     call.listener.events.some(({ type, data }) => type === "session" && data.state !== "active");
@@ -202,7 +202,7 @@ async function failUntilTheEnd(fixture: StageFixture, call: ParticipantCall): Pr
     const since = call.now;
     if (fixture.stage === "stt") await call.say(LOST);
     else await fixture.parley.post(`/session/${call.id}/message`, { text: LOST });
-    await call.event("the failure is told", isError, since);
+    await call.event("the failure is reported", isError, since);
   }
 }
 
@@ -243,7 +243,7 @@ describe("when a provider's error quotes the API key", () => {
       await using listener = await fixture.parley.listen(id, 0);
       const errorOf = (stage: Stage) =>
         within(
-          `the failure of ${stage} is told`,
+          `the failure of ${stage} is reported`,
           listener.waitFor(({ type, data }) => type === "error" && data.stage === stage),
           () => listener.events,
         );

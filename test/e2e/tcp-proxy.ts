@@ -40,13 +40,13 @@ export class TcpProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** Breaks every connection and lets no new one through, until `mend`. */
+  /** Breaks every connection and refuses new ones until `repair` is called. */
   cut(): void {
     this.#open = false;
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  mend(): void {
+  repair(): void {
     this.#open = true;
   }
 

@@ -33,7 +33,7 @@ test("an engine that is killed in mid-turn costs that turn: the conversation goe
     await call.say(QUESTION);
     await call.agentIs("thinking");
     process.kill(Number(first), "SIGKILL");
-    const told = await call.event("the failure is told", ({ type }) => type === "error");
+    const told = await call.event("the failure is reported", ({ type }) => type === "error");
     expect(told.data).toMatchObject({ recoverable: true });
     const another = async () => engineOf(parley);
     await eventually("another engine", another, (pid) => pid !== undefined && pid !== first);

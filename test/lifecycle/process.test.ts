@@ -100,7 +100,7 @@ test("a second signal ends the process at once, and livekit-server with it", asy
   process.kill(liveKit, "SIGSTOP");
   environment.parley.process.kill("SIGTERM");
   await environment.parley.logged(({ msg }) => msg === "stopping");
-  // Signals within 400 ms are one order; what is told here is time itself.
+  // Signals within 400 ms count as one, so this test has to wait for the time to pass.
   await Bun.sleep(600);
   await within("the end", environment.parley.stop("SIGTERM"));
   expect(environment.parley.process.signalCode).toBe("SIGKILL");

@@ -9,7 +9,7 @@ import { type RedisServer, startRedis } from "../redis-server.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { liveKitEnv, startLiveKit } from "./inspected-parley.ts";
 
-// Two Parleys share a Redis and a LiveKit: whoever asks either hears every conversation whole.
+// Two instances share a Redis and a LiveKit server: each serves every conversation completely.
 
 const PHRASE = "Hello there.";
 const REPLY = "Yes, hello.";

@@ -39,7 +39,7 @@ export interface LoggedRequest {
   streaming?: boolean;
 }
 
-/** What happened, in the order of arrival; whoever waits for something is told at each change. */
+/** What happened, in the order of arrival; every change wakes those who wait. */
 export class RequestLog {
   readonly entries: LoggedRequest[] = [];
   readonly #watchers = new Set<() => void>();

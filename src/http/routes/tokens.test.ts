@@ -121,7 +121,7 @@ describe("POST /token, LiveKit's standard endpoint", () => {
   });
 
   test.each([
-    ["a field of nobody's", { kind: "agent" }],
+    ["an unknown field", { kind: "agent" }],
     ["more grants", { video: { roomAdmin: true } }],
     ["a lifetime", { ttl: "1y" }],
     ["an agent's identity", { participant_identity: "agent-1" }],
