@@ -60,8 +60,6 @@ export class PageUser implements AsyncDisposable {
 
   /** Presses Start and waits until the conversation is live; answers its id. */
   async start(form: StartForm = {}): Promise<string> {
-    // The page may have just been loaded again; a click before its scripts run has no effect.
-    await this.page.waitForLoadState();
     for (const [id, value] of Object.entries(form)) await this.page.fill(`#${id}`, value);
     await this.page.click("#start");
     return this.live();
