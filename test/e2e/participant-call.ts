@@ -84,6 +84,8 @@ export class ParticipantCall implements AsyncDisposable {
   ): Promise<ParticipantCall> {
     await using opening = new AsyncDisposableStack();
     const room = `room-${crypto.randomUUID()}`;
+    // Parley gives a token before its LiveKit server answers.
+    await parley.ready();
     const caller = opening.use(await joinRoom(parley, room, identity));
     const id = await parley.startSession({ room, identity, ...settings });
     const listener = opening.use(await parley.listen(id));

@@ -252,6 +252,8 @@ test("the log is one JSON object a line and holds no secret, not even in detail"
   };
   const body = { room_name: "vault", participant_identity: "ada" };
   const { server_url, participant_token } = grantFrom(await post("/token", body));
+  // The token is there before LiveKit's server is.
+  await parley.logged(({ msg }) => msg === "ready for conversations");
   const caller = await Caller.join(server_url, participant_token);
   const { session_id: id } = started.parse(
     await post("/session", { room: "vault", identity: "ada" }),
