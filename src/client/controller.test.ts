@@ -1,15 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { setImmediate as macrotask } from "node:timers/promises";
 import type { LocalAudioTrack } from "livekit-client";
 import type { Call, CallListener } from "./call.ts";
 import { Controller } from "./controller.ts";
 import { IDLE } from "./conversation.ts";
 import type { StartForm } from "./setup-form.ts";
 
+const AGENT_CHECK_MS = 5;
 const FORM: StartForm = { room: "kitchen", identity: "guest-1", name: "Ada" };
 
 /** Stands in for the browser and for Parley, and logs what a controller asks them to do. */
 class TestEnvironment {
   readonly log: string[] = [];
+  /** Called at each change of the state and each new entry of the log. */
+  readonly #waiting = new Set<() => void>();
   answers: Record<string, () => Response | Promise<Response>> = {
     "GET /token": () => Response.json({ token: "t" }),
     "POST /session": () => Response.json({ session_id: "s1" }, { status: 201 }),
@@ -25,16 +29,16 @@ class TestEnvironment {
     socketUrl: () => "ws://127.0.0.1:9/ws",
     createCall: (listener) => this.#createCall(listener),
     openMicrophone: () => this.microphone(),
-    onState: () => {},
+    onState: () => this.#changed(),
     onTranscript: () => {},
-    onBegin: () => this.log.push("begin"),
+    onBegin: () => this.#note("begin"),
     onMicrophone: () => {},
-    agentCheckMs: 5,
+    agentCheckMs: AGENT_CHECK_MS,
   });
 
   fetch = async (path: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const key = `${init?.method} ${String(path).split("?")[0]}`;
-    this.log.push(key);
+    this.#note(key);
     const answer = this.answers[key];
     if (answer === undefined) throw new TypeError("refused");
     return await answer();
@@ -48,13 +52,39 @@ class TestEnvironment {
     return this.controller.state.notice?.title;
   }
 
-  async until(phase: string): Promise<void> {
-    for (let tries = 0; tries < 200 && this.phase !== phase; tries += 1) await Bun.sleep(2);
-    expect(this.phase).toBe(phase);
+  /** Resolves when the conversation is in this phase. */
+  until(phase: string): Promise<void> {
+    return this.#when(() => this.phase === phase);
+  }
+
+  /** Resolves when the log has this entry. */
+  logged(entry: string): Promise<void> {
+    return this.#when(() => this.log.includes(entry));
+  }
+
+  #when(holds: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!holds()) return;
+      this.#waiting.delete(look);
+      resolve();
+    };
+    this.#waiting.add(look);
+    look();
+    return promise;
+  }
+
+  #note(entry: string): void {
+    this.log.push(entry);
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const look of [...this.#waiting]) look();
   }
 
   track(): LocalAudioTrack {
-    const track = { stop: () => this.log.push("microphone off") };
+    const track = { stop: () => this.#note("microphone off") };
     return track as unknown as LocalAudioTrack;
   }
 
@@ -62,13 +92,13 @@ class TestEnvironment {
     this.listener = listener;
     const call = {
       connect: async () => {
-        this.log.push("connect");
+        this.#note("connect");
         await this.connect();
       },
-      publish: async () => this.log.push("publish"),
+      publish: async () => this.#note("publish"),
       startAudio: async () => {},
       silence: () => {},
-      close: async () => this.log.push("leave"),
+      close: async () => this.#note("leave"),
     };
     return call as unknown as Call;
   }
@@ -146,7 +176,8 @@ describe("a failed start releases what it acquired, and the next one works", () 
     arrange();
     environment.controller.start(FORM);
     await environment.until("failed");
-    await Bun.sleep(5);
+    // Leaving the room is the last step, so the session would be deleted by then.
+    await environment.logged("leave");
     expect(environment.title).toContain(words);
     expect(environment.log).toContain("leave");
     expect(environment.log.includes("microphone off")).toBe(what !== "the microphone");
@@ -162,9 +193,7 @@ test("a session that is created after the stop is deleted", async () => {
   const created = Promise.withResolvers<Response>();
   environment.answers["POST /session"] = () => created.promise;
   environment.controller.start(FORM);
-  for (let tries = 0; tries < 100 && !environment.log.includes("POST /session"); tries += 1) {
-    await Bun.sleep(2);
-  }
+  await environment.logged("POST /session");
   const stopping = environment.controller.stop();
   expect(environment.phase).toBe("stopping");
   created.resolve(Response.json({ session_id: "s1" }, { status: 201 }));
@@ -174,13 +203,18 @@ test("a session that is created after the stop is deleted", async () => {
 });
 
 test("a microphone that is permitted after the stop is turned off again", async () => {
+  const asked = Promise.withResolvers<void>();
   const given = Promise.withResolvers<LocalAudioTrack>();
-  environment.microphone = () => given.promise;
+  environment.microphone = () => {
+    asked.resolve();
+    return given.promise;
+  };
   environment.controller.start(FORM);
-  await Bun.sleep(5);
+  await asked.promise;
   await environment.controller.stop();
   given.resolve(environment.track());
-  await Bun.sleep(5);
+  await environment.logged("microphone off");
+  await macrotask();
   expect(environment.log.at(-1)).toBe("microphone off");
   expect(environment.log).not.toContain("connect");
 });
@@ -223,7 +257,7 @@ describe("during a conversation", () => {
     environment.listener?.onDisconnected("connection");
     await environment.until("failed");
     expect(environment.title).toBe("The connection was lost");
-    await Bun.sleep(5);
+    await environment.logged("DELETE /session/s1");
     expect(environment.log).toContain("DELETE /session/s1");
   });
 
@@ -237,7 +271,7 @@ describe("during a conversation", () => {
   test("the same person in another window takes over, and the session stays", async () => {
     environment.listener?.onDisconnected("moved");
     await environment.until("idle");
-    await Bun.sleep(5);
+    await environment.logged("leave");
     expect(environment.log).not.toContain("DELETE /session/s1");
   });
 
@@ -248,9 +282,18 @@ describe("during a conversation", () => {
   });
 
   test("an agent that returns continues it", async () => {
-    environment.listener?.onAgentPresence(false);
-    environment.listener?.onAgentPresence(true);
-    await Bun.sleep(40);
+    jest.useFakeTimers();
+    try {
+      environment.listener?.onAgentPresence(false);
+      environment.listener?.onAgentPresence(true);
+      for (let check = 0; check < 5; check += 1) {
+        jest.advanceTimersByTime(AGENT_CHECK_MS);
+        // Lets the controller do what it does after a check.
+        for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+      }
+    } finally {
+      jest.useRealTimers();
+    }
     expect(environment.phase).toBe("live");
   });
 });
