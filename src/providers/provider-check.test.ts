@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
+import { failureOf } from "../../test/failure-of.ts";
 import type { Stage, StageEndpoint } from "../domain/stage.ts";
-import { Failure } from "../errors.ts";
 import { ProviderCheck } from "./provider-check.ts";
 
 interface FakeProvider extends AsyncDisposable {
@@ -37,15 +37,6 @@ function startProvider(): FakeProvider {
 
 function at(baseURL: string, stage: Stage = "llm", apiKey: string | undefined = "sk-1") {
   return { stage, baseURL, apiKey };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<Failure> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof Failure) return error;
-  throw new Error(`no Failure: ${error}`);
 }
 
 afterEach(() => {

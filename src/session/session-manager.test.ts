@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { temporaryDatabase } from "../../test/database.ts";
 import { memoryLogger } from "../../test/event-log.ts";
+import { failureOf } from "../../test/failure-of.ts";
 import type { Agent, AgentStack } from "../agent/agent-stack.ts";
 import { readConfig } from "../config.ts";
 import { SqliteSessionStore } from "../db/session-store.ts";
@@ -156,15 +157,6 @@ class ManagerFixture implements AsyncDisposable {
 /** Lets everything that waits for settled promises run; no time passes. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await null;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<Failure> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof Failure) return error;
-  throw new Error(`no Failure: ${error}`);
 }
 
 async function isPending(work: Promise<unknown>): Promise<boolean> {
