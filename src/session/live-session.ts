@@ -2,19 +2,13 @@ import type { Logger } from "pino";
 import type { Agent } from "../agent/agent-stack.ts";
 import { type AgentSignal, initialTranscriptState, normalize } from "../agent/normalize-events.ts";
 import { AGENT_IDENTITY_PREFIX, type Session } from "../domain/session.ts";
-import type { StageProviders } from "../domain/stage.ts";
 import type { SessionStore } from "../domain/stores.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
-
-/** The stages of one session, leased until they are disposed of. */
-export interface SessionStages extends StageProviders, Disposable {
-  /** Waits for the local engine, if it serves a stage. @throws Failure */
-  ready(): Promise<void>;
-}
+import type { StageLease } from "../providers/provider-choice.ts";
 
 export interface LiveSessionOptions {
   session: Session;
-  stages: SessionStages;
+  stages: StageLease;
   sessions: Pick<SessionStore, "update">;
   /** Stores an event and sends it to subscribers. */
   publish(sessionId: string, event: SessionEvent): void;
@@ -24,7 +18,7 @@ export interface LiveSessionOptions {
 /** A session that has not ended: its record, its agent, and what it publishes. */
 export class LiveSession {
   session: Session;
-  readonly stages: SessionStages;
+  readonly stages: StageLease;
   /** Set once the agent is in the room. */
   agent: Agent | undefined;
   /** Aborted by a stop while the session is still starting. */

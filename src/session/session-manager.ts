@@ -1,9 +1,10 @@
 import type { EndReason, Session, SessionRequest } from "../domain/session.ts";
 import type { SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
+import type { StageLease } from "../providers/provider-choice.ts";
 import { endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
 import { type LaunchOptions, launch, startFailure } from "./launch.ts";
-import { LiveSession, type LiveSessionOptions, type SessionStages } from "./live-session.ts";
+import { LiveSession, type LiveSessionOptions } from "./live-session.ts";
 import { type SessionDefaults, sessionPlan } from "./session-plan.ts";
 
 export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
@@ -12,7 +13,7 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
    * Leases the stages for a session that starts now.
    * @throws Failure when a stage has no provider
    */
-  stages(): SessionStages;
+  stages(): StageLease;
   sessions: SessionStore;
   publish: LiveSessionOptions["publish"];
   /** The name of this machine, kept with each session. */
@@ -128,7 +129,7 @@ export class SessionManager implements AsyncDisposable {
     }
   }
 
-  #newSession(request: SessionRequest, stages: SessionStages): Session {
+  #newSession(request: SessionRequest, stages: StageLease): Session {
     return {
       id: Bun.randomUUIDv7(),
       room: request.room,
@@ -143,7 +144,7 @@ export class SessionManager implements AsyncDisposable {
     };
   }
 
-  #admit(session: Session, stages: SessionStages): LiveSession {
+  #admit(session: Session, stages: StageLease): LiveSession {
     this.#options.sessions.insert(session);
     const live = new LiveSession({ ...this.#options, session, stages });
     this.#live.set(live.id, live);
