@@ -1,6 +1,7 @@
 import type {
   AgentState,
   ErrorSource,
+  Notice,
   Role,
   SessionEvent,
   TurnMetrics,
@@ -25,6 +26,7 @@ export type AgentSignal =
   | { kind: "user_item"; text: string; latency: Latency }
   | { kind: "tokens"; prompt: number; completion: number }
   | { kind: "error"; stage: ErrorSource; code: string; message: string; recoverable: boolean }
+  | ({ kind: "notice" } & Notice)
   /** The session closes: open segments become final. */
   | { kind: "close" };
 
@@ -130,6 +132,8 @@ export function normalize(
       return { state: withTokens(state, signal), events: [] };
     case "error":
       return { state, events: [{ type: "error", data: errorData(signal) }] };
+    case "notice":
+      return { state, events: [{ type: "notice", data: noticeData(signal) }] };
     case "close":
       return closeSegments(state, context);
   }
@@ -138,6 +142,10 @@ export function normalize(
 function errorData(signal: Extract<AgentSignal, { kind: "error" }>) {
   const { stage, code, message, recoverable } = signal;
   return { code, message, stage, recoverable };
+}
+
+function noticeData({ kind: _, ...data }: Extract<AgentSignal, { kind: "notice" }>): Notice {
+  return data;
 }
 
 function userSpeech(state: TranscriptState, speaking: boolean, context: SignalContext): Normalized {

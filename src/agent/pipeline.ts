@@ -2,13 +2,15 @@ import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
+import type { Notice } from "../domain/transcript.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
 import { UtteranceStt } from "./utterance-stt.ts";
 
-export interface StageOptions {
+/** How a provider of a stage is reached. */
+export interface ProviderOptions {
   baseURL: string;
   apiKey: string | undefined;
   model: string;
@@ -16,10 +18,18 @@ export interface StageOptions {
   headers?: Record<string, string> | undefined;
 }
 
+/** The provider of a stage, and the one that takes over when it fails. */
+export type StageOptions<Extra = unknown> = ProviderOptions &
+  Extra & { fallback?: (ProviderOptions & Extra) | undefined };
+
 export interface PipelineOptions {
-  stt: StageOptions & { realtime: boolean; language: string | null };
+  /** The language that is spoken, as an ISO 639-1 code; null: the recogniser detects it. */
+  language: string | null;
+  stt: StageOptions<{ realtime: boolean }>;
   llm: StageOptions;
-  tts: StageOptions & { voice: string };
+  tts: StageOptions<{ voice: string }>;
+  /** Tells the person something that is no failure. */
+  onNotice(notice: Notice): void;
 }
 
 /** The speech pipeline of one session. */
@@ -94,7 +104,7 @@ export function loadVadModel(path: string): Promise<InferenceSession> {
 /** Creates the stages of one session. */
 export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
-  const stt = createStt(options.stt, vad, vadModel);
+  const stt = createStt(options, vad, vadModel);
   const llm = new openai.LLM({
     client: createProviderClient(options.llm),
     model: options.llm.model,
@@ -118,14 +128,14 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
 }
 
 function createStt(
-  options: PipelineOptions["stt"],
+  { stt: options, language }: PipelineOptions,
   vad: VAD,
   vadModel: InferenceSession,
 ): stts.STT {
   const shared = {
     client: createProviderClient(options),
     model: options.model,
-    ...(options.language ? { language: options.language } : { detectLanguage: true }),
+    ...(language ? { language } : { detectLanguage: true }),
   };
   if (!options.realtime) {
     return new UtteranceStt(

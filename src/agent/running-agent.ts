@@ -10,6 +10,7 @@ import {
 import type { InferenceSession } from "onnxruntime-node";
 import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
+import type { Notice } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import {
@@ -30,7 +31,7 @@ export interface RunningAgentOptions {
   userIdentity: string | undefined;
   instructions: string;
   greeting: string | null;
-  pipeline: PipelineOptions;
+  pipeline: Omit<PipelineOptions, "onNotice">;
   logger: Logger;
   onSignal(signal: AgentSignal): void;
   /** The user joined, or left (undefined). `name` is the display name. */
@@ -67,7 +68,8 @@ export class RunningAgent {
   private constructor(options: RunningAgentOptions, vadModel: InferenceSession) {
     this.#options = options;
     this.#userIdentity = options.userIdentity;
-    this.#pipeline = createPipeline(options.pipeline, vadModel);
+    const onNotice = (notice: Notice) => this.#report({ kind: "notice", ...notice });
+    this.#pipeline = createPipeline({ ...options.pipeline, onNotice }, vadModel);
     this.#session = createSession(this.#pipeline);
   }
 

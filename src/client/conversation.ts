@@ -134,7 +134,12 @@ type Signal = Extract<
 function withSignal(state: Conversation, action: Signal): Conversation {
   switch (action.type) {
     case "agent":
-      return { ...state, agent: action.state, agentPresent: true };
+      return {
+        ...state,
+        agent: action.state,
+        agentPresent: true,
+        notice: action.state === "speaking" && state.notice?.transient ? null : state.notice,
+      };
     case "agent_present":
       return { ...state, agentPresent: action.present };
     case "user_speech":

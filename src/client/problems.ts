@@ -1,5 +1,5 @@
 import type { EndReason } from "../domain/session.ts";
-import type { ErrorSource, SessionEvent } from "../domain/transcript.ts";
+import type { ErrorSource, Notice, SessionEvent } from "../domain/transcript.ts";
 import { ApiError } from "./api.ts";
 
 /** What the person can do about a problem. The page shows a button or link for it. */
@@ -12,6 +12,8 @@ export interface Problem {
   remedy: Remedy;
   /** `error` ended the conversation, `warning` did not, `info` is an ordinary end. */
   tone: "error" | "warning" | "info";
+  /** Shown only until the agent speaks. */
+  transient?: boolean;
 }
 
 /** A step of starting a conversation, in order; `resume` comes first after a reload. */
@@ -168,6 +170,11 @@ export function eventProblem(data: Extract<SessionEvent, { type: "error" }>["dat
     remedy: "none",
     tone: data.recoverable ? "warning" : "error",
   };
+}
+
+/** A `notice` event. */
+export function noticeProblem({ message, transient }: Notice): Problem {
+  return { title: sentence(message), detail: "", remedy: "none", tone: "info", transient };
 }
 
 const ENDINGS: Record<EndReason, Problem> = {

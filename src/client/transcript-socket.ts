@@ -2,7 +2,13 @@ import "./zod-without-eval.ts";
 
 import { type Envelope, envelope, type TranscriptData } from "../domain/transcript.ts";
 import type { Action } from "./conversation.ts";
-import { endingProblem, eventProblem, type Problem, TRANSCRIPT_DELAYED } from "./problems.ts";
+import {
+  endingProblem,
+  eventProblem,
+  noticeProblem,
+  type Problem,
+  TRANSCRIPT_DELAYED,
+} from "./problems.ts";
 
 export interface SessionFeedOptions {
   url: string;
@@ -73,6 +79,10 @@ export class SessionFeed {
       case "metrics":
         if (envelope.data.voice_to_voice_ms === null) return;
         dispatch({ type: "latency", ms: envelope.data.voice_to_voice_ms });
+        return;
+      case "notice":
+        if (!isRecent(envelope.at)) return;
+        dispatch({ type: "notice", problem: noticeProblem(envelope.data) });
         return;
       case "error":
         if (!envelope.data.recoverable) this.#fatal = eventProblem(envelope.data);

@@ -30,10 +30,15 @@ export interface StageProvider extends ProviderEndpoint {
   isEngine?: boolean;
 }
 
+/** The provider of a stage, and the one that takes over when it fails. */
+type WithFallback<P> = P & { fallback?: P | undefined };
+
 /** What serves each stage of a session. */
 export interface StageProviders {
   /** `model` undefined: OpenAI's best for the way the server is reached. */
-  stt: Omit<StageProvider, "model"> & { model: string | undefined; realtime: "auto" | boolean };
-  llm: StageProvider;
-  tts: StageProvider & { voice: string };
+  stt: WithFallback<
+    Omit<StageProvider, "model"> & { model: string | undefined; realtime: "auto" | boolean }
+  >;
+  llm: WithFallback<StageProvider>;
+  tts: WithFallback<StageProvider & { voice: string }>;
 }

@@ -32,10 +32,22 @@ export type SessionEvent =
     }
   | { type: "transcript"; data: TranscriptData }
   | { type: "metrics"; data: TurnMetrics }
+  | { type: "notice"; data: Notice }
   | {
       type: "error";
       data: { code: string; message: string; stage?: ErrorSource; recoverable: boolean };
     };
+
+/** Something that a person should know although nothing failed, such as a model that still loads. */
+export interface Notice {
+  /** For programs; stable. */
+  code: string;
+  /** For people. */
+  message: string;
+  stage?: ErrorSource;
+  /** Whether it only explains a wait, and stops being true when the agent speaks. */
+  transient: boolean;
+}
 
 export interface TranscriptData {
   segment_id: string;
@@ -110,6 +122,15 @@ const sessionEvent = z.discriminatedUnion("type", [
       voice_to_voice_ms: milliseconds,
       prompt_tokens: milliseconds,
       completion_tokens: milliseconds,
+    }),
+  }),
+  z.object({
+    type: z.literal("notice"),
+    data: z.object({
+      code: z.string(),
+      message: z.string(),
+      stage: z.enum([...STAGES, "livekit"]).optional(),
+      transient: z.boolean(),
     }),
   }),
   z.object({

@@ -1,13 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { APIConnectionTimeoutError, APIError } from "openai";
 import { statusOf } from "../errors.ts";
-import { describeProviderError, redactProviderError } from "./provider-errors.ts";
+import { AnswerError, describeProviderError, redactProviderError } from "./provider-errors.ts";
 
 const STAGES = ["stt", "llm", "tts"] as const;
 const KEY = "sk-proj-verysecret";
 
 /** Failures as they arrive, each quoting the key wherever a provider could. */
 const CASES: [what: string, error: unknown, code: string, says: RegExp][] = [
+  ["an empty answer", new AnswerError("empty"), "provider_empty", /answered nothing\./],
+  ["MP3 in disguise", { cause: new AnswerError("format", "MP3") }, "provider_format", /\(MP3\)/],
   ["a refused key", hostile(401), "provider_unauthorized", /refused the API key \(401\)/],
   ["a key without the right", hostile(403), "provider_unauthorized", /refused the API key \(403\)/],
   ["an unknown model or address", hostile(404), "provider_not_found", /_MODEL and .*_BASE_URL/],

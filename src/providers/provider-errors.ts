@@ -18,6 +18,13 @@ export interface ProviderProblem {
 export function describeProviderError(stage: Stage, error: unknown): ProviderProblem {
   const name = capitalised(STAGE_NOUNS[stage]);
   const prefix = stage.toUpperCase();
+  const fault = answerErrorIn(error);
+  if (fault) {
+    return {
+      code: `provider_${fault.fault}`,
+      message: `${name} failed: the provider ${ANSWER_FAULTS[fault.fault]}${fault.detail}.`,
+    };
+  }
   const status = statusOf(error);
   if (status === 401 || status === 403) {
     return {
@@ -55,6 +62,40 @@ export function describeProviderError(stage: Stage, error: unknown): ProviderPro
   };
 }
 
+/** What is wrong with an answer that the server sent as a good one. */
+const ANSWER_FAULTS = {
+  empty: "answered nothing",
+  cut: "stopped before its answer was complete",
+  declined: "declined to answer",
+  error_body: "answered with an error",
+  format: "sent something that cannot be played",
+  silent: "sent silence",
+  context: "cannot take a conversation of this length",
+} as const;
+export type AnswerFault = keyof typeof ANSWER_FAULTS;
+
+/** A fault that Parley finds in an answer, in its own words. */
+export class AnswerError extends Error {
+  override readonly name = "AnswerError";
+  readonly fault: AnswerFault;
+  readonly detail: string;
+
+  /** @param detail more about it for people, such as "MP3"; never text of the provider */
+  constructor(fault: AnswerFault, detail?: string) {
+    super(`the provider ${ANSWER_FAULTS[fault]}${detail ? ` (${detail})` : ""}`);
+    this.fault = fault;
+    this.detail = detail ? ` (${detail})` : "";
+  }
+}
+
+/** The `AnswerError` among a failure and its causes. */
+function answerErrorIn(error: unknown): AnswerError | undefined {
+  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
+    if (at instanceof AnswerError) return at;
+  }
+  return undefined;
+}
+
 /** A provider's failure without any of the provider's text. */
 class ProviderError extends Error {
   override readonly name = "ProviderError";
@@ -73,6 +114,8 @@ class ProviderError extends Error {
  * @param what what failed, such as "speech synthesis"
  */
 export function redactProviderError(what: string, error: unknown): Error {
+  const fault = answerErrorIn(error);
+  if (fault) return fault;
   const status = statusOf(error) ?? statusInMessage(error);
   if (status !== undefined) return new ProviderError(`${what} answered ${status}`, status);
   return new ProviderError(isTimeout(error) ? `${what} timed out` : `${what} broke`);

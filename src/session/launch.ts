@@ -96,9 +96,28 @@ function pipelineOf({ session, stages }: LiveSession, realtime: boolean) {
   const { stt, llm, tts } = stages;
   const { stt_model, llm_model, tts_model, language, voice } = session;
   return {
-    stt: { ...requestOptions(stt, session), model: stt_model, realtime, language },
-    llm: { ...requestOptions(llm, session), model: llm_model },
-    tts: { ...requestOptions(tts, session), model: tts_model, voice },
+    language,
+    stt: {
+      ...requestOptions(stt, session),
+      model: stt_model,
+      realtime,
+      fallback: stt.fallback && {
+        ...requestOptions(stt.fallback, session),
+        model: sttModelFor(stt.fallback, false),
+        realtime: false,
+      },
+    },
+    llm: {
+      ...requestOptions(llm, session),
+      model: llm_model,
+      fallback: llm.fallback && requestOptions(llm.fallback, session),
+    },
+    tts: {
+      ...requestOptions(tts, session),
+      model: tts_model,
+      voice,
+      fallback: tts.fallback && requestOptions(tts.fallback, session),
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { type Controls, type Fault, pause, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./log.ts";
+import type { Quirk } from "./quirks.ts";
 import type { Vocabulary } from "./recognise.ts";
 
 /** What the endpoints share. */
@@ -12,6 +13,8 @@ export interface StandInContext {
   /** Whether `/v1/realtime` exists. */
   realtime: boolean;
   reply: (messages: readonly ChatMessage[]) => string;
+  /** In what ways the server deviates from OpenAI's. */
+  quirks: readonly Quirk[];
   /** Speed of the agent's speech. */
   readonly wordsPerMinute: number;
 }

@@ -3,6 +3,7 @@ import type { StandInContext } from "./answer.ts";
 import { defaultReply } from "./chat.ts";
 import { Controls, type Fault, type PerStage, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, RequestLog } from "./log.ts";
+import type { Quirk } from "./quirks.ts";
 import { Vocabulary } from "./recognise.ts";
 import { type Listener, serve } from "./routes.ts";
 import { agentSpeech } from "./speech.ts";
@@ -26,6 +27,8 @@ export interface StandInOptions {
   prewarm?: readonly string[];
   /** Speed of the agent's speech; 175 by default. */
   wordsPerMinute?: number;
+  /** Deviations of real servers; none by default. */
+  quirks?: readonly Quirk[];
   /** 0, a free port, by default. */
   port?: number;
 }
@@ -56,6 +59,7 @@ export class StandIn implements AsyncDisposable {
       realtime: options.realtime ?? true,
       reply: options.reply ?? defaultReply,
       wordsPerMinute: options.wordsPerMinute ?? 175,
+      quirks: options.quirks ?? [],
     };
     this.#server = serve(this.#context, options);
     this.url = new URL("/v1", this.#server.url).href;
@@ -84,6 +88,11 @@ export class StandIn implements AsyncDisposable {
   /** Switches `/v1/realtime` on or off for connections to come. */
   set realtime(on: boolean) {
     this.#context.realtime = on;
+  }
+
+  /** Changes in what way the server deviates, for requests to come. */
+  set quirks(quirks: readonly Quirk[]) {
+    this.#context.quirks = quirks;
   }
 
   /** Changes the agent's words. */

@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import { failure, hang, refuse, reset, type StandInContext, statusFault } from "./answer.ts";
 import { completions } from "./chat.ts";
 import type { LoggedRequest } from "./log.ts";
+import { withQuirks } from "./quirks.ts";
 import { RealtimeSession } from "./realtime.ts";
 import { speech } from "./speech.ts";
 import { transcriptions } from "./transcription.ts";
@@ -39,7 +40,14 @@ export function serve(
     port: options.port ?? 0,
     // A fault may keep a request open for as long as a client waits.
     idleTimeout: 0,
-    fetch: (request, bun) => route(context, options.apiKey, request, bun),
+    fetch: (request, bun) => {
+      const upgrades = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+      if (upgrades) return route(context, options.apiKey, request, bun);
+      return withQuirks(
+        async (passed) => (await route(context, options.apiKey, passed, bun)) ?? new Response(),
+        context.quirks,
+      )(request);
+    },
     websocket: {
       open(socket) {
         const { data } = socket;
