@@ -1,6 +1,8 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { AUTOMATIC, languageChoice } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
+import { DEFAULT_SYSTEM_PROMPT, keyterms, keytermsIn } from "./domain/session.ts";
 import { OPENAI_URL, type Stage, type StageProviders } from "./domain/stage.ts";
 import { Failure } from "./errors.ts";
 import { isLoopback } from "./lib/loopback.ts";
@@ -31,6 +33,9 @@ export interface Config extends StageProviders {
   modelsCatalog: string | undefined;
   systemPrompt: string;
   greeting: string | undefined;
+  /** The language that is spoken, as a BCP 47 tag; null: the recogniser finds out. */
+  language: string | null;
+  keyterms: readonly string[];
   corsOrigins: string[];
   redisUrl: string | undefined;
   authPassword: string | undefined;
@@ -44,9 +49,6 @@ export interface Config extends StageProviders {
 }
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-const DEFAULT_PROMPT =
-  "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
-  "without lists, markup or emoji. Ask when something is unclear.";
 
 /** Variables whose values must not appear in messages or logs. */
 const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
@@ -131,6 +133,8 @@ export const environment = z.object({
   TTS_MODEL: text,
   TTS_VOICE: text,
   MODELS_CATALOG: text,
+  STT_LANGUAGE: languageChoice,
+  STT_KEYTERMS: text.transform(keytermsIn).pipe(keyterms),
   STT_REALTIME: z.enum(["auto", "true", "false"], {
     error: 'must be "auto", "true" or "false"',
   }),
@@ -204,8 +208,10 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     fixedBy: eachStage((stage) => decidingVariable(env, stage)),
     modelPaths: eachStage((stage) => filesNamed(env[`${stage}_MODEL`])),
     modelsCatalog: env.MODELS_CATALOG,
-    systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_PROMPT,
+    systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_SYSTEM_PROMPT,
     greeting: env.GREETING,
+    language: env.STT_LANGUAGE === AUTOMATIC ? null : (env.STT_LANGUAGE ?? null),
+    keyterms: env.STT_KEYTERMS ?? [],
     corsOrigins: env.CORS_ORIGINS ?? (dev ? ["http://localhost:*", "http://127.0.0.1:*"] : []),
     redisUrl: env.REDIS_URL,
     authPassword: env.AUTH_PASSWORD,

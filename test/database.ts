@@ -40,6 +40,7 @@ export function sessionOf(change: Partial<Session> = {}): Session {
     greeting: null,
     voice: "alloy",
     language: null,
+    keyterms: [],
     stt_model: "whisper-1",
     llm_model: "gpt-4o-mini",
     tts_model: "tts-1",

@@ -29,6 +29,7 @@ function session(change: Partial<Session & SessionCounts> = {}): Session & Sessi
     greeting: null,
     voice: "alloy",
     language: null,
+    keyterms: [],
     stt_model: "stt",
     llm_model: "llm",
     tts_model: "tts",
@@ -49,6 +50,7 @@ function segment(change: Partial<Segment> = {}): Segment {
     started_at: at,
     ended_at: at,
     interrupted: false,
+    language: null,
     ...change,
   };
 }

@@ -72,6 +72,22 @@ function states(events: SessionEvent[]): string[] {
   });
 }
 
+describe("the language that is heard", () => {
+  const languages = (events: SessionEvent[]) =>
+    events.flatMap(({ type, data }) => (type === "transcript" ? [data.language] : []));
+
+  test("is told with the final of the turn, and not with its interims or another turn", () => {
+    const german = { ...hear("Guten Tag.", true), language: "de" } as const;
+    const events = talk(hear("Guten"), german, turn("Guten Tag."), hear("Hi.", true), turn("Hi."));
+    expect(languages(events)).toEqual([undefined, undefined, "de", undefined, undefined]);
+  });
+
+  test("is what the recogniser said last, also when the conversation ends in a turn", () => {
+    const said = (text: string, language: string) => ({ ...hear(text, true), language });
+    expect(languages(talk(said("Hm.", "en"), said("Guten Tag.", "de"), CLOSE)).at(-1)).toBe("de");
+  });
+});
+
 describe("what the user says", () => {
   test("grows in interims and becomes final under one segment id", () => {
     const events = talk(

@@ -14,8 +14,11 @@ import type {
 export type AgentSignal =
   | { kind: "user_speech"; speaking: boolean }
   | { kind: "agent_state"; state: "idle" | AgentState }
-  /** STT text of the current utterance. `final` ends the utterance, but not the turn. */
-  | { kind: "user_text"; text: string; final: boolean }
+  /**
+   * STT text of the current utterance. `final` ends the utterance, but not the turn. `language` is
+   * what the recogniser has heard, as a BCP 47 tag, if it tells.
+   */
+  | { kind: "user_text"; text: string; final: boolean; language?: string | undefined }
   /** The user's turn is over. `text` is the text of the whole turn. */
   | { kind: "user_turn"; text: string }
   | { kind: "typed"; text: string }
@@ -45,6 +48,8 @@ interface OpenSegment {
   /** Ms since the epoch. */
   startedAt: number;
   text: string;
+  /** The language that the recogniser has heard, as a BCP 47 tag, if it told. */
+  language?: string | undefined;
 }
 
 /** The state of a conversation between two signals. */
@@ -117,7 +122,7 @@ export function normalize(
     case "agent_state":
       return agentState(state, signal.state, context);
     case "user_text":
-      return userText(state, signal.text, signal.final, context);
+      return userText(state, signal, context);
     case "user_turn":
       return finishUser(state, signal.text, context);
     case "typed":
@@ -196,15 +201,19 @@ function speech(role: Role, identity: string, speaking: boolean): SessionEvent {
 
 function userText(
   state: TranscriptState,
-  text: string,
-  final: boolean,
+  { text, final, language }: Extract<AgentSignal, { kind: "user_text" }>,
   context: SignalContext,
 ): Normalized {
   if (text.trim() === "") return { state, events: [] };
   const open = state.user ?? { ...newSegment(context), settled: "" };
   const turnText = join(open.settled, text);
   if (turnText === open.text && !final) return { state, events: [] };
-  const user = { ...open, text: turnText, settled: final ? turnText : open.settled };
+  const user = {
+    ...open,
+    text: turnText,
+    settled: final ? turnText : open.settled,
+    language: language ?? open.language,
+  };
   const events = turnText === open.text ? [] : [transcript("user", user, context, false)];
   return { state: { ...state, user }, events };
 }
@@ -329,6 +338,7 @@ function transcript(
       text: segment.text.trim(),
       final,
       ...(interrupted ? { interrupted } : {}),
+      ...(final && segment.language ? { language: segment.language } : {}),
       started_at: segment.startedAt,
     },
   };

@@ -25,6 +25,8 @@ export type StageOptions<Extra = unknown> = ProviderOptions &
 export interface PipelineOptions {
   /** The language that is spoken, as an ISO 639-1 code; null: the recogniser detects it. */
   language: string | null;
+  /** Words and names that the recogniser should expect. */
+  keyterms: readonly string[];
   stt: StageOptions<{ realtime: boolean }>;
   llm: StageOptions;
   tts: StageOptions<{ voice: string }>;

@@ -13,6 +13,7 @@ import { Failure } from "../errors.ts";
 import { readMigrations } from "./migrations.ts";
 import { openDatabase } from "./open.ts";
 import { SqliteSessionStore } from "./session-store.ts";
+import { SqliteTranscriptStore } from "./transcript-store.ts";
 
 function failureOf(path: string, migrations = MIGRATIONS): Failure {
   try {
@@ -134,6 +135,24 @@ describe("what cannot be opened says why and what to do", () => {
   });
 });
 
+test("a database from before words to expect and detected languages keeps its conversations", () => {
+  using folder = temporaryFolder();
+  const id = Bun.randomUUIDv7();
+  const path = join(folder.path, "parley.db");
+  const old = openDatabase(path, MIGRATIONS.slice(0, 1));
+  old.handle.exec(
+    `insert into sessions values ('${id}', 'den', 'ann', null, 'Be brief.', null, 'alloy',
+       'zh-yue', 'stt', 'llm', 'tts', 'ended', 1, 2, 'stopped', 'here');
+     insert into segments values ('${id}', 1, 's1', 'user', 'ann', 'hi', 1, 2, 0);`,
+  );
+  old.close();
+  using database = openDatabase(path, MIGRATIONS);
+  const session = new SqliteSessionStore(database).find(id);
+  expect(session).toMatchObject({ language: "zh-yue", keyterms: [], segments: 1 });
+  const segments = new SqliteTranscriptStore(database).segments(id);
+  expect(segments).toMatchObject([{ text: "hi", language: null }]);
+});
+
 test("at most one live session uses a room, whichever process writes", () => {
   using temporary = temporaryDatabase();
   const raw = new Sqlite(temporary.path);
@@ -141,7 +160,7 @@ test("at most one live session uses a room, whichever process writes", () => {
   const copy =
     "insert into sessions select ?, room, identity, name, system_prompt, greeting, voice,";
   const rest =
-    "language, stt_model, llm_model, tts_model, ?, started_at, ended_at, end_reason, node";
+    "language, stt_model, llm_model, tts_model, ?, started_at, ended_at, end_reason, node, keyterms";
   const insert = raw.prepare(`${copy} ${rest} from sessions limit 1`);
   expect(() => insert.run("other", "starting")).toThrow("UNIQUE constraint failed: sessions.room");
   expect(() => insert.run("other", "asleep")).toThrow("CHECK constraint failed");

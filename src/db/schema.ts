@@ -25,6 +25,8 @@ export const sessions = sqliteTable(
     greeting: text(),
     voice: text().notNull(),
     language: text(),
+    /** JSON. */
+    keyterms: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
     stt_model: text().notNull(),
     llm_model: text().notNull(),
     tts_model: text().notNull(),
@@ -61,6 +63,7 @@ export const segments = sqliteTable(
     started_at: integer().notNull(),
     ended_at: integer().notNull(),
     interrupted: integer({ mode: "boolean" }).notNull(),
+    language: text(),
   },
   (table) => [
     primaryKey({ columns: [table.session_id, table.seq] }),

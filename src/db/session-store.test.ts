@@ -20,6 +20,7 @@ describe("sessions", () => {
       room: "'; drop table sessions; --",
       system_prompt: "<script>\u202e\u0000é😀",
       language: "pt-BR",
+      keyterms: ['"', "東京"],
     });
     store.sessions.insert(session);
     expect(store.sessions.find(session.id)).toEqual({ ...session, segments: 0, turns: 0 });

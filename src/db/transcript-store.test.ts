@@ -116,6 +116,7 @@ describe("segments and turns", () => {
         started_at: 5,
         ended_at: 1_700_000_000_002,
         interrupted: false,
+        language: null,
       },
       {
         seq: 3,
@@ -124,7 +125,17 @@ describe("segments and turns", () => {
         started_at: 9,
         ended_at: 1_700_000_000_003,
         interrupted: true,
+        language: null,
       },
+    ]);
+  });
+
+  test("keep the language that was heard", () => {
+    using store = open();
+    store.append(1, said("hallo", { language: "de" }));
+    expect(store.transcripts.segments(store.session.id)).toMatchObject([{ language: "de" }]);
+    expect(store.transcripts.read(store.session.id, 0)).toMatchObject([
+      { data: { language: "de" } },
     ]);
   });
 

@@ -31,6 +31,7 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
         started_at: segments.started_at,
         ended_at: segments.ended_at,
         interrupted: segments.interrupted,
+        language: segments.language,
       })
       .from(segments)
       .where(eq(segments.session_id, sessionId))
@@ -104,8 +105,9 @@ export function appendEnvelope(orm: Orm, entry: Envelope): void {
 }
 
 function addSegment(orm: Orm, entry: Envelope & { type: "transcript" }, at: number): void {
-  const { segment_id, role, identity, text, started_at, interrupted = false } = entry.data;
-  const final = { role, identity, text, ended_at: at, interrupted };
+  const { segment_id, role, identity, text, started_at } = entry.data;
+  const { interrupted = false, language = null } = entry.data;
+  const final = { role, identity, text, ended_at: at, interrupted, language };
   orm
     .insert(segments)
     .values({

@@ -38,6 +38,26 @@ export function freeText(what: string, max: number) {
     .refine((value) => !value.includes("\0"), `${what} has a NUL character`);
 }
 
+/** The instructions for the language model unless others are configured or requested. */
+export const DEFAULT_SYSTEM_PROMPT =
+  "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
+  "without lists, markup or emoji. Ask when something is unclear.";
+
+/** How many words to expect a session may have, and how many characters each of them. */
+export const MAX_KEYTERMS = 100;
+const MAX_KEYTERM_LENGTH = 64;
+
+/** Words and names that the recogniser should expect. */
+export const keyterms = z
+  .array(shortName("keyterms", MAX_KEYTERM_LENGTH), { error: "keyterms is not a list of texts" })
+  .max(MAX_KEYTERMS, `keyterms has more than ${MAX_KEYTERMS} entries`);
+
+/** The words to expect in a text that people write, separated by commas or line breaks. */
+export function keytermsIn(text: string): string[] {
+  const terms = text.split(/[,،、，\n]/).map((term) => term.trim());
+  return [...new Set(terms)].filter((term) => term !== "");
+}
+
 /** What a caller may choose for a session; the rest comes from the configuration. */
 export interface SessionRequest {
   room: string;
@@ -45,7 +65,9 @@ export interface SessionRequest {
   system_prompt?: string | undefined;
   greeting?: string | undefined;
   voice?: string | undefined;
+  /** A BCP 47 tag, or `auto`. */
   language?: string | undefined;
+  keyterms?: readonly string[] | undefined;
   llm_model?: string | undefined;
 }
 
@@ -71,7 +93,10 @@ export interface SessionSettings {
   system_prompt: string;
   greeting: string | null;
   voice: string;
+  /** The language that is spoken, as a BCP 47 tag; null: the recogniser finds out. */
   language: string | null;
+  /** Words and names that the recogniser should expect. */
+  keyterms: readonly string[];
   stt_model: string;
   llm_model: string;
   tts_model: string;

@@ -57,6 +57,8 @@ export interface TranscriptData {
   text: string;
   final: boolean;
   interrupted?: boolean;
+  /** Of a final of the person: the language that the recogniser has heard, as a BCP 47 tag. */
+  language?: string;
   /** When the segment began, ms since the epoch. */
   started_at: number;
 }
@@ -108,6 +110,7 @@ const sessionEvent = z.discriminatedUnion("type", [
       text: z.string(),
       final: z.boolean(),
       interrupted: z.boolean().optional(),
+      language: z.string().optional(),
       started_at: z.number(),
     }),
   }),
@@ -160,4 +163,6 @@ export interface Segment {
   started_at: number;
   ended_at: number;
   interrupted: boolean;
+  /** The language that the recogniser has heard, as a BCP 47 tag; null where it is not known. */
+  language: string | null;
 }

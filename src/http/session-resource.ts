@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { languageChoice } from "../domain/language.ts";
 import {
   freeText,
+  keyterms,
   participantIdentity,
   roomName,
   type Session,
@@ -20,11 +22,8 @@ export const sessionRequest: z.ZodType<SessionRequest> = z.object({
   system_prompt: optional(freeText("system_prompt", 8000)),
   greeting: optional(freeText("greeting", 1000)),
   voice: optional(shortName("voice", 64)),
-  language: optional(
-    z
-      .string()
-      .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, "language is not a tag such as en or pt-BR"),
-  ),
+  language: optional(languageChoice),
+  keyterms: keyterms.optional(),
   llm_model: optional(shortName("llm_model", 128)),
 });
 
@@ -40,7 +39,8 @@ export function findSession(
 
 /** A session as the API answers it. */
 export function sessionJson(session: Session & SessionCounts) {
-  const { system_prompt, greeting, voice, language, stt_model, llm_model, tts_model } = session;
+  const { system_prompt, greeting, voice, language, keyterms } = session;
+  const { stt_model, llm_model, tts_model } = session;
   return {
     session_id: session.id,
     room: session.room,
@@ -50,7 +50,10 @@ export function sessionJson(session: Session & SessionCounts) {
     started_at: isoTime(session.started_at),
     ended_at: isoTime(session.ended_at),
     end_reason: session.end_reason,
-    settings: { system_prompt, greeting, voice, language, stt_model, llm_model, tts_model },
+    settings: {
+      ...{ system_prompt, greeting, voice, language, keyterms },
+      ...{ stt_model, llm_model, tts_model },
+    },
     counts: { segments: session.segments, turns: session.turns },
   };
 }

@@ -1,12 +1,13 @@
 import type { Logger } from "pino";
 import type { AgentStack } from "../agent/agent-stack.ts";
+import { recogniserCode } from "../domain/language.ts";
 import type { EndReason, Session } from "../domain/session.ts";
 import { Failure } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
 import { EndedWhileStarting, whyEnded } from "./end.ts";
 import type { LiveSession } from "./live-session.ts";
-import { endpointsOf, sttModelFor } from "./session-plan.ts";
+import { endpointsOf, instructionsFor, sttModelFor } from "./session-plan.ts";
 
 export interface LaunchOptions {
   /** Loads the agent stack; see `agent-stack.ts`. */
@@ -45,7 +46,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
       url: livekit.url,
       token: await token(session.room, live.agentIdentity),
       userIdentity: session.identity ?? undefined,
-      instructions: session.system_prompt,
+      instructions: instructionsFor(session),
       greeting: session.greeting,
       pipeline: pipelineOf(live, realtime),
       logger: logger.child({ session_id: live.id }),
@@ -94,9 +95,10 @@ async function usesRealtime(
 
 function pipelineOf({ session, stages }: LiveSession, realtime: boolean) {
   const { stt, llm, tts } = stages;
-  const { stt_model, llm_model, tts_model, language, voice } = session;
+  const { stt_model, llm_model, tts_model, language, keyterms, voice } = session;
   return {
-    language,
+    language: language && recogniserCode(language),
+    keyterms,
     stt: {
       ...requestOptions(stt, session),
       model: stt_model,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readConfig } from "../config.ts";
-import { endpointsOf, sessionPlan, sttModelFor } from "./session-plan.ts";
+import { endpointsOf, instructionsFor, sessionPlan, sttModelFor } from "./session-plan.ts";
 
 test("a session without wishes runs with what is configured", () => {
   const config = readConfig({
@@ -16,6 +16,7 @@ test("a session without wishes runs with what is configured", () => {
     greeting: "Hello!",
     voice: "sky",
     language: null,
+    keyterms: [],
     stt_model: "whisper-1",
     llm_model: "llama",
     tts_model: "kokoro",
@@ -28,10 +29,28 @@ test("a session's own wishes come first", () => {
     greeting: "Hey!",
     voice: "echo",
     language: "pt-BR",
+    keyterms: ["Parley"],
     llm_model: "gpt-5",
   };
   const config = readConfig({ SYSTEM_PROMPT: "Be brief.", GREETING: "Hello!" });
   expect(sessionPlan(config, { room: "r", ...wishes })).toMatchObject(wishes);
+});
+
+test("a session speaks the configured language, another one, or again any", () => {
+  const config = readConfig({ STT_LANGUAGE: "de-at", STT_KEYTERMS: "Parley, Wien" });
+  const of = (wishes: object) => sessionPlan(config, { room: "r", ...wishes });
+  expect(of({})).toMatchObject({ language: "de-AT", keyterms: ["Parley", "Wien"] });
+  expect(of({ language: "fr", keyterms: [] })).toMatchObject({ language: "fr", keyterms: [] });
+  expect(of({ language: "auto" }).language).toBeNull();
+});
+
+test("Parley's own instructions end with the language to answer in, others stay as they are", () => {
+  const { systemPrompt } = readConfig({});
+  const given = (system_prompt: string, language: string | null) =>
+    instructionsFor({ system_prompt, language }).replace(systemPrompt, "…");
+  expect(given(systemPrompt, "de-DE")).toBe("… Answer in German (Germany).");
+  expect(given(systemPrompt, null)).toBe("… Answer in the language that the person speaks.");
+  expect(given("Translate into English.", "de")).toBe("Translate into English.");
 });
 
 test("without a greeting anywhere the agent says nothing first", () => {

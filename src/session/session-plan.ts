@@ -1,4 +1,9 @@
-import type { SessionRequest, SessionSettings } from "../domain/session.ts";
+import { AUTOMATIC, languageName } from "../domain/language.ts";
+import {
+  DEFAULT_SYSTEM_PROMPT,
+  type SessionRequest,
+  type SessionSettings,
+} from "../domain/session.ts";
 import type { StageEndpoint, StageProviders } from "../domain/stage.ts";
 
 /** OpenAI's transcription models: one streams while a person speaks, the other takes utterances. */
@@ -9,6 +14,8 @@ const UTTERANCE_STT_MODEL = "gpt-4o-mini-transcribe";
 export interface SessionDefaults {
   systemPrompt: string;
   greeting: string | undefined;
+  language: string | null;
+  keyterms: readonly string[];
 }
 
 /** The settings of a new session: what was requested, else what is configured. */
@@ -17,15 +24,30 @@ export function sessionPlan(
   request: SessionRequest,
 ): SessionSettings {
   const { stt, llm, tts } = defaults;
+  const language = request.language ?? defaults.language;
   return {
     system_prompt: request.system_prompt ?? defaults.systemPrompt,
     greeting: request.greeting ?? defaults.greeting ?? null,
     voice: request.voice ?? tts.voice,
-    language: request.language ?? null,
+    language: language === AUTOMATIC ? null : language,
+    keyterms: request.keyterms ?? defaults.keyterms,
     stt_model: sttModelFor(stt, stt.realtime !== false),
     llm_model: request.llm_model ?? llm.model,
     tts_model: tts.model,
   };
+}
+
+/**
+ * The instructions that the language model gets. Parley's own end with the language to answer in;
+ * others stay as they are, since they may ask for another language, as an interpreter's do.
+ */
+export function instructionsFor({
+  system_prompt,
+  language,
+}: Pick<SessionSettings, "system_prompt" | "language">): string {
+  if (system_prompt !== DEFAULT_SYSTEM_PROMPT) return system_prompt;
+  const wanted = language === null ? "the language that the person speaks" : languageName(language);
+  return `${system_prompt} Answer in ${wanted}.`;
 }
 
 /** The model to transcribe with, which depends on how the server is reached. */

@@ -24,6 +24,7 @@ function segment(seq: number, text: string, more: Partial<Segment> = {}): Segmen
     started_at: START + seq * 1000,
     ended_at: START + seq * 1000 + 500,
     interrupted: false,
+    language: null,
     ...more,
   };
 }
@@ -70,7 +71,7 @@ describe("an ordinary conversation", () => {
 
   test("csv", () => {
     expect(body("csv", TALK)).toBe(
-      '"seq","start","end","role","identity","text","interrupted"\r\n' +
+      '\ufeff"seq","start","end","role","identity","text","interrupted"\r\n' +
         '"1","00:00:01.000","00:00:01.500","user","ann-1","Hello, who are you?","false"\r\n' +
         '"2","00:00:02.000","00:00:02.500","agent","agent-1","I am Parley, and","true"\r\n',
     );
@@ -86,6 +87,21 @@ describe("an ordinary conversation", () => {
         { seq: 2, role: "agent", interrupted: true },
       ],
     });
+  });
+
+  test("only csv begins with a byte order mark, as one of UTF-8, once", () => {
+    const marked = EXPORT_FORMATS.filter((format) => body(format, TALK).includes("\ufeff"));
+    expect(marked).toEqual(["csv"]);
+    const bytes = Buffer.from(body("csv", [segment(1, "Grüße, 你好, 😀")]));
+    expect(bytes.subarray(0, 4).toString("hex")).toBe("efbbbf22");
+    expect(bytes.lastIndexOf(Buffer.from("\ufeff"))).toBe(0);
+    expect(bytes.toString()).toContain('"Grüße, 你好, 😀"');
+  });
+
+  test("json tells the language that was heard, and null where it is not known", () => {
+    const heard = [segment(1, "Hallo", { language: "de" }), segment(2, "Hi")];
+    const { segments } = JSON.parse(body("json", heard));
+    expect(segments).toMatchObject([{ language: "de" }, { language: null }]);
   });
 
   test("names and types are safe in a header", () => {

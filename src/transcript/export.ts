@@ -165,7 +165,10 @@ function toJson(session: Head, lines: Line[]): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** RFC 4180: every field quoted, lines ended by CRLF. */
+/** Without it, spreadsheets read a file in the code page of their system. */
+const BYTE_ORDER_MARK = "\ufeff";
+
+/** RFC 4180: every field quoted, lines ended by CRLF; after a byte order mark. */
 function toCsv(_session: Head, lines: Line[]): string {
   const head = ["seq", "start", "end", "role", "identity", "text", "interrupted"];
   const rows = lines.map(({ segment, start, end, text }) => [
@@ -180,7 +183,7 @@ function toCsv(_session: Head, lines: Line[]): string {
   const quoted = [head, ...rows].map((row) =>
     row.map((field) => `"${field.replace(/"/g, '""')}"`).join(","),
   );
-  return `${quoted.join("\r\n")}\r\n`;
+  return `${BYTE_ORDER_MARK}${quoted.join("\r\n")}\r\n`;
 }
 
 /** Spreadsheets run text that begins like a formula, also after spaces or in full-width forms. */

@@ -26,6 +26,29 @@ async function start(http: HttpSide, body: object = { room: "kitchen" }): Promis
   return started.parse(await response.json()).session_id;
 }
 
+/** Bodies that are wrong, and the fields that are named. */
+const REFUSED: [what: string, body: object, paths: string[]][] = [
+  ["no room", {}, ["room"]],
+  ["an empty room", { room: " " }, ["room"]],
+  ["a room that is no text", { room: 7 }, ["room"]],
+  ["a room with a line break", { room: "a\nb" }, ["room"]],
+  ["an agent's identity", { room: "r", identity: "agent-1" }, ["identity"]],
+  ["instructions without end", { room: "r", system_prompt: "x".repeat(8001) }, ["system_prompt"]],
+  ["instructions with NUL", { room: "r", system_prompt: "a\0b" }, ["system_prompt"]],
+  ["a greeting without end", { room: "r", greeting: "x".repeat(1001) }, ["greeting"]],
+  ["a voice with controls", { room: "r", voice: "a\u001bb" }, ["voice"]],
+  ["a language that is none", { room: "r", language: "English!" }, ["language"]],
+  ["the name of a language", { room: "r", language: "german" }, ["language"]],
+  ["a language that nobody knows", { room: "r", language: "xx" }, ["language"]],
+  ["a language that is no text", { room: "r", language: 7 }, ["language"]],
+  ["a word to expect that is no list", { room: "r", keyterms: "a, b" }, ["keyterms"]],
+  ["an empty word to expect", { room: "r", keyterms: ["a", " "] }, ["keyterms.1"]],
+  ["a long word to expect", { room: "r", keyterms: ["x".repeat(65)] }, ["keyterms.0"]],
+  ["a word with a line break", { room: "r", keyterms: ["a\nb"] }, ["keyterms.0"]],
+  ["too many words to expect", { room: "r", keyterms: Array(101).fill("a") }, ["keyterms"]],
+  ["two mistakes", { identity: "agent-1", language: "*" }, ["room", "identity", "language"]],
+];
+
 describe("POST /session", () => {
   test("answers 201 with the id and where the session is", async () => {
     await using http = openHttp();
@@ -44,6 +67,7 @@ describe("POST /session", () => {
       greeting: "Hi!",
       voice: "echo",
       language: "pt-BR",
+      keyterms: ["Parley", "Grüße aus Köln"],
       llm_model: "gpt-5",
     };
     await start(http, { room: "  kitchen ", ...wishes, node: "elsewhere", id: UNKNOWN });
@@ -58,18 +82,16 @@ describe("POST /session", () => {
   });
 
   test.each([
-    ["no room", {}, ["room"]],
-    ["an empty room", { room: " " }, ["room"]],
-    ["a room that is no text", { room: 7 }, ["room"]],
-    ["a room with a line break", { room: "a\nb" }, ["room"]],
-    ["an agent's identity", { room: "r", identity: "agent-1" }, ["identity"]],
-    ["instructions without end", { room: "r", system_prompt: "x".repeat(8001) }, ["system_prompt"]],
-    ["instructions with NUL", { room: "r", system_prompt: "a\0b" }, ["system_prompt"]],
-    ["a greeting without end", { room: "r", greeting: "x".repeat(1001) }, ["greeting"]],
-    ["a voice with controls", { room: "r", voice: "a\u001bb" }, ["voice"]],
-    ["a language that is none", { room: "r", language: "English!" }, ["language"]],
-    ["two mistakes", { identity: "agent-1", language: "*" }, ["room", "identity", "language"]],
-  ])("refuses %s and names the field", async (_what, body, paths) => {
+    ["de-de", "de-DE"],
+    ["ZH-hant", "zh-Hant"],
+    ["Auto", "auto"],
+  ])("writes the language %p in its canonical form", async (language, canonical) => {
+    await using http = openHttp();
+    await start(http, { room: "kitchen", language });
+    expect(http.manager.started).toEqual([{ room: "kitchen", language: canonical }]);
+  });
+
+  test.each(REFUSED)("refuses %s and names the field", async (_what, body, paths) => {
     await using http = openHttp();
     const response = await http.guest("/session", json(body));
     expect(response.status).toBe(400);
@@ -122,6 +144,7 @@ describe("GET /session", () => {
         greeting: null,
         voice: "alloy",
         language: null,
+        keyterms: [],
         stt_model: "whisper-1",
         llm_model: "gpt-4o-mini",
         tts_model: "tts-1",

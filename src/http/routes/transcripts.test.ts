@@ -48,6 +48,7 @@ describe("GET /transcripts/:session_id", () => {
           started_at: "2026-01-02T03:04:06.006Z",
           ended_at: expect.stringMatching(/^\d{4}-.*Z$/),
           interrupted: false,
+          language: null,
         },
         {
           seq: 3,
@@ -58,6 +59,7 @@ describe("GET /transcripts/:session_id", () => {
           started_at: "2026-01-02T03:04:06.006Z",
           ended_at: expect.stringMatching(/^\d{4}-.*Z$/),
           interrupted: true,
+          language: null,
         },
       ],
     });

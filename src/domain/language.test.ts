@@ -1,0 +1,88 @@
+import { describe, expect, test } from "bun:test";
+import {
+  detectedLanguage,
+  LANGUAGES,
+  languageChoice,
+  languageName,
+  ownLanguageName,
+  recogniserCode,
+  sameLanguage,
+} from "./language.ts";
+
+describe("a choice of language", () => {
+  test.each([
+    ["de", "de"],
+    ["de-de", "de-DE"],
+    [" PT-br ", "pt-BR"],
+    ["ZH-hans-cn", "zh-Hans-CN"],
+    ["iw", "he"],
+    ["Auto", "auto"],
+    ["yue", "yue"],
+  ])("%p is %p", (given, canonical) => {
+    expect(languageChoice.parse(given)).toBe(canonical);
+  });
+
+  test.each([
+    "German",
+    "english",
+    "xx",
+    "de_DE",
+    "*",
+    "de-",
+    "-de",
+    "d",
+    "de, en",
+    "x-klingon",
+    "en\0",
+    "🇩🇪",
+    `en-${"x".repeat(8)}`.repeat(9),
+    `en-x-${"a".repeat(40)}`,
+  ])("%p is refused", (given) => {
+    expect(languageChoice.safeParse(given).error?.issues).toMatchObject([
+      { message: expect.stringContaining("a tag such as en, de or pt-BR") },
+    ]);
+  });
+});
+
+test("every language that is offered can be chosen as it is written, once, and has its names", () => {
+  expect(LANGUAGES.map((tag) => languageChoice.parse(tag))).toEqual([...LANGUAGES]);
+  expect(new Set(LANGUAGES).size).toBe(LANGUAGES.length);
+  for (const tag of LANGUAGES) expect(ownLanguageName(tag)).not.toBe(tag);
+});
+
+test("languages have an English name and their own", () => {
+  expect(["de", "de-AT", "ar", "yue"].map(languageName)).toEqual([
+    "German",
+    "Austrian German",
+    "Arabic",
+    "Cantonese",
+  ]);
+  expect(["zh-yue", "xx", ""].map(languageName)).toEqual(["zh-yue", "xx", ""]);
+  expect(["es", "fr", "ja", "hi", "ar", "tr"].map(ownLanguageName)).toEqual([
+    "Español",
+    "Français",
+    "日本語",
+    "हिन्दी",
+    "العربية",
+    "Türkçe",
+  ]);
+});
+
+test("recognisers get the code that they know", () => {
+  expect(
+    ["de-AT", "pt-BR", "nb", "nn-NO", "jv", "fil-PH", "zh-Hant-TW"].map(recogniserCode),
+  ).toEqual(["de", "pt", "no", "nn", "jw", "tl", "zh"]);
+});
+
+test("what a recogniser detects is understood as a code and as an English name", () => {
+  const reported = ["de", "german", "German", "jw", "portuguese", "zh-CN", " JA "];
+  expect(reported.map(detectedLanguage)).toEqual(["de", "de", "de", "jv", "pt", "zh-CN", "ja"]);
+  const nothing = [undefined, null, "", "unknown", "xx", "<script>", "a".repeat(500)];
+  expect(nothing.map(detectedLanguage)).toEqual(nothing.map(() => undefined));
+});
+
+test("a language is the same in every region", () => {
+  expect(sameLanguage("de-AT", "de")).toBe(true);
+  expect(sameLanguage("nb", "no")).toBe(true);
+  expect(sameLanguage("de", "nl")).toBe(false);
+});

@@ -1,0 +1,103 @@
+import { z } from "zod";
+
+/** The choice that leaves it to the recogniser to find out which language is spoken. */
+export const AUTOMATIC = "auto";
+
+/** Languages for which Parley reads numbers and marks aloud and knows unfinished sentences. */
+export const FULLY_SUPPORTED: readonly string[] = ["en", "de", "es", "fr", "ja", "hi", "ar"];
+
+/** The other languages that Whisper recognises, the best known recogniser, as ISO 639 codes. */
+const OTHERS =
+  "af am as az ba be bg bn bo br bs ca cs cy da el et eu fa fi fo gl gu ha haw he hr ht hu hy id " +
+  "is it jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn oc pa pl ps " +
+  "pt ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh";
+
+/** The languages that Parley offers, as BCP 47 tags: first those that it supports fully. */
+export const LANGUAGES: readonly string[] = [...FULLY_SUPPORTED, ...OTHERS.split(" ")];
+
+/** Whisper's codes for languages that BCP 47 writes differently. */
+const RECOGNISER_CODES: Readonly<Record<string, string>> = {
+  cmn: "zh",
+  fil: "tl",
+  jv: "jw",
+  nb: "no",
+};
+
+/** The longest tag that is accepted; RFC 5646 asks for no less than 35 characters (4.4.1). */
+const MAX_TAG_LENGTH = 35;
+
+/**
+ * A language as a setting or a request names it: `auto`, or a BCP 47 tag, which it writes in its
+ * canonical form (`de-de` becomes `de-DE`). A tag whose language has no name is refused.
+ */
+export const languageChoice = z
+  .string({ error: "language is not a text" })
+  .trim()
+  .transform((value, context) => {
+    if (value.toLowerCase() === AUTOMATIC) return AUTOMATIC;
+    const tag = canonicalTag(value);
+    if (tag !== undefined) return tag;
+    context.addIssue({
+      code: "custom",
+      message: `language must be "${AUTOMATIC}" or a tag such as en, de or pt-BR`,
+    });
+    return z.NEVER;
+  });
+
+/** The tag in its canonical form, or undefined if it is none or names no known language. */
+function canonicalTag(value: string): string | undefined {
+  if (value.length > MAX_TAG_LENGTH || !/^[a-z]{2,3}(-|$)/i.test(value)) return undefined;
+  const [tag] = orUndefined(() => Intl.getCanonicalLocales(value)) ?? [];
+  return tag !== undefined && nameIn("en", primarySubtag(tag)) !== undefined ? tag : undefined;
+}
+
+/** Intl throws a RangeError for what is no tag. */
+function orUndefined<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
+}
+
+function primarySubtag(tag: string): string {
+  return tag.split("-", 1)[0] ?? tag;
+}
+
+function nameIn(language: string, tag: string): string | undefined {
+  const options = { type: "language", fallback: "none" } as const;
+  return orUndefined(() => new Intl.DisplayNames([language], options).of(tag));
+}
+
+/** The name of a language in English, `German` or `Austrian German`; a tag without one as it is. */
+export function languageName(tag: string): string {
+  return nameIn("en", tag) ?? tag;
+}
+
+/** The name of a language as its speakers write it in a list: `Deutsch`, `Español`, `日本語`. */
+export function ownLanguageName(tag: string): string {
+  const name = nameIn(tag, tag) ?? languageName(tag);
+  const [first = ""] = name;
+  return first.toLocaleUpperCase(tag) + name.slice(first.length);
+}
+
+/** The code by which recognisers know the language of a tag: `de` for `de-AT`, `no` for `nb`. */
+export function recogniserCode(tag: string): string {
+  const language = primarySubtag(tag);
+  return RECOGNISER_CODES[language] ?? language;
+}
+
+/**
+ * The language that a recogniser says it has heard, as a tag. OpenAI and faster-whisper answer a
+ * code (`de`), Whisper's `verbose_json` an English name (`german`). Undefined for anything else.
+ */
+export function detectedLanguage(reported: string | null | undefined): string | undefined {
+  const value = reported?.trim().toLowerCase() ?? "";
+  if (value === "") return undefined;
+  return canonicalTag(value) ?? LANGUAGES.find((tag) => languageName(tag).toLowerCase() === value);
+}
+
+/** Whether two tags name the same language, whatever the region. */
+export function sameLanguage(one: string, other: string): boolean {
+  return recogniserCode(one) === recogniserCode(other);
+}
