@@ -199,6 +199,8 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
         defaults: () => ({
           systemPrompt: config.systemPrompt,
           greeting: config.greeting,
+          language: config.language,
+          keyterms: config.keyterms,
           ...providers.defaults(),
         }),
         offer: () => offerOf({ providers, offline }),

@@ -158,7 +158,11 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ["STT_LANGUAGE", "German", /"auto" or a tag such as en, de or pt-BR/],
   ["STT_LANGUAGE", "de_DE.UTF-8", /"auto" or a tag such as en, de or pt-BR/],
   ["STT_KEYTERMS", "x".repeat(65), /longer than 64 characters/],
-  ["STT_KEYTERMS", Array.from({ length: 101 }, (_, i) => i).join(), /more than 100 entries/],
+  [
+    "STT_KEYTERMS",
+    Array.from({ length: 101 }, (_, i) => i).join(),
+    /more than 100 words to expect/,
+  ],
   ["REDIS_URL", "localhost:6379", /redis:\/\/ or rediss:\/\/ URL/],
   ["AUTH_DISABLED", "1", /"true" or "false"/],
   ["MAX_SESSIONS", "0", /whole number from 1 to 10000/],

@@ -1,11 +1,12 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { AUTOMATIC, languageChoice } from "./domain/language.ts";
+import { AUTOMATIC } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
-import { DEFAULT_SYSTEM_PROMPT, keyterms, keytermsIn } from "./domain/session.ts";
+import { DEFAULT_SYSTEM_PROMPT, keyterms, languageChoice } from "./domain/session.ts";
 import { OPENAI_URL, type Stage, type StageProviders } from "./domain/stage.ts";
 import { Failure } from "./errors.ts";
 import { isLoopback } from "./lib/loopback.ts";
+import { listed } from "./lib/words.ts";
 
 export interface LiveKitConfig {
   url: string;
@@ -134,7 +135,7 @@ export const environment = z.object({
   TTS_VOICE: text,
   MODELS_CATALOG: text,
   STT_LANGUAGE: languageChoice,
-  STT_KEYTERMS: text.transform(keytermsIn).pipe(keyterms),
+  STT_KEYTERMS: text.transform(listed).pipe(keyterms),
   STT_REALTIME: z.enum(["auto", "true", "false"], {
     error: 'must be "auto", "true" or "false"',
   }),

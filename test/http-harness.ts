@@ -155,7 +155,13 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       offerRoutes({ models, providers, offline }),
       pageRoutes({
         ...{ sessions, transcripts, shell, livekitUrl, now },
-        defaults: () => ({ systemPrompt: "Be brief.", voice: "alloy", llmModel: "gpt-4o-mini" }),
+        defaults: () => ({
+          systemPrompt: "Be brief.",
+          language: config.language,
+          keyterms: config.keyterms,
+          voice: "alloy",
+          llmModel: "gpt-4o-mini",
+        }),
         offer: () => offerOf({ providers, offline }),
         warmUp: () => {},
       }),

@@ -60,6 +60,8 @@ interface World {
   segments?: Segment[];
   next?: string | null;
   prompt?: string;
+  language?: string;
+  keyterms?: string[];
 }
 
 async function get(path: string, world: World = {}, headers: Record<string, string> = {}) {
@@ -78,7 +80,13 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     transcripts: { segments: () => world.segments ?? [segment()] },
     shell: { asset, authEnabled: true },
     livekitUrl: "ws://127.0.0.1:7880",
-    defaults: () => ({ systemPrompt: world.prompt ?? "Be kind.", voice: "alloy", llmModel: "llm" }),
+    defaults: () => ({
+      systemPrompt: world.prompt ?? "Be kind.",
+      voice: "alloy",
+      llmModel: "llm",
+      language: world.language ?? null,
+      keyterms: world.keyterms ?? [],
+    }),
     offer: async () => servedBy("OpenAI"),
     warmUp: () => {},
     now: () => NOW,
@@ -182,6 +190,67 @@ describe("history", () => {
   test("an empty history says what will be there", async () => {
     expect((await get("/history", { sessions: [] })).html).toContain("No conversations yet");
   });
+});
+
+describe("the language", () => {
+  const option = (html: string, value: string) =>
+    new RegExp(`<option value="${value}"[^>]*>`).exec(html)?.[0] ?? "none";
+
+  test("can be chosen by its own name; the configured one is selected, also one off the list", async () => {
+    const automatic = (await get("/")).html;
+    expect(option(automatic, "auto")).toContain("selected");
+    expect(automatic.match(/ selected/g)).toHaveLength(1);
+    for (const name of ["English", "Deutsch (German)", "العربية (Arabic)", "中文 (Chinese)"]) {
+      expect(automatic).toContain(`>${name}</option>`);
+    }
+    for (const language of ["de", "de-AT"]) {
+      const { html } = await get("/", { language });
+      expect(option(html, language)).toContain("selected");
+      expect(html.match(/ selected/g)).toHaveLength(1);
+    }
+  });
+
+  test("is named in the history where it was chosen, even if Parley does not know it", async () => {
+    const rows = async (language: string | null) =>
+      (await get("/history", { sessions: [session({ language })] })).html;
+    expect(await rows("de")).toContain("<span>German</span>");
+    expect(await rows("zh-yue")).toContain("<span>zh-yue</span>");
+    expect(await rows(null)).not.toContain("German");
+  });
+
+  test("that is chosen marks every line, and a line in another one names it", async () => {
+    const segments = [
+      segment({ seq: 1, language: "de", text: "Guten Tag." }),
+      segment({ seq: 2, role: "agent", text: "مرحبا" }),
+      segment({ seq: 3, language: "en", text: "Hello." }),
+    ];
+    const chosen = [session({ language: "ar" })];
+    const { html } = await get(`/history/${ID}`, { sessions: chosen, segments });
+    expect(html).toContain('<p class="line-text" dir="auto" lang="ar">مرحبا</p>');
+    expect(html).toContain('<p class="line-text" dir="auto" lang="de">Guten Tag.</p>');
+    expect(html).toContain("<dd>Arabic</dd>");
+    expect(html.match(/class="line-mark">(German|English)</g)).toHaveLength(2);
+  });
+
+  test("that was heard is told where none was chosen, and only its change is marked", async () => {
+    const segments = ["de", "de", "en"].map((language, index) =>
+      segment({ seq: index + 1, language }),
+    );
+    const { html } = await get(`/history/${ID}`, { segments });
+    expect(html).toContain("<dd>Automatic: German, English</dd>");
+    expect(html.match(/class="line-mark">[^<]*</g)).toEqual(['class="line-mark">English<']);
+    expect((await get(`/history/${ID}`)).html).toContain("<dd>Automatic</dd>");
+  });
+});
+
+test("words to expect are in the form as they are configured, and in the history", async () => {
+  const keyterms = ["Parley", "قهوة", HOSTILE];
+  const { html } = await get("/", { keyterms });
+  expect(html).toMatch(/<textarea id="keyterms"[^>]*>Parley, قهوة, &quot;/);
+  expectHarmless(html);
+  const past = await get(`/history/${ID}`, { sessions: [session({ keyterms })] });
+  expect(past.html).toContain("Parley, قهوة, ");
+  expectHarmless(past.html);
 });
 
 describe("transcript", () => {

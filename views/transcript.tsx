@@ -1,3 +1,4 @@
+import { languageName, sameLanguage } from "../src/domain/language.ts";
 import type { Session } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";
 import { formatElapsed } from "../src/lib/words.ts";
@@ -27,7 +28,7 @@ export function TranscriptPage({ shell, session, segments, now }: TranscriptPage
         </div>
         <TranscriptLines session={session} segments={segments} />
         <aside class="stack loose">
-          <Details session={session} now={now} />
+          <Details session={session} segments={segments} now={now} />
           {segments.length === 0 ? null : <Downloads session={session} />}
         </aside>
       </main>
@@ -48,6 +49,7 @@ export function TranscriptLines({ session, segments }: { session: Session; segme
         "hx-swap": "outerMorph",
       }
     : {};
+  const usual = usualLanguage(session, segments);
   return (
     <section class="card stack loose" id="lines" aria-label="Transcript" {...polling}>
       {segments.length === 0 ? (
@@ -55,7 +57,7 @@ export function TranscriptLines({ session, segments }: { session: Session; segme
       ) : (
         <ol class="stack">
           {segments.toSorted(byStart).map((segment) => (
-            <Line session={session} segment={segment} />
+            <Line session={session} segment={segment} usual={usual} />
           ))}
         </ol>
       )}
@@ -72,7 +74,22 @@ function byStart(a: Segment, b: Segment): number {
   return a.started_at - b.started_at || a.seq - b.seq;
 }
 
-function Line({ session, segment }: { session: Session; segment: Segment }) {
+/** The language that is chosen, else the first that was heard. */
+function usualLanguage(session: Session, segments: readonly Segment[]): string | null {
+  const heard = segments.find(({ language }) => language !== null);
+  return session.language ?? heard?.language ?? null;
+}
+
+interface LineProps {
+  session: Session;
+  segment: Segment;
+  /** The language of the conversation; a line in another one says so. */
+  usual: string | null;
+}
+
+function Line({ session, segment, usual }: LineProps) {
+  const language = segment.language ?? session.language;
+  const isOther = language !== null && usual !== null && !sameLanguage(language, usual);
   const name = segment.identity === session.identity ? session.name : null;
   const speaker = segment.role === "agent" ? "Agent" : (name ?? segment.identity);
   return (
@@ -87,16 +104,17 @@ function Line({ session, segment }: { session: Session; segment: Segment }) {
       <span class="line-who" dir="auto">
         {speaker}
       </span>
-      <p class="line-text" dir="auto">
+      <p class="line-text" dir="auto" {...(language === null ? {} : { lang: language })}>
         {segment.text}
       </p>
       <time class="line-time">{formatElapsed(segment.started_at - session.started_at)}</time>
+      {isOther ? <span class="line-mark">{languageName(language)}</span> : null}
       {segment.interrupted ? <span class="line-mark">interrupted</span> : null}
     </li>
   );
 }
 
-function Details({ session, now }: { session: ListedSession; now: number }) {
+function Details({ session, segments, now }: Omit<TranscriptPageProps, "shell">) {
   return (
     <section class="card stack" aria-label="About this conversation">
       <SessionState session={session} />
@@ -122,6 +140,8 @@ function Details({ session, now }: { session: ListedSession; now: number }) {
           {duration((session.ended_at ?? now) - session.started_at)}
           {isLive(session.state) ? " so far" : ""}, {plural(session.turns, "turn")}
         </dd>
+        <dt>Language</dt>
+        <dd>{languagesOf(session, segments)}</dd>
         <dt>Model</dt>
         <dd class="wrap">{session.llm_model}</dd>
         <dt>Voice</dt>
@@ -130,6 +150,14 @@ function Details({ session, now }: { session: ListedSession; now: number }) {
         </dd>
         <dt>Speech recognition</dt>
         <dd class="wrap">{session.stt_model}</dd>
+        {session.keyterms.length === 0 ? null : (
+          <>
+            <dt>Words to expect</dt>
+            <dd class="wrap" dir="auto">
+              {session.keyterms.join(", ")}
+            </dd>
+          </>
+        )}
       </dl>
       <details>
         <summary>System prompt</summary>
@@ -149,6 +177,14 @@ function Details({ session, now }: { session: ListedSession; now: number }) {
       </details>
     </section>
   );
+}
+
+/** `German`, or `Automatic: German, English` with what was heard. */
+function languagesOf(session: Session, segments: readonly Segment[]): string {
+  if (session.language !== null) return languageName(session.language);
+  const heard = segments.flatMap(({ language }) => (language === null ? [] : [language]));
+  const names = [...new Set(heard)].map(languageName);
+  return names.length === 0 ? "Automatic" : `Automatic: ${names.join(", ")}`;
 }
 
 const DOWNLOADS = [

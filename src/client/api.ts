@@ -23,6 +23,9 @@ export interface StartRequest {
   system_prompt?: string;
   greeting?: string;
   voice?: string;
+  /** A BCP 47 tag or `auto`; absent: what the server is configured for. */
+  language?: string;
+  keyterms?: string[];
 }
 
 /** The part of `GET /session/:id` that the page uses. */

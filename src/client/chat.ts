@@ -26,6 +26,7 @@ const setup = new SetupForm({
   room: byId("room", HTMLInputElement),
   identity: byId("identity", HTMLInputElement),
   name: byId("name", HTMLInputElement),
+  language: byId("language", HTMLSelectElement),
 });
 const scroll: FollowScroll = new FollowScroll(
   byId("transcript-scroll", HTMLElement),
@@ -59,7 +60,7 @@ const controller: Controller = new Controller({
   openMicrophone: () => microphone.open(),
   onState: render,
   onTranscript: (data, recent) => transcript.apply(data, recent),
-  onBegin: () => transcript.begin(setup.identity),
+  onBegin: () => transcript.begin(setup.identity, setup.language),
   onMicrophone: (track) => microphone.showInUse(track),
 });
 

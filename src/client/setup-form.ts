@@ -1,3 +1,5 @@
+import { AUTOMATIC } from "../domain/language.ts";
+import { listed } from "../lib/words.ts";
 import type { StartRequest } from "./api.ts";
 
 /** What the person filled in before a start. */
@@ -10,6 +12,7 @@ export interface SetupElements {
   room: HTMLInputElement;
   identity: HTMLInputElement;
   name: HTMLInputElement;
+  language: HTMLSelectElement;
 }
 
 /** The form for a new conversation: room, identity, name and the wishes for the agent. */
@@ -24,6 +27,12 @@ export class SetupForm {
     return this.#elements.identity.value.trim();
   }
 
+  /** The language that is chosen, as a BCP 47 tag; undefined: the recogniser finds out. */
+  get language(): string | undefined {
+    const { value } = this.#elements.language;
+    return value === AUTOMATIC ? undefined : value;
+  }
+
   /** The values, which are also saved as preferences; undefined if one of them is invalid. */
   submit(): StartForm | undefined {
     if (!this.#elements.form.reportValidity()) return undefined;
@@ -31,6 +40,8 @@ export class SetupForm {
     const value = (name: string): string => String(data.get(name) ?? "").trim();
     setPreference("name", value("name"));
     setPreference("identity", value("identity"));
+    const language = this.#ownLanguage();
+    setPreference("language", language);
     return {
       room: value("room"),
       identity: value("identity"),
@@ -38,24 +49,39 @@ export class SetupForm {
       system_prompt: value("system_prompt"),
       greeting: value("greeting"),
       voice: value("voice"),
+      ...(language === "" ? {} : { language }),
+      keyterms: listed(value("keyterms")),
     };
   }
 
   /** Fills in the call from before a reload if there is one, else the saved preferences. */
   restore(call: RememberedCall | undefined): void {
-    const { room, identity, name } = this.#elements;
+    const { room, identity, name, language } = this.#elements;
     name.value ||= preference("name") ?? "";
     identity.value = preference("identity") || randomName("guest");
+    const chosen = preference("language");
+    if (optionsOf(language).some(({ value }) => value === chosen)) language.value = chosen ?? "";
     if (call === undefined) return;
     room.value = call.room;
     identity.value = call.identity;
     name.value = call.name;
   }
 
+  /** The language if it is another one than the server's, else empty. */
+  #ownLanguage(): string {
+    const { language } = this.#elements;
+    const configured = optionsOf(language).find(({ defaultSelected }) => defaultSelected);
+    return language.value === configured?.value ? "" : language.value;
+  }
+
   /** Changes the room to one with a similar name. */
   useOtherRoom(): void {
     this.#elements.room.value = otherRoom(this.#elements.room.value);
   }
+}
+
+function optionsOf(select: HTMLSelectElement): HTMLOptionElement[] {
+  return [...select.options];
 }
 
 /** Letters and digits that cannot be mistaken for one another. */
@@ -111,7 +137,7 @@ function isRememberedCall(value: unknown): value is RememberedCall {
   );
 }
 
-type Preference = "name" | "identity" | "microphone";
+type Preference = "name" | "identity" | "language" | "microphone";
 
 /** A value saved for later visits; null if there is none. */
 export function preference(name: Preference): string | null {

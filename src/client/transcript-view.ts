@@ -1,3 +1,4 @@
+import { languageName, sameLanguage } from "../domain/language.ts";
 import type { Role, TranscriptData } from "../domain/transcript.ts";
 import { formatElapsed } from "../lib/words.ts";
 
@@ -23,6 +24,10 @@ export class TranscriptView {
   #origin: number | undefined;
   /** The person's own identity. Other participants are shown by theirs. */
   #identity = "";
+  /** The language that is chosen, as a BCP 47 tag. */
+  #chosen: string | undefined;
+  /** The language that is chosen, else the first that was heard. */
+  #usual: string | undefined;
 
   /** @param announcer a live region, which screen readers read aloud */
   constructor(list: HTMLElement, announcer: HTMLElement, onChange: () => void) {
@@ -31,13 +36,15 @@ export class TranscriptView {
     this.#onChange = onChange;
   }
 
-  /** Empties the transcript for a new conversation of `identity`. */
-  begin(identity: string): void {
+  /** Empties the transcript for a new conversation of `identity`, in a language if one is chosen. */
+  begin(identity: string, language: string | undefined): void {
     this.#lines.clear();
     this.#list.replaceChildren();
     this.#announcer.textContent = "";
     this.#origin = undefined;
     this.#identity = identity;
+    this.#chosen = language;
+    this.#usual = language;
     this.#onChange();
   }
 
@@ -61,6 +68,7 @@ export class TranscriptView {
     if (!empty) line.text.textContent = data.text;
     line.final = data.final;
     line.item.dataset["final"] = String(data.final);
+    if (data.language !== undefined) this.#showLanguage(line, data.language);
     if (data.interrupted === true) this.#markInterrupted(line);
     if (data.final && announce) this.#announce(data);
     this.#onChange();
@@ -90,6 +98,7 @@ export class TranscriptView {
     const text = make("p", "line-text");
     // Speech may be in any script, whatever the direction of the page.
     text.dir = "auto";
+    if (this.#chosen !== undefined) text.lang = this.#chosen;
     const time = make("time", "line-time", formatElapsed(data.started_at - this.#origin));
     item.append(speaker, text, time);
     const line = { item, text, startedAt: data.started_at, final: false };
@@ -117,6 +126,14 @@ export class TranscriptView {
     return known ? SPEAKERS[data.role] : data.identity;
   }
 
+  /** Notes the language of a line, and names one that is not the conversation's. */
+  #showLanguage(line: Line, language: string): void {
+    line.text.lang = language;
+    this.#usual ??= language;
+    if (sameLanguage(language, this.#usual)) return;
+    line.item.append(make("span", "line-mark", languageName(language)));
+  }
+
   #markInterrupted(line: Line): void {
     if (line.item.dataset["interrupted"] === "true") return;
     line.item.dataset["interrupted"] = "true";
@@ -124,9 +141,13 @@ export class TranscriptView {
   }
 
   #announce(data: TranscriptData): void {
-    const text = make("p", "", `${this.#speakerOf(data)}: ${data.text}`);
+    const words = make("bdi", "", data.text);
+    const language = data.language ?? this.#chosen;
+    if (language !== undefined) words.lang = language;
+    const line = make("p", "");
+    line.append(`${this.#speakerOf(data)}: `, words);
     // Only the latest one: a line that the screen reader missed is still in the transcript.
-    this.#announcer.replaceChildren(text);
+    this.#announcer.replaceChildren(line);
   }
 }
 

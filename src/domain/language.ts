@@ -1,5 +1,3 @@
-import { z } from "zod";
-
 /** The choice that leaves it to the recogniser to find out which language is spoken. */
 export const AUTOMATIC = "auto";
 
@@ -27,25 +25,10 @@ const RECOGNISER_CODES: Readonly<Record<string, string>> = {
 const MAX_TAG_LENGTH = 35;
 
 /**
- * A language as a setting or a request names it: `auto`, or a BCP 47 tag, which it writes in its
- * canonical form (`de-de` becomes `de-DE`). A tag whose language has no name is refused.
+ * The BCP 47 tag in its canonical form (`de-de` becomes `de-DE`), or undefined if it is none, or if
+ * its language has no name.
  */
-export const languageChoice = z
-  .string({ error: "language is not a text" })
-  .trim()
-  .transform((value, context) => {
-    if (value.toLowerCase() === AUTOMATIC) return AUTOMATIC;
-    const tag = canonicalTag(value);
-    if (tag !== undefined) return tag;
-    context.addIssue({
-      code: "custom",
-      message: `language must be "${AUTOMATIC}" or a tag such as en, de or pt-BR`,
-    });
-    return z.NEVER;
-  });
-
-/** The tag in its canonical form, or undefined if it is none or names no known language. */
-function canonicalTag(value: string): string | undefined {
+export function canonicalTag(value: string): string | undefined {
   if (value.length > MAX_TAG_LENGTH || !/^[a-z]{2,3}(-|$)/i.test(value)) return undefined;
   const [tag] = orUndefined(() => Intl.getCanonicalLocales(value)) ?? [];
   return tag !== undefined && nameIn("en", primarySubtag(tag)) !== undefined ? tag : undefined;

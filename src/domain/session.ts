@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AUTOMATIC, canonicalTag } from "./language.ts";
 
 /** Prefix of the LiveKit identities that belong to agents; participants may not use it. */
 export const AGENT_IDENTITY_PREFIX = "agent-";
@@ -43,20 +44,25 @@ export const DEFAULT_SYSTEM_PROMPT =
   "You are Parley, a friendly voice assistant. Answer in one to three short spoken sentences, " +
   "without lists, markup or emoji. Ask when something is unclear.";
 
-/** How many words to expect a session may have, and how many characters each of them. */
-export const MAX_KEYTERMS = 100;
-const MAX_KEYTERM_LENGTH = 64;
+/** A language as a setting or a request names it: `auto`, or a BCP 47 tag, made canonical. */
+export const languageChoice = z
+  .string({ error: "language is not a text" })
+  .trim()
+  .transform((value, context) => {
+    if (value.toLowerCase() === AUTOMATIC) return AUTOMATIC;
+    const tag = canonicalTag(value);
+    if (tag !== undefined) return tag;
+    const message = `language must be "${AUTOMATIC}" or a tag such as en, de or pt-BR`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
+
+const MAX_KEYTERMS = 100;
 
 /** Words and names that the recogniser should expect. */
 export const keyterms = z
-  .array(shortName("keyterms", MAX_KEYTERM_LENGTH), { error: "keyterms is not a list of texts" })
-  .max(MAX_KEYTERMS, `keyterms has more than ${MAX_KEYTERMS} entries`);
-
-/** The words to expect in a text that people write, separated by commas or line breaks. */
-export function keytermsIn(text: string): string[] {
-  const terms = text.split(/[,،、，\n]/).map((term) => term.trim());
-  return [...new Set(terms)].filter((term) => term !== "");
-}
+  .array(shortName("a word to expect", 64), { error: "keyterms is not a list of texts" })
+  .max(MAX_KEYTERMS, `there are more than ${MAX_KEYTERMS} words to expect`);
 
 /** What a caller may choose for a session; the rest comes from the configuration. */
 export interface SessionRequest {

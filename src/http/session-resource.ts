@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { languageChoice } from "../domain/language.ts";
 import {
   freeText,
   keyterms,
+  languageChoice,
   participantIdentity,
   roomName,
   type Session,

@@ -21,6 +21,12 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
+/** The entries of a list that a person writes, separated by the commas of any script or by lines. */
+export function listed(text: string): string[] {
+  const entries = text.split(/[,،、，\n]/).map((entry) => entry.trim());
+  return [...new Set(entries)].filter((entry) => entry !== "");
+}
+
 /** Time since the start of a conversation: `0:07`, `12:34` or `1:02:03`. */
 export function formatElapsed(ms: number): string {
   const total = Math.max(0, Math.floor(ms / 1000));

@@ -1,3 +1,4 @@
+import { languageName } from "../../src/domain/language.ts";
 import type { Session } from "../../src/domain/session.ts";
 import type { SessionPage } from "../../src/domain/stores.ts";
 import { ErrorSlot, showErrorsIn } from "./htmx.tsx";
@@ -30,6 +31,7 @@ export function SessionRow({ session, now }: { session: ListedSession; now: numb
         <RelativeTime at={session.started_at} now={now} />
         <span>{duration((session.ended_at ?? now) - session.started_at)}</span>
         <span>{plural(session.segments, "line")}</span>
+        {session.language === null ? null : <span>{languageName(session.language)}</span>}
       </p>
     </li>
   );

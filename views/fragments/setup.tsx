@@ -1,9 +1,21 @@
+import {
+  AUTOMATIC,
+  FULLY_SUPPORTED,
+  LANGUAGES,
+  languageName,
+  ownLanguageName,
+} from "../../src/domain/language.ts";
+import { onceSync } from "../../src/lib/lazy.ts";
+
 /** What a conversation uses unless the person changes it. */
 export interface SetupDefaults {
   systemPrompt: string;
   greeting?: string | undefined;
   voice: string;
   llmModel: string;
+  /** A BCP 47 tag; null: the recogniser finds out. */
+  language: string | null;
+  keyterms: readonly string[];
 }
 
 interface SetupProps {
@@ -28,6 +40,7 @@ export function Setup({ livekitUrl, room, defaults }: SetupProps) {
         <TextField id="room" label="Room" value={room} required />
         <TextField id="name" label="Your name" placeholder="Optional" />
         <TextField id="identity" label="Identity" required />
+        <LanguageField chosen={defaults.language} />
       </fieldset>
       <MicrophoneField />
       <fieldset>
@@ -60,6 +73,45 @@ function TextField(props: {
         dir="auto"
         {...input}
       />
+    </div>
+  );
+}
+
+/** Each language by the name that its speakers know, and in English. Naming all takes a while. */
+const languageLabels = onceSync(() => {
+  const named = LANGUAGES.map((tag) => ({ tag, label: languageLabel(tag) }));
+  const others = named.slice(FULLY_SUPPORTED.length);
+  return {
+    full: named.slice(0, FULLY_SUPPORTED.length),
+    others: others.toSorted((one, other) => one.label.localeCompare(other.label, "en")),
+  };
+});
+
+function languageLabel(tag: string): string {
+  const [own, english] = [ownLanguageName(tag), languageName(tag)];
+  return own === english ? own : `${own} (${english})`;
+}
+
+/** The language that is spoken. The one that is configured can be chosen even if no list has it. */
+function LanguageField({ chosen }: { chosen: string | null }) {
+  const { full, others } = languageLabels();
+  const option = ({ tag, label }: { tag: string; label: string }) => (
+    <option value={tag} lang={tag} selected={tag === chosen}>
+      {label}
+    </option>
+  );
+  const extra = chosen === null || LANGUAGES.includes(chosen) ? [] : [chosen];
+  return (
+    <div class="stack tight">
+      <label for="language">Language</label>
+      <select id="language" name="language">
+        <option value={AUTOMATIC} selected={chosen === null}>
+          Automatic
+        </option>
+        {extra.map((tag) => option({ tag, label: languageLabel(tag) }))}
+        <optgroup label="Full support">{full.map(option)}</optgroup>
+        <optgroup label="More languages">{others.map(option)}</optgroup>
+      </select>
     </div>
   );
 }
@@ -113,7 +165,34 @@ function AgentFields({ defaults }: { defaults: SetupDefaults }) {
       </div>
       <div class="stack tight">
         <label for="voice">Voice</label>
-        <input id="voice" name="voice" type="text" maxlength={64} value={defaults.voice} />
+        <input
+          id="voice"
+          name="voice"
+          type="text"
+          maxlength={64}
+          value={defaults.voice}
+          dir="auto"
+          aria-describedby="voice-hint"
+        />
+        <p id="voice-hint" class="small muted">
+          It must speak the language of the conversation.
+        </p>
+      </div>
+      <div class="stack tight">
+        <label for="keyterms">Words to expect</label>
+        <textarea
+          id="keyterms"
+          name="keyterms"
+          rows={2}
+          maxlength={6600}
+          dir="auto"
+          aria-describedby="keyterms-hint"
+        >
+          {defaults.keyterms.join(", ")}
+        </textarea>
+        <p id="keyterms-hint" class="small muted">
+          Names and terms for speech recognition, separated by commas.
+        </p>
       </div>
     </div>
   );
