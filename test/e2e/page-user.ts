@@ -91,7 +91,7 @@ export class PageUser implements AsyncDisposable {
     const samples = speak(text, { ...options, rate: MICROPHONE_RATE });
     const bytes = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength);
     const pcm = bytes.toString("base64");
-    return saying(recorder, text, () =>
+    return saying(recorder, { text, ...options }, () =>
       this.page.evaluate((pcm) => window.microphone.play(pcm), pcm),
     );
   }

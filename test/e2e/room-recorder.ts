@@ -8,6 +8,7 @@ import {
 } from "@livekit/rtc-node";
 import { grantIn } from "../caller.ts";
 import { Vocabulary } from "../stand-in/recognise.ts";
+import { type Phrase, textOf } from "../stand-in/template.ts";
 import { within } from "./wait.ts";
 
 const RATE = 24_000;
@@ -37,7 +38,7 @@ export class RoomRecorder implements AsyncDisposable {
   readonly #identity: string;
   readonly #parts: Int16Array[] = [];
   readonly #started = Promise.withResolvers<void>();
-  readonly #said: string[] = [];
+  readonly #said: Phrase[] = [];
   #saidUntil = 0;
   #concealedMs = 0;
 
@@ -45,13 +46,14 @@ export class RoomRecorder implements AsyncDisposable {
     this.#identity = identity;
   }
 
-  /** Joins a room of a Parley as anybody can. */
+  /** Joins a room of a Parley as anybody can. @param as the recorder's own identity */
   static async in(
     parley: Parameters<typeof grantIn>[0],
     room: string,
     identity: string,
+    as = RECORDER,
   ): Promise<RoomRecorder> {
-    const { server_url, participant_token } = await grantIn(parley, room, RECORDER);
+    const { server_url, participant_token } = await grantIn(parley, room, as);
     return RoomRecorder.join(server_url, participant_token, identity);
   }
 
@@ -71,9 +73,9 @@ export class RoomRecorder implements AsyncDisposable {
     return recorder;
   }
 
-  /** Notes that the person begins to say a text. */
-  noteSaid(text: string): void {
-    if (text !== "") this.#said.push(text);
+  /** Notes that the person begins to say something. */
+  noteSaid(phrase: Phrase): void {
+    if (textOf(phrase) !== "") this.#said.push(phrase);
     this.#saidUntil = Number.POSITIVE_INFINITY;
   }
 
@@ -85,8 +87,13 @@ export class RoomRecorder implements AsyncDisposable {
   /** What was said so far, and what arrived of it. */
   async account(): Promise<Account> {
     await this.#settle();
-    const received = new Vocabulary([...new Set(this.#said)]).recognise(this.#recording(), RATE);
-    return { said: this.#said, received, concealedMs: Math.round(this.#concealedMs) };
+    const received = this.understood(this.#said);
+    return { said: this.#said.map(textOf), received, concealedMs: Math.round(this.#concealedMs) };
+  }
+
+  /** The words of these phrases that the recording has so far. */
+  understood(phrases: readonly Phrase[]): string {
+    return new Vocabulary(phrases).recognise(this.#recording(), RATE);
   }
 
   /** Waits until the end of what was said had time to arrive, and reads the receiver's figures. */

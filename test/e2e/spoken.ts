@@ -2,6 +2,7 @@ import { test } from "bun:test";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync } from "node:fs";
 import { messageOf } from "../../src/errors.ts";
+import type { Phrase } from "../stand-in/template.ts";
 import { wordErrors } from "../word-errors.ts";
 import type { Account, RoomRecorder } from "./room-recorder.ts";
 
@@ -12,14 +13,14 @@ const MOST_CONCEALED_MS = 200;
 
 const recorders = new AsyncLocalStorage<Set<RoomRecorder>>();
 
-/** Lets a person say a text whose sound a recorder gets. @param speak answers when they ended */
+/** Lets a person say a phrase whose sound a recorder gets. @param speak answers when they ended */
 export async function saying<T extends { to: number }>(
   recorder: RoomRecorder,
-  text: string,
+  phrase: Phrase,
   speak: () => Promise<T>,
 ): Promise<T> {
   recorders.getStore()?.add(recorder);
-  recorder.noteSaid(text);
+  recorder.noteSaid(phrase);
   const spoken = await speak();
   recorder.noteSilent(spoken.to);
   return spoken;

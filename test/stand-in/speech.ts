@@ -26,10 +26,15 @@ const VOICES: Readonly<Record<string, string>> = {
 };
 
 const OTHER_VOICE = "en-us+f3";
+/** A voice of espeak-ng with a variant, `de+f2`, which a test names to hear another language. */
+const ESPEAK_VOICE = /^[a-z]{2,3}\+[fm]\d$/;
 
-/** How the stand-in speaks a text with an OpenAI voice: mono PCM at `SPEECH_RATE`. */
+/**
+ * How the stand-in speaks a text with a voice of OpenAI or of espeak-ng: mono PCM at `SPEECH_RATE`.
+ */
 export function agentSpeech(text: string, voice: string, wordsPerMinute: number): Int16Array {
-  return speak(text, { voice: VOICES[voice] ?? OTHER_VOICE, wordsPerMinute, rate: SPEECH_RATE });
+  const other = ESPEAK_VOICE.test(voice) ? voice : OTHER_VOICE;
+  return speak(text, { voice: VOICES[voice] ?? other, wordsPerMinute, rate: SPEECH_RATE });
 }
 
 /**

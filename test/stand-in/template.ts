@@ -5,6 +5,11 @@ import { DIMENSIONS, features, HOP_MS } from "./features.ts";
 /** A phrase to recognise: its words, and how they are spoken unless with the default voice. */
 export type Phrase = string | ({ text: string } & Omit<SpeakOptions, "rate">);
 
+/** The words of a phrase, as they are written. */
+export function textOf(phrase: Phrase): string {
+  return typeof phrase === "string" ? phrase : phrase.text;
+}
+
 /** A word of a phrase and the frames of the phrase that it takes: `first` up to before `end`. */
 export interface TemplateWord {
   text: string;

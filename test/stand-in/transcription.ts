@@ -33,10 +33,17 @@ export async function transcriptions(
     ...heard,
     workMs: performance.now() - started,
     model: String(form.get("model") ?? ""),
+    ...given("language", form.get("language")),
+    ...given("prompt", form.get("prompt")),
   });
   const json = format === "json";
   return answer(context, "stt", entry, request, {
     type: json ? "application/json" : "text/plain; charset=utf-8",
     parts: [json ? JSON.stringify({ text: heard.text }) : heard.text],
   });
+}
+
+/** A field of the form as an entry of the log, if it was sent. */
+function given(name: "language" | "prompt", value: unknown): Partial<LoggedRequest> {
+  return typeof value === "string" ? { [name]: value } : {};
 }
