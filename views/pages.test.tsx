@@ -243,6 +243,15 @@ describe("the language", () => {
   });
 });
 
+test("names in another direction stay where the page begins, and move nothing beside them", async () => {
+  const arabic = session({ room: "غرفة", name: "فاطمة" });
+  const { html } = await get(`/history/${ID}`, { sessions: [arabic] });
+  expect(html).toContain("<h1><bdi>غرفة</bdi></h1>");
+  expect(html).toContain('<span class="line-who"><bdi>فاطمة</bdi></span>');
+  const rows = await get("/history", { sessions: [arabic] });
+  expect(rows.html).toContain("<span><bdi>فاطمة</bdi></span>");
+});
+
 test("words to expect are in the form as they are configured, and in the history", async () => {
   const keyterms = ["Parley", "قهوة", HOSTILE];
   const { html } = await get("/", { keyterms });

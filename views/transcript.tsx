@@ -22,8 +22,8 @@ export function TranscriptPage({ shell, session, segments, now }: TranscriptPage
           <p class="small">
             <a href="/history">History</a>
           </p>
-          <h1 dir="auto" class="wrap">
-            {session.room}
+          <h1>
+            <bdi>{session.room}</bdi>
           </h1>
         </div>
         <TranscriptLines session={session} segments={segments} />
@@ -101,8 +101,8 @@ function Line({ session, segment, usual }: LineProps) {
       data-final="true"
       {...(segment.interrupted ? { "data-interrupted": "true" } : {})}
     >
-      <span class="line-who" dir="auto">
-        {speaker}
+      <span class="line-who">
+        <bdi>{speaker}</bdi>
       </span>
       <p class="line-text" dir="auto" {...(language === null ? {} : { lang: language })}>
         {segment.text}
@@ -153,8 +153,8 @@ function Details({ session, segments, now }: Omit<TranscriptPageProps, "shell">)
         {session.keyterms.length === 0 ? null : (
           <>
             <dt>Words to expect</dt>
-            <dd class="wrap" dir="auto">
-              {session.keyterms.join(", ")}
+            <dd>
+              <bdi>{session.keyterms.join(", ")}</bdi>
             </dd>
           </>
         )}

@@ -93,8 +93,8 @@ export class TranscriptView {
     const item = make("li", "line");
     item.dataset["segmentId"] = data.segment_id;
     item.dataset["role"] = data.role;
-    const speaker = make("span", "line-who", this.#speakerOf(data));
-    speaker.dir = "auto";
+    const speaker = make("span", "line-who");
+    speaker.append(make("bdi", "", this.#speakerOf(data)));
     const text = make("p", "line-text");
     // Speech may be in any script, whatever the direction of the page.
     text.dir = "auto";

@@ -27,7 +27,9 @@ export function SessionRow({ session, now }: { session: ListedSession; now: numb
       </a>
       <SessionState session={session} />
       <p class="dotted">
-        <Participant session={session} />
+        <span>
+          <Participant session={session} />
+        </span>
         <RelativeTime at={session.started_at} now={now} />
         <span>{duration((session.ended_at ?? now) - session.started_at)}</span>
         <span>{plural(session.segments, "line")}</span>
