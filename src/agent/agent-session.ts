@@ -1,8 +1,10 @@
 import { type metrics, voice } from "@livekit/agents";
+import type { Stage } from "../domain/stage.ts";
+import { isFromSecond } from "../providers/failover.ts";
 import { describeProviderError } from "../providers/provider-errors.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Pipeline, PipelineOptions } from "./pipeline.ts";
 
 /**
  * Speech of the user that interrupts the agent (barge-in), in ms: four windows of the VAD. A click
@@ -71,7 +73,7 @@ interface StageError {
   recoverable?: boolean;
 }
 
-const STAGES: Record<string, "stt" | "llm" | "tts"> = {
+const STAGES: Record<string, Stage> = {
   stt_error: "stt",
   llm_error: "llm",
   tts_error: "tts",
@@ -79,22 +81,31 @@ const STAGES: Record<string, "stt" | "llm" | "tts"> = {
 
 /**
  * Reports a session's events as signals.
+ *
+ * @param providers who serves the stages, for messages about failures
  * @returns a function that stops it
  */
-export function reportSignals(session: voice.AgentSession, emit: Emit): () => void {
+export function reportSignals(
+  session: voice.AgentSession,
+  providers: Pick<PipelineOptions, Stage>,
+  emit: Emit,
+): () => void {
   const events = voice.AgentSessionEventTypes;
+  const worked = new Set<Stage>();
   const onUserState = (event: voice.UserStateChangedEvent) => {
     emit({ kind: "user_speech", speaking: event.newState === "speaking" });
   };
   const onAgentState = (event: voice.AgentStateChangedEvent) => {
+    if (event.newState === "speaking") worked.add("llm").add("tts");
     emit({ kind: "agent_state", state: event.newState });
   };
   const onText = (event: voice.UserInputTranscribedEvent) => {
+    worked.add("stt");
     emit({ kind: "user_text", text: event.transcript, final: event.isFinal });
   };
   const onItem = (event: voice.ConversationItemAddedEvent) => reportItem(event, emit);
   const onMetrics = (event: voice.MetricsCollectedEvent) => reportTokens(event.metrics, emit);
-  const onError = (event: voice.ErrorEvent) => reportError(event.error, emit);
+  const onError = (event: voice.ErrorEvent) => reportError(event.error, providers, worked, emit);
   session.on(events.UserStateChanged, onUserState);
   session.on(events.AgentStateChanged, onAgentState);
   session.on(events.UserInputTranscribed, onText);
@@ -127,10 +138,18 @@ function reportTokens(measured: metrics.AgentMetrics, emit: Emit): void {
   emit({ kind: "tokens", prompt: measured.promptTokens, completion: measured.completionTokens });
 }
 
-function reportError(reported: StageError, emit: Emit): void {
+function reportError(
+  reported: StageError,
+  providers: Pick<PipelineOptions, Stage>,
+  worked: ReadonlySet<Stage>,
+  emit: Emit,
+): void {
   const stage = STAGES[reported.type ?? ""];
   if (!stage) return;
-  const problem = describeProviderError(stage, reported.error);
+  const { source, fallback } = providers[stage];
+  const failed = isFromSecond(reported.error) ? fallback?.source : source;
+  const described = failed && { ...failed, hasWorked: worked.has(stage) };
+  const problem = describeProviderError(stage, reported.error, described);
   // A failed answer costs one turn. Only speech recognition reports that it cannot continue.
   const recoverable = stage !== "stt" || reported.recoverable !== false;
   emit({ kind: "error", stage, ...problem, recoverable });

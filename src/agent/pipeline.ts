@@ -4,6 +4,7 @@ import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
 import type { Notice } from "../domain/transcript.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
+import type { ProviderSource } from "../providers/provider-source.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
@@ -16,6 +17,8 @@ export interface ProviderOptions {
   model: string;
   /** Sent with each request. */
   headers?: Record<string, string> | undefined;
+  /** What messages about it may name. */
+  source?: ProviderSource | undefined;
 }
 
 /** The provider of a stage, and the one that takes over when it fails. */

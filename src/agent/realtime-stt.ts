@@ -122,7 +122,7 @@ class ReconnectingStream extends stt.SpeechStream {
       for await (const event of connection) this.#handle(event, connection);
       const cause = this.#timedOut ? new Error("timed out") : error;
       const duringTurn = this.#speaking || this.#unanswered.awaitsAnswer;
-      return { error: redactProviderError("speech recognition", cause), duringTurn };
+      return { error: redactProviderError("stt", cause), duringTurn };
     } finally {
       this.#resetConnection();
       this.abortSignal.removeEventListener("abort", abort);

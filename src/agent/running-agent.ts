@@ -121,7 +121,7 @@ export class RunningAgent {
 
   async #listen(): Promise<void> {
     const { userIdentity } = this.#options;
-    this.#stopReporting = reportSignals(this.#session, this.#report);
+    this.#stopReporting = reportSignals(this.#session, this.#options.pipeline, this.#report);
     this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
       if (event.reason === voice.CloseReason.ERROR) this.#reportEnd("provider_failed");
     });

@@ -88,7 +88,7 @@ class SpeechRequest extends ChunkedStream {
       }
       send(byteStream.flush(), true);
     } catch (error) {
-      if (!this.abortSignal.aborted) this.#report(redactProviderError("speech synthesis", error));
+      if (!this.abortSignal.aborted) this.#report(redactProviderError("tts", error));
     } finally {
       this.queue.close();
     }

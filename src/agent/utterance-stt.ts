@@ -106,7 +106,7 @@ class UtteranceStream extends stt.SpeechStream {
 
   #report(error: unknown): void {
     if (this.abortSignal.aborted) return;
-    this.#owner.reportError(redactProviderError("speech recognition", error));
+    this.#owner.reportError(redactProviderError("stt", error));
   }
 
   override close(): void {

@@ -16,6 +16,8 @@ export interface ProviderEndpoint {
   baseURL: string;
   /** Undefined for servers that want no key. */
   apiKey: string | undefined;
+  /** The environment variable that decides it; undefined: the choice on the Models page. */
+  fixedBy?: string | undefined;
 }
 
 /** The server of one stage. */

@@ -1,3 +1,5 @@
+import { causesOf } from "./failure-facts.ts";
+
 /** How long the second provider serves before the first is tried again, in ms. */
 const AVOID_MS = 60_000;
 
@@ -52,7 +54,7 @@ export class Failover<P> {
       } catch (error) {
         // Neither can be preferred, so the next request begins with the first again.
         this.#avoidUntil = 0;
-        throw error;
+        throw markSecond(error);
       }
     }
     try {
@@ -61,7 +63,19 @@ export class Failover<P> {
       if (signal?.aborted) throw error;
       this.#avoidUntil = Date.now() + this.#avoidMs;
       this.#onSwitch(error);
-      return attempt(second);
+      return attempt(second).catch((failure) => {
+        throw markSecond(failure);
+      });
     }
   }
+}
+
+/** Notes on an error whose it is, so that a message about it names the right provider. */
+export function markSecond<E>(error: E): E {
+  return error instanceof Error ? Object.assign(error, { fromSecond: true }) : error;
+}
+
+/** Whether a failure is that of the second provider. */
+export function isFromSecond(error: unknown): boolean {
+  return causesOf(error).some(({ fromSecond }) => fromSecond === true);
 }

@@ -39,6 +39,11 @@ function at(baseURL: string, stage: Stage = "llm", apiKey: string | undefined = 
   return { stage, baseURL, apiKey };
 }
 
+/** The same, set by the stage's variables. */
+function set(baseURL: string, stage: Stage) {
+  return { ...at(baseURL, stage), fixedBy: `${stage.toUpperCase()}_BASE_URL` };
+}
+
 afterEach(() => {
   setSystemTime();
 });
@@ -60,9 +65,9 @@ describe("a provider before a session", () => {
   test.each([401, 403])("that answers %i refuses the key: no session starts", async (status) => {
     await using provider = startProvider();
     provider.status = status;
-    const failure = await failureOf(new ProviderCheck().assertReady([at(provider.url, "tts")]));
+    const failure = await failureOf(new ProviderCheck().assertReady([set(provider.url, "tts")]));
     expect(failure.kind).toBe("upstream_failed");
-    expect(failure.message).toContain(`(${status}). Check TTS_API_KEY or OPENAI_API_KEY`);
+    expect(failure.message).toContain(`(${status}). Check TTS_API_KEY.`);
     expect(failure.message).not.toContain("sk-1");
   });
 
@@ -79,10 +84,10 @@ describe("a provider before a session", () => {
   test("that is down is named with the variables to look at", async () => {
     const provider = startProvider();
     await provider[Symbol.asyncDispose]();
-    const failure = await failureOf(new ProviderCheck().assertReady([at(provider.url, "stt")]));
+    const failure = await failureOf(new ProviderCheck().assertReady([set(provider.url, "stt")]));
     expect(failure.kind).toBe("upstream_failed");
     expect(failure.message).toContain(new URL(provider.url).host);
-    expect(failure.message).toContain("STT_BASE_URL or OPENAI_BASE_URL");
+    expect(failure.message).toContain("Is it running? Check STT_BASE_URL.");
     expect(failure.message).not.toContain("sk-1");
   });
 

@@ -2,6 +2,7 @@ import { isOpenAi, type ProviderEndpoint, type StageEndpoint } from "../domain/s
 import { Failure } from "../errors.ts";
 import { STAGE_NOUNS } from "../lib/words.ts";
 import { describeProviderError } from "./provider-errors.ts";
+import { sourceOf } from "./provider-source.ts";
 
 /** How long an answer is cached, in ms. */
 const CACHE_MS = 60_000;
@@ -34,7 +35,7 @@ export class ProviderCheck {
     const now = Date.now();
     if ((this.#cachedUntil.get(id) ?? 0) > now) return;
     const { stage, baseURL, apiKey } = provider;
-    const { host } = new URL(baseURL);
+    const source = { ...sourceOf(stage, provider), hasWorked: false };
     if (apiKey === undefined && isOpenAi(baseURL)) {
       throw new Failure(
         "unavailable",
@@ -42,14 +43,15 @@ export class ProviderCheck {
       );
     }
     const status = await modelsStatus(provider, this.#answerMs).catch((error) => {
-      throw new Failure(
-        "upstream_failed",
-        `The provider at ${host} cannot be reached: check its address (${stage.toUpperCase()}_BASE_URL or OPENAI_BASE_URL, or the Models page) and the network.`,
-        { cause: error },
-      );
+      throw new Failure("upstream_failed", describeProviderError(stage, error, source).message, {
+        cause: error,
+      });
     });
     if (status === 401 || status === 403) {
-      throw new Failure("upstream_failed", describeProviderError(stage, { status }).message);
+      throw new Failure(
+        "upstream_failed",
+        describeProviderError(stage, { status }, source).message,
+      );
     }
     this.#cachedUntil.set(id, now + CACHE_MS);
   }

@@ -81,7 +81,7 @@ describe("without anything chosen", () => {
     using world = open(variables);
     const stages = world.choice.stages();
     const { stt, llm, tts } = readConfig(variables);
-    expect([stages.stt, stages.llm, stages.tts]).toEqual([stt, llm, tts]);
+    expect([stages.stt, stages.llm, stages.tts]).toMatchObject([stt, llm, tts]);
     expect(world.choice.overview().map(({ fixedBy }) => fixedBy)).toEqual([
       "OPENAI_API_KEY",
       "LLM_BASE_URL",

@@ -134,8 +134,8 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   /** Whether a stage can be used; the engine is not started for it. @throws Failure */
   async check(stage: Stage): Promise<void> {
     if (this.#localModel(stage)) return;
-    const { baseURL, apiKey } = remoteProvider(this.#options.config, this.#settings, stage);
-    await this.#options.assertReady([{ stage, baseURL, apiKey }]);
+    const provider = remoteProvider(this.#options.config, this.#settings, stage);
+    await this.#options.assertReady([{ stage, ...provider }]);
   }
 
   overview(): StageOverview[] {

@@ -29,7 +29,7 @@ export function createProviderClient(
   provider: ProviderEndpoint & { headers?: Record<string, string> | undefined },
   timeouts: Timeouts = TIMEOUTS,
 ): OpenAI {
-  return new OpenAI({
+  return new ProviderClient({
     baseURL: provider.baseURL,
     // The client requires a key; servers without one ignore it.
     apiKey: provider.apiKey ?? "none",
@@ -42,6 +42,19 @@ export function createProviderClient(
     defaultHeaders: provider.headers,
     fetch: (input, init) => fetchWithTimeouts(input, init, timeouts),
   });
+}
+
+/** The client of the plugins. It keeps the whole body of a refusal, in whatever form it comes. */
+class ProviderClient extends OpenAI {
+  protected override makeStatusError(
+    status: number,
+    body: object | undefined,
+    message: string | undefined,
+    headers: Headers,
+  ): ReturnType<OpenAI["makeStatusError"]> {
+    const hasError = body !== undefined && "error" in body;
+    return super.makeStatusError(status, hasError ? body : { error: body }, message, headers);
+  }
 }
 
 async function fetchWithTimeouts(

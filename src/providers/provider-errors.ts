@@ -1,78 +1,85 @@
 import type { Stage } from "../domain/stage.ts";
-import { statusOf } from "../errors.ts";
+import type { Notice } from "../domain/transcript.ts";
 import { STAGE_NOUNS } from "../lib/words.ts";
+import { isFromSecond, markSecond } from "./failover.ts";
+import { causesOf, factsOf, ProviderError } from "./failure-facts.ts";
+import { FAULTS, PROBLEMS } from "./failure-words.ts";
+import { type ProviderSource, unknownSource } from "./provider-source.ts";
 
 export interface ProviderProblem {
   /** For programs; stable. */
   code: string;
-  /** For people. It quotes nothing of the provider's text, which may contain the API key. */
+  /** For people: what failed, who failed, why, and the one thing to do. */
   message: string;
+}
+
+/** A problem in parts, for reports that put them elsewhere than into one sentence. */
+export interface ProviderDiagnosis {
+  code: string;
+  /** What the server did, to be put after its name: "refused the API key (401)". */
+  finding: string;
+  /** The one thing to do, as a sentence. */
+  remedy: string;
 }
 
 /**
  * Says in plain words what a provider's failure means and what to do about it.
  *
- * @param error an error of the openai client or of the agents library; its `status` or
- *   `statusCode` and its name decide
+ * @param error an error of the openai client or of the agents library
+ * @param source who the provider is; undefined when that is not known
  */
-export function describeProviderError(stage: Stage, error: unknown): ProviderProblem {
+export function describeProviderError(
+  stage: Stage,
+  error: unknown,
+  source?: ProviderSource,
+): ProviderProblem {
+  const { code, finding, remedy } = diagnose(stage, error, source);
   const name = capitalised(STAGE_NOUNS[stage]);
-  const prefix = stage.toUpperCase();
-  const fault = answerErrorIn(error);
-  if (fault) {
-    return {
-      code: `provider_${fault.fault}`,
-      message: `${name} failed: the provider ${ANSWER_FAULTS[fault.fault]}${fault.detail}.`,
-    };
-  }
-  const status = statusOf(error);
-  if (status === 401 || status === 403) {
-    return {
-      code: "provider_unauthorized",
-      message: `${name} is not available: the provider refused the API key (${status}). Check ${prefix}_API_KEY or OPENAI_API_KEY.`,
-    };
-  }
-  if (status === 404) {
-    return {
-      code: "provider_not_found",
-      message: `${name} is not available: the provider does not know the model or the address (404). Check ${prefix}_MODEL and ${prefix}_BASE_URL.`,
-    };
-  }
-  if (status === 429) {
-    return {
-      code: "provider_rate_limited",
-      message: `${name} is not available: the provider's rate limit or quota is used up (429). Wait a little, or check the plan.`,
-    };
-  }
-  if (status !== undefined) {
-    return {
-      code: "provider_failed",
-      message: `${name} failed: the provider answered with an error (${status}). Please say it again.`,
-    };
-  }
-  if (isTimeout(error)) {
-    return {
-      code: "provider_timeout",
-      message: `${name} failed: the provider did not answer in time. Please say it again.`,
-    };
-  }
-  return {
-    code: "provider_unreachable",
-    message: `${name} failed: the connection to the provider broke. Please say it again.`,
-  };
+  const server = source?.server ?? "the provider";
+  return { code, message: `${name} failed: ${server} ${finding}. ${remedy}` };
 }
 
-/** What is wrong with an answer that the server sent as a good one. */
-const ANSWER_FAULTS = {
-  empty: "answered nothing",
-  cut: "stopped before its answer was complete",
-  declined: "declined to answer",
-  error_body: "answered with an error",
-  format: "sent something that cannot be played",
-  silent: "sent silence",
-  context: "cannot take a conversation of this length",
-} as const;
-export type AnswerFault = keyof typeof ANSWER_FAULTS;
+/** The parts of what `describeProviderError` says. */
+export function diagnose(
+  stage: Stage,
+  error: unknown,
+  source: ProviderSource = unknownSource(stage),
+): ProviderDiagnosis {
+  const fault = answerErrorIn(error);
+  const facts = factsOf(stage, fault?.cause ?? error);
+  // An error in a good answer says itself what is wrong, if its words are known.
+  if (fault && !(fault.fault === "error_body" && fault.cause && facts.kind !== "broken")) {
+    const { finding, remedy } = FAULTS[fault.fault];
+    return {
+      code: `provider_${fault.fault}`,
+      finding: finding + fault.detail,
+      remedy: remedy(source),
+    };
+  }
+  const { code, finding, remedy } = PROBLEMS[facts.kind];
+  const status = facts.status === undefined ? "" : ` (${facts.status})`;
+  const context = { stage, facts, source };
+  return { code, finding: finding(context) + status, remedy: remedy(context) };
+}
+
+/** What a message tells when another provider takes over. */
+export function fallbackNotice(
+  stage: Stage,
+  first: ProviderSource,
+  second: ProviderSource,
+  error: unknown,
+): Notice {
+  const { finding } = diagnose(stage, error, first);
+  const what = capitalised(STAGE_NOUNS[stage]);
+  const [before, after] =
+    first.server === second.server
+      ? [`${first.server} (${first.model})`, `${second.server} (${second.model})`]
+      : [first.server, second.server];
+  const message = `${what}: ${before} ${finding}. ${capitalised(after)} answers instead.`;
+  return { code: "provider_fallback", stage, transient: false, message };
+}
+
+export type AnswerFault = keyof typeof FAULTS;
 
 /** A fault that Parley finds in an answer, in its own words. */
 export class AnswerError extends Error {
@@ -80,9 +87,12 @@ export class AnswerError extends Error {
   readonly fault: AnswerFault;
   readonly detail: string;
 
-  /** @param detail more about it for people, such as "MP3"; never text of the provider */
-  constructor(fault: AnswerFault, detail?: string) {
-    super(`the provider ${ANSWER_FAULTS[fault]}${detail ? ` (${detail})` : ""}`);
+  /**
+   * @param detail more about it for people, such as "MP3"; never text of the provider
+   * @param cause for `error_body`: an error with the body, whose known words say more
+   */
+  constructor(fault: AnswerFault, detail?: string, cause?: unknown) {
+    super(`the provider ${FAULTS[fault].finding}${detail ? ` (${detail})` : ""}`, { cause });
     this.fault = fault;
     this.detail = detail ? ` (${detail})` : "";
   }
@@ -90,61 +100,24 @@ export class AnswerError extends Error {
 
 /** The `AnswerError` among a failure and its causes. */
 function answerErrorIn(error: unknown): AnswerError | undefined {
-  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
-    if (at instanceof AnswerError) return at;
-  }
-  return undefined;
-}
-
-/** A provider's failure without any of the provider's text. */
-class ProviderError extends Error {
-  override readonly name = "ProviderError";
-  readonly status: number | undefined;
-
-  constructor(message: string, status?: number) {
-    super(message);
-    this.status = status;
-  }
+  return causesOf(error).find((one) => one instanceof AnswerError) as AnswerError | undefined;
 }
 
 /**
  * Removes the provider's text from a failure, because it may quote the API key and would end up in
- * logs. Where only the text says what happened, as on a WebSocket, it is reduced to a status.
- *
- * @param what what failed, such as "speech synthesis"
+ * logs. What is known of it stays.
  */
-export function redactProviderError(what: string, error: unknown): Error {
+export function redactProviderError(stage: Stage, error: unknown): Error {
   const fault = answerErrorIn(error);
-  if (fault) return fault;
-  const status = statusOf(error) ?? statusInMessage(error);
-  if (status !== undefined) return new ProviderError(`${what} answered ${status}`, status);
-  return new ProviderError(isTimeout(error) ? `${what} timed out` : `${what} broke`);
-}
-
-const WORDINGS: [RegExp, number][] = [
-  [/api key|authenticat|unauthorized/i, 401],
-  [/rate limit|quota|too many requests/i, 429],
-  [/server (?:had an )?error/i, 500],
-];
-
-function statusInMessage(error: unknown): number | undefined {
-  if (!isObject(error)) return undefined;
-  const message = String(error["message"]);
-  const [, refused] = /unexpected server response: (\d{3})/i.exec(message) ?? [];
-  return refused ? Number(refused) : WORDINGS.find(([wording]) => wording.test(message))?.[1];
+  if (fault && fault.cause === undefined) return fault;
+  const facts = factsOf(stage, fault?.cause ?? error);
+  const { finding } = PROBLEMS[facts.kind];
+  const said = finding({ stage, facts, source: unknownSource(stage) });
+  const redacted = new ProviderError(`${STAGE_NOUNS[stage]}: the provider ${said}`, facts);
+  const own = fault ? new AnswerError(fault.fault, undefined, redacted) : redacted;
+  return isFromSecond(error) ? markSecond(own) : own;
 }
 
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function isTimeout(error: unknown): boolean {
-  for (let at = error, depth = 0; isObject(at) && depth < 5; at = at["cause"], depth += 1) {
-    if (/timed?[ -]?out/i.test(`${at["name"]} ${at["message"]}`)) return true;
-  }
-  return false;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -37,7 +37,7 @@ export function remoteProvider(
   if (choice.use === "openai") return { baseURL: OPENAI_URL, apiKey: settings.openai_api_key };
   if (choice.use === "endpoint") return { baseURL: choice.base_url, apiKey: choice.api_key };
   const { baseURL, apiKey } = config[stage];
-  return { baseURL, apiKey };
+  return { baseURL, apiKey, fixedBy: config.fixedBy[stage] };
 }
 
 /** Local models by stage. */
@@ -57,7 +57,13 @@ export function resolveStages(
 ): StageProviders {
   const server = (stage: Stage) => {
     const model = local[stage];
-    if (model) return { baseURL: engine.baseURL, apiKey: engine.apiKey, isEngine: true };
+    if (model)
+      return {
+        baseURL: engine.baseURL,
+        apiKey: engine.apiKey,
+        isEngine: true,
+        fixedBy: config.fixedBy[stage],
+      };
     return remoteProvider(config, settings, stage);
   };
   const chosen = (stage: Stage) => {

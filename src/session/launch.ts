@@ -2,9 +2,11 @@ import type { Logger } from "pino";
 import type { AgentStack } from "../agent/agent-stack.ts";
 import { recogniserCode } from "../domain/language.ts";
 import type { EndReason, Session } from "../domain/session.ts";
+import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
+import { type RequestedChoice, sourceOf } from "../providers/provider-source.ts";
 import { EndedWhileStarting, whyEnded } from "./end.ts";
 import type { LiveSession } from "./live-session.ts";
 import { endpointsOf, instructionsFor, sttModelFor } from "./session-plan.ts";
@@ -100,35 +102,41 @@ function pipelineOf({ session, stages }: LiveSession, realtime: boolean) {
     language: language && recogniserCode(language),
     keyterms,
     stt: {
-      ...requestOptions(stt, session),
+      ...requestOptions("stt", stt, session, { model: stt_model }),
       model: stt_model,
       realtime,
       fallback: stt.fallback && {
-        ...requestOptions(stt.fallback, session),
+        ...requestOptions("stt", stt.fallback, session),
         model: sttModelFor(stt.fallback, false),
         realtime: false,
       },
     },
     llm: {
-      ...requestOptions(llm, session),
+      ...requestOptions("llm", llm, session, { model: llm_model }),
       model: llm_model,
-      fallback: llm.fallback && requestOptions(llm.fallback, session),
+      fallback: llm.fallback && requestOptions("llm", llm.fallback, session),
     },
     tts: {
-      ...requestOptions(tts, session),
+      ...requestOptions("tts", tts, session, { voice }),
       model: tts_model,
       voice,
-      fallback: tts.fallback && requestOptions(tts.fallback, session),
+      fallback: tts.fallback && requestOptions("tts", tts.fallback, session),
     },
   };
 }
 
-/** The engine shares its time between conversations and keeps the state of each, by this header. */
-function requestOptions<T extends { isEngine?: boolean }>(
-  { isEngine, ...options }: T,
+/** How the agent reaches a provider. @param requested what the conversation itself chose */
+function requestOptions<T extends Parameters<typeof sourceOf>[1]>(
+  stage: Stage,
+  provider: T,
   { id }: Session,
-): Omit<T, "isEngine"> & { headers?: Record<string, string> } {
-  return isEngine ? { ...options, headers: { "X-Client-Id": id } } : options;
+  requested?: RequestedChoice,
+) {
+  const { isEngine, fixedBy: _, ...options } = provider;
+  const source = sourceOf(stage, provider, requested);
+  // The engine shares its time between conversations and keeps the state of each, by this header.
+  const headers = isEngine ? { "X-Client-Id": id } : undefined;
+  return { ...options, source, headers };
 }
 
 function cannotLoad(cause: unknown): never {

@@ -206,7 +206,12 @@ describe("start", () => {
       instructions: "Be odd.",
       greeting: "Hi",
     });
-    expect(options.pipeline.llm).toEqual({ baseURL: "http://l:1", apiKey: undefined, model: "m" });
+    expect(options.pipeline.llm).toMatchObject({
+      baseURL: "http://l:1",
+      apiKey: undefined,
+      model: "m",
+      source: { server: "l:1", model: "m", places: { model: "the conversation's settings" } },
+    });
     expect(options.pipeline.tts).toMatchObject({ apiKey: "sk-1", voice: "echo" });
     expect(options.pipeline.stt).toMatchObject({ realtime: false, model: session.stt_model });
   });

@@ -4,7 +4,7 @@ import {
   type SessionRequest,
   type SessionSettings,
 } from "../domain/session.ts";
-import type { StageEndpoint, StageProviders } from "../domain/stage.ts";
+import type { ProviderEndpoint, Stage, StageEndpoint, StageProviders } from "../domain/stage.ts";
 
 /** OpenAI's transcription models: one streams while a person speaks, the other takes utterances. */
 const REALTIME_STT_MODEL = "gpt-realtime-whisper";
@@ -57,9 +57,11 @@ export function sttModelFor(stt: StageProviders["stt"], realtime: boolean): stri
 
 /** The servers that a session with these stages talks to. */
 export function endpointsOf({ stt, llm, tts }: StageProviders): StageEndpoint[] {
-  return [
-    { stage: "stt", baseURL: stt.baseURL, apiKey: stt.apiKey },
-    { stage: "llm", baseURL: llm.baseURL, apiKey: llm.apiKey },
-    { stage: "tts", baseURL: tts.baseURL, apiKey: tts.apiKey },
-  ];
+  return [endpointOf("stt", stt), endpointOf("llm", llm), endpointOf("tts", tts)];
+}
+
+/** The server that a provider of a stage is reached at. */
+export function endpointOf(stage: Stage, provider: ProviderEndpoint): StageEndpoint {
+  const { baseURL, apiKey, fixedBy } = provider;
+  return { stage, baseURL, apiKey, fixedBy };
 }

@@ -2,7 +2,9 @@ import type { StageOverview } from "../../domain/provider.ts";
 import { isOpenAi, type Stage, type StageProviders } from "../../domain/stage.ts";
 import { STAGE_NAMES } from "../../lib/words.ts";
 import { ProviderCheck } from "../../providers/provider-check.ts";
-import { describeProviderError } from "../../providers/provider-errors.ts";
+import { diagnose } from "../../providers/provider-errors.ts";
+import { sourceOf } from "../../providers/provider-source.ts";
+import type { StageConfig } from "../../providers/resolve-stages.ts";
 import { endpointsOf, sttModelFor } from "../../session/session-plan.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 import { firstAudio, firstToken, transcribe, transcribeRealtime } from "./requests.ts";
@@ -12,6 +14,8 @@ const REALTIME_ANSWER_MS = 3000;
 /** People notice a longer wait. */
 const SLOW_MS = 3000;
 
+/** The providers, and the variables that decide them. */
+type DoctorConfig = StageProviders & Pick<StageConfig, "fixedBy">;
 type LocalStage = Pick<StageOverview, "stage" | "use" | "model" | "problem">;
 
 /**
@@ -19,7 +23,7 @@ type LocalStage = Pick<StageOverview, "stage" | "use" | "model" | "problem">;
  * a local model only its files are checked; the engine is not started.
  */
 export function providerChecks(
-  config: StageProviders,
+  config: DoctorConfig,
   overview: readonly LocalStage[] = [],
 ): Check[] {
   const local = overview.filter(({ use }) => use === "local");
@@ -37,7 +41,7 @@ export function providerChecks(
     return {
       name: nameOf(stage),
       deadlineMs: DEADLINE_MS + (stage === "stt" ? REALTIME_ANSWER_MS : 0),
-      timeoutHint: hintFor(stage, "provider_timeout", host),
+      timeoutHint: `Is ${host} running? Check its address, the network and the firewall.`,
       run: () => checkRequest(config, stage, requests[stage]),
     };
   });
@@ -60,7 +64,7 @@ function localCheck({ stage, model, problem }: LocalStage): Check {
 }
 
 async function checkRequest(
-  config: StageProviders,
+  config: DoctorConfig,
   stage: Stage,
   request: () => Promise<number>,
 ): Promise<Finding> {
@@ -76,37 +80,13 @@ async function checkRequest(
   try {
     const ms = Math.round(await request());
     const detail = `${host} answers in ${ms} ms`;
-    return ms < SLOW_MS ? ok(detail) : warning(detail, hintFor(stage, "provider_slow", host));
+    if (ms < SLOW_MS) return ok(detail);
+    return warning(detail, `Choose a faster ${stage.toUpperCase()}_MODEL or a nearer server.`);
   } catch (error) {
-    const { code } = describeProviderError(stage, error);
-    return failed(`${host} ${PROBLEMS[code] ?? code}`, hintFor(stage, code, host));
-  }
-}
-
-const PROBLEMS: Readonly<Record<string, string>> = {
-  provider_unauthorized: "refuses the key",
-  provider_not_found: "does not know the model or the address (404)",
-  provider_rate_limited: "reports that the rate limit or the quota is used up (429)",
-  provider_failed: "answers with an error",
-  provider_timeout: "does not answer in time",
-  provider_unreachable: "cannot be reached, or the connection broke",
-};
-
-function hintFor(stage: Stage, code: string, host: string): string {
-  const name = stage.toUpperCase();
-  switch (code) {
-    case "provider_unauthorized":
-      return `Check ${name}_API_KEY or OPENAI_API_KEY.`;
-    case "provider_not_found":
-      return `Check ${name}_MODEL, and ${name}_BASE_URL or OPENAI_BASE_URL (it usually ends in /v1).`;
-    case "provider_rate_limited":
-      return "Wait a little, or check your plan and its balance.";
-    case "provider_slow":
-      return `Choose a faster ${name}_MODEL or a nearer server.`;
-    case "provider_failed":
-      return `Check the log or the status page of ${host}, and ${name}_MODEL.`;
-    default:
-      return `Is ${host} running? Check ${name}_BASE_URL or OPENAI_BASE_URL, the network and the firewall.`;
+    const model = stage === "stt" ? sttModelFor(config.stt, false) : config[stage].model;
+    const source = sourceOf(stage, { ...config[stage], model, fixedBy: config.fixedBy[stage] });
+    const { finding, remedy } = diagnose(stage, error, { ...source, hasWorked: false });
+    return failed(`${host} ${finding}`, remedy);
   }
 }
 
