@@ -35,6 +35,7 @@ function session(change: Partial<Session & SessionCounts> = {}): Session & Sessi
     tts_model: "tts",
     segments: 1,
     turns: 1,
+    heard_language: null,
     ...change,
   };
 }
@@ -210,12 +211,14 @@ describe("the language", () => {
     }
   });
 
-  test("is named in the history where it was chosen, even if Parley does not know it", async () => {
+  test("is named in the history where it was chosen or heard, even if Parley does not know it", async () => {
     const rows = async (language: string | null) =>
       (await get("/history", { sessions: [session({ language })] })).html;
     expect(await rows("de")).toContain("<span>German</span>");
     expect(await rows("zh-yue")).toContain("<span>zh-yue</span>");
     expect(await rows(null)).not.toContain("German");
+    const heard = [session({ heard_language: "hi" })];
+    expect((await get("/history", { sessions: heard })).html).toContain("<span>Hindi</span>");
   });
 
   test("that is chosen marks every line, and a line in another one names it", async () => {
@@ -232,13 +235,13 @@ describe("the language", () => {
     expect(html.match(/class="line-mark">(German|English)</g)).toHaveLength(2);
   });
 
-  test("that was heard is told where none was chosen, and only its change is marked", async () => {
-    const segments = ["de", "de", "en"].map((language, index) =>
-      segment({ seq: index + 1, language }),
-    );
+  test("that was heard is told where none was chosen, and marked where it changes", async () => {
+    const heard = ["de", null, "de", "en", "en", "de"];
+    const segments = heard.map((language, index) => segment({ seq: index + 1, language }));
     const { html } = await get(`/history/${ID}`, { segments });
     expect(html).toContain("<dd>Automatic: German, English</dd>");
-    expect(html.match(/class="line-mark">[^<]*</g)).toEqual(['class="line-mark">English<']);
+    const marks = [...html.matchAll(/class="line-mark">([^<]*)</g)].map(([, name]) => name);
+    expect(marks).toEqual(["German", "English", "German"]);
     expect((await get(`/history/${ID}`)).html).toContain("<dd>Automatic</dd>");
   });
 });

@@ -49,15 +49,16 @@ export function TranscriptLines({ session, segments }: { session: Session; segme
         "hx-swap": "outerMorph",
       }
     : {};
-  const usual = usualLanguage(session, segments);
+  const lines = segments.toSorted(byStart);
+  const languages = newLanguages(session.language, lines);
   return (
     <section class="card stack loose" id="lines" aria-label="Transcript" {...polling}>
       {segments.length === 0 ? (
         <p class="muted">{live ? "Nothing has been said yet." : "Nothing was said."}</p>
       ) : (
         <ol class="stack">
-          {segments.toSorted(byStart).map((segment) => (
-            <Line session={session} segment={segment} usual={usual} />
+          {lines.map((segment, index) => (
+            <Line session={session} segment={segment} newLanguage={languages[index] ?? null} />
           ))}
         </ol>
       )}
@@ -74,22 +75,24 @@ function byStart(a: Segment, b: Segment): number {
   return a.started_at - b.started_at || a.seq - b.seq;
 }
 
-/** The language that is chosen, else the first that was heard. */
-function usualLanguage(session: Session, segments: readonly Segment[]): string | null {
-  const heard = segments.find(({ language }) => language !== null);
-  return session.language ?? heard?.language ?? null;
+/** For each line the language that was heard in it, where it is not that of the lines before. */
+function newLanguages(chosen: string | null, lines: readonly Segment[]): (string | null)[] {
+  let heard = chosen;
+  return lines.map(({ language }) => {
+    if (language === null || (heard !== null && sameLanguage(language, heard))) return null;
+    heard = language;
+    return language;
+  });
 }
 
 interface LineProps {
   session: Session;
   segment: Segment;
-  /** The language of the conversation; a line in another one says so. */
-  usual: string | null;
+  newLanguage: string | null;
 }
 
-function Line({ session, segment, usual }: LineProps) {
+function Line({ session, segment, newLanguage }: LineProps) {
   const language = segment.language ?? session.language;
-  const isOther = language !== null && usual !== null && !sameLanguage(language, usual);
   const name = segment.identity === session.identity ? session.name : null;
   const speaker = segment.role === "agent" ? "Agent" : (name ?? segment.identity);
   return (
@@ -108,7 +111,7 @@ function Line({ session, segment, usual }: LineProps) {
         {segment.text}
       </p>
       <time class="line-time">{formatElapsed(segment.started_at - session.started_at)}</time>
-      {isOther ? <span class="line-mark">{languageName(language)}</span> : null}
+      {newLanguage === null ? null : <span class="line-mark">{languageName(newLanguage)}</span>}
       {segment.interrupted ? <span class="line-mark">interrupted</span> : null}
     </li>
   );

@@ -26,8 +26,8 @@ export class TranscriptView {
   #identity = "";
   /** The language that is chosen, as a BCP 47 tag. */
   #chosen: string | undefined;
-  /** The language that is chosen, else the first that was heard. */
-  #usual: string | undefined;
+  /** The language that was heard last, at first the one that is chosen. */
+  #heard: string | undefined;
 
   /** @param announcer a live region, which screen readers read aloud */
   constructor(list: HTMLElement, announcer: HTMLElement, onChange: () => void) {
@@ -44,7 +44,7 @@ export class TranscriptView {
     this.#origin = undefined;
     this.#identity = identity;
     this.#chosen = language;
-    this.#usual = language;
+    this.#heard = language;
     this.#onChange();
   }
 
@@ -126,11 +126,11 @@ export class TranscriptView {
     return known ? SPEAKERS[data.role] : data.identity;
   }
 
-  /** Notes the language of a line, and names one that is not the conversation's. */
+  /** Notes the language that was heard in a line, and names it where it changes. */
   #showLanguage(line: Line, language: string): void {
     line.text.lang = language;
-    this.#usual ??= language;
-    if (sameLanguage(language, this.#usual)) return;
+    if (this.#heard !== undefined && sameLanguage(language, this.#heard)) return;
+    this.#heard = language;
     line.item.append(make("span", "line-mark", languageName(language)));
   }
 

@@ -23,8 +23,27 @@ describe("sessions", () => {
       keyterms: ['"', "東京"],
     });
     store.sessions.insert(session);
-    expect(store.sessions.find(session.id)).toEqual({ ...session, segments: 0, turns: 0 });
+    expect(store.sessions.find(session.id)).toEqual({
+      ...{ ...session, segments: 0, turns: 0 },
+      heard_language: null,
+    });
     expect(store.sessions.find(Bun.randomUUIDv7())).toBeUndefined();
+  });
+
+  test("tell which language was heard most, the first of several", () => {
+    using store = open();
+    const session = sessionOf();
+    store.sessions.insert(session);
+    const hear = (seq: number, language?: string) => {
+      const final = { segment_id: `s${seq}`, role: "user", identity: "ann", final: true } as const;
+      store.transcripts.append({
+        ...{ type: "transcript", seq, session_id: session.id, at: new Date(seq).toISOString() },
+        data: { ...final, text: "hm", started_at: seq, ...(language ? { language } : {}) },
+      });
+      return store.sessions.page({ limit: 1 }).sessions[0]?.heard_language;
+    };
+    const heard = [hear(1), hear(2, "de"), hear(3, "en"), hear(4, "en"), hear(5)];
+    expect(heard).toEqual([null, "de", "de", "en", "en"]);
   });
 
   test("change only in what is given", () => {

@@ -11,6 +11,11 @@ const withCounts = {
   ...getTableColumns(sessions),
   segments: sql<number>`(select count(*) from segments where segments.session_id = sessions.id)`,
   turns: sql<number>`(select count(*) from turns where turns.session_id = sessions.id)`,
+  heard_language: sql<string | null>`(
+    select language from segments
+    where segments.session_id = sessions.id and segments.language is not null
+    group by language order by count(*) desc, min(seq) limit 1
+  )`,
 };
 
 /** Sessions in SQLite. */

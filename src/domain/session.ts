@@ -124,4 +124,6 @@ export interface Session extends SessionSettings {
 export interface SessionCounts {
   segments: number;
   turns: number;
+  /** The language that was heard most, as a BCP 47 tag; null where no recogniser told. */
+  heard_language: string | null;
 }

@@ -10,6 +10,7 @@ export type ListedSession = SessionPage["sessions"][number];
 /** One conversation in the history. A live one refreshes itself every few seconds. */
 export function SessionRow({ session, now }: { session: ListedSession; now: number }) {
   const live = isLive(session.state);
+  const language = session.language ?? session.heard_language;
   const url = `/history/${session.id}`;
   const polling = live
     ? { "hx-get": `${url}/row`, "hx-trigger": "every 3s", "hx-swap": "outerHTML" }
@@ -33,7 +34,7 @@ export function SessionRow({ session, now }: { session: ListedSession; now: numb
         <RelativeTime at={session.started_at} now={now} />
         <span>{duration((session.ended_at ?? now) - session.started_at)}</span>
         <span>{plural(session.segments, "line")}</span>
-        {session.language === null ? null : <span>{languageName(session.language)}</span>}
+        {language === null ? null : <span>{languageName(language)}</span>}
       </p>
     </li>
   );
