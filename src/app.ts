@@ -122,6 +122,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
       providers: check,
+      languagesOf: (modelId) => models.languagesOf(modelId),
       // Tells the sessions of several machines apart.
       node: hostname(),
       logger,

@@ -61,6 +61,12 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
     return found;
   }
 
+  /** The languages of a model; undefined for one that is not in the catalogue. */
+  async languagesOf(id: string): Promise<readonly string[] | undefined> {
+    const catalog = await this.#options.catalog();
+    return catalog.find((model) => model.id === id)?.languages;
+  }
+
   async download(ids: readonly string[]): Promise<void> {
     const models = await Promise.all(ids.map((id) => this.find(id)));
     for (const { model, state } of models) {

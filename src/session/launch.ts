@@ -8,6 +8,7 @@ import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
 import { type RequestedChoice, sourceOf } from "../providers/provider-source.ts";
 import { EndedWhileStarting, whyEnded } from "./end.ts";
+import { type LanguagesOf, languageNotice } from "./language-notice.ts";
 import type { LiveSession } from "./live-session.ts";
 import { endpointsOf, instructionsFor, sttModelFor } from "./session-plan.ts";
 
@@ -19,6 +20,7 @@ export interface LaunchOptions {
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
   providers: Pick<ProviderCheck, "assertReady" | "answersRealtime">;
+  languagesOf: LanguagesOf;
   logger: Logger;
   /** The agent can no longer go on. */
   onEnd(live: LiveSession, reason: EndReason): void;
@@ -62,6 +64,17 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
   live.update({ state: "active" });
   live.publish({ type: "session", data: { state: "active" } });
   logger.info({ session_id: live.id, room: session.room }, "session started");
+  void tellLanguage(live, options);
+}
+
+/** Tells if local models do not know the language. The catalogue may be far away, so none waits. */
+async function tellLanguage(live: LiveSession, { languagesOf, logger }: LaunchOptions) {
+  try {
+    const data = await languageNotice(live.session, live.stages, languagesOf);
+    if (data && live.session.state === "active") live.publish({ type: "notice", data });
+  } catch (error) {
+    logger.warn({ err: error, session_id: live.id }, "the languages of the models are not known");
+  }
 }
 
 /** What to answer when a session could not start; what was not expected is logged. */

@@ -81,6 +81,7 @@ class ManagerFixture implements AsyncDisposable {
         livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), hint: "Fix it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
         providers: { assertReady: async () => {}, answersRealtime: async () => false },
+        languagesOf: async () => ["en"],
         node: "here",
         logger,
         ...change,
@@ -223,6 +224,35 @@ describe("start", () => {
     expect(fixture.agent.options.pipeline.stt.realtime).toBe(true);
     expect(session.stt_model).toContain("realtime");
     expect(fixture.sessions.find(session.id)?.stt_model).toBe(session.stt_model);
+  });
+});
+
+describe("the language of a session", () => {
+  test("reaches the agent as recognisers know it, with the words to expect, and its instructions", async () => {
+    await using fixture = new ManagerFixture({}, { STT_LANGUAGE: "nb-NO", STT_REALTIME: "false" });
+    const session = await fixture.manager.start({ room: "den", keyterms: ["Parley"] });
+    expect(session).toMatchObject({ language: "nb-NO", keyterms: ["Parley"] });
+    const { pipeline, instructions } = fixture.agent.options;
+    expect(pipeline).toMatchObject({ language: "no", keyterms: ["Parley"] });
+    expect(instructions).toEndWith("Answer in Norwegian Bokmål (Norway).");
+  });
+
+  test("that local models do not know is told once the session is active", async () => {
+    const stages = () => {
+      const config = readConfig({});
+      const engine = { ...config.tts, isEngine: true };
+      return { ...config, tts: engine, ready: async () => {}, [Symbol.dispose]: () => {} };
+    };
+    const told = Promise.withResolvers<SessionEvent>();
+    const types: string[] = [];
+    const publish = (_id: string, event: SessionEvent) => {
+      types.push(event.type);
+      if (event.type === "notice") told.resolve(event);
+    };
+    await using fixture = new ManagerFixture({ stages, publish });
+    await fixture.manager.start({ room: "den", language: "ja" });
+    expect(await told.promise).toMatchObject({ data: { code: "language_unknown", stage: "tts" } });
+    expect(types).toEqual(["session", "session", "notice"]);
   });
 });
 
