@@ -3,8 +3,11 @@ import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
 import type { Notice } from "../domain/transcript.ts";
+import { Failover } from "../providers/failover.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
-import type { ProviderSource } from "../providers/provider-source.ts";
+import { fallbackNotice } from "../providers/provider-errors.ts";
+import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
+import { VoiceServer } from "../providers/voice-server.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
@@ -115,11 +118,7 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
     model: options.llm.model,
     apiKey: "unused",
   });
-  const tts = new StreamingTts({
-    client: createProviderClient(options.tts),
-    model: options.tts.model,
-    voice: options.tts.voice,
-  });
+  const tts = createTts(options);
   return {
     vad,
     stt,
@@ -130,6 +129,19 @@ export function createPipeline(options: PipelineOptions, vadModel: InferenceSess
       await Promise.allSettled([stt.close(), llm.aclose(), tts.close()]);
     },
   };
+}
+
+function createTts({ tts: { fallback, ...first }, onNotice }: PipelineOptions): StreamingTts {
+  const serverOf = (options: typeof first) =>
+    new VoiceServer({ ...options, client: createProviderClient(options) });
+  const sourceOf = (options: typeof first) => options.source ?? unknownSource("tts");
+  const onSwitch = (error: unknown) => {
+    if (fallback) onNotice(fallbackNotice("tts", sourceOf(first), sourceOf(fallback), error));
+  };
+  return new StreamingTts({
+    client: createProviderClient(first),
+    servers: new Failover(serverOf(first), fallback && serverOf(fallback), onSwitch),
+  });
 }
 
 function createStt(

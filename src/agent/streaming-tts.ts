@@ -1,31 +1,30 @@
-import { type APIConnectOptions, AudioByteStream, shortuuid } from "@livekit/agents";
+import { type APIConnectOptions, shortuuid } from "@livekit/agents";
 import { ChunkedStream, TTS } from "@livekit/agents-plugin-openai";
+import type { AudioFrame } from "@livekit/rtc-node";
 import type OpenAI from "openai";
+import type { Failover } from "../providers/failover.ts";
 import { redactProviderError } from "../providers/provider-errors.ts";
-
-/** OpenAI's `pcm` format: 24 kHz, mono, 16 bit. */
-const SAMPLE_RATE = 24_000;
-/** 20 ms. A pause takes effect at the next frame, so long frames would delay a barge-in. */
-const FRAME_SAMPLES = SAMPLE_RATE / 50;
+import type { VoiceServer } from "../providers/voice-server.ts";
+import { RoomSound } from "./room-sound.ts";
 
 export interface VoiceOptions {
+  /** For the plugin, which sends nothing by it. */
   client: OpenAI;
-  model: string;
-  voice: string;
+  servers: Failover<VoiceServer>;
 }
 
 /**
- * OpenAI's text-to-speech, played while it arrives. The plugin's own class waits for the whole
- * sentence before the first frame.
+ * Text-to-speech over OpenAI's API, in whatever format it arrives, and played while it arrives. The
+ * plugin's own class waits for the whole sentence before the first frame, and plays any bytes.
  */
 export class StreamingTts extends TTS {
   override label = "parley.StreamingTts";
-  readonly #options: VoiceOptions;
+  readonly #servers: Failover<VoiceServer>;
   readonly #closed = new AbortController();
 
-  constructor(options: VoiceOptions) {
-    super({ client: options.client, model: options.model, apiKey: "unused" });
-    this.#options = options;
+  constructor({ client, servers }: VoiceOptions) {
+    super({ client, apiKey: "unused" });
+    this.#servers = servers;
   }
 
   /** @throws nothing: failures are `error` events of this object, as the framework expects */
@@ -37,7 +36,7 @@ export class StreamingTts extends TTS {
     const signal = abortSignal
       ? AbortSignal.any([abortSignal, this.#closed.signal])
       : this.#closed.signal;
-    return new SpeechRequest(text, this, this.#options, connOptions, signal);
+    return new SpeechRequest(text, this, this.#servers, connOptions, signal);
   }
 
   override async close(): Promise<void> {
@@ -49,46 +48,40 @@ export class StreamingTts extends TTS {
 class SpeechRequest extends ChunkedStream {
   override label = "parley.SpeechRequest";
   readonly #owner: TTS;
-  readonly #options: VoiceOptions;
+  readonly #servers: Failover<VoiceServer>;
 
   constructor(
     text: string,
     owner: TTS,
-    options: VoiceOptions,
+    servers: Failover<VoiceServer>,
     connOptions?: APIConnectOptions,
     signal?: AbortSignal,
   ) {
     // The plugin's class awaits this promise for the whole response; `run` below sends the request.
     super(owner, text, Promise.resolve(), connOptions, signal);
     this.#owner = owner;
-    this.#options = options;
+    this.#servers = servers;
   }
 
   protected override async run(): Promise<void> {
+    const signal = this.abortSignal;
     const requestId = shortuuid();
-    const byteStream = new AudioByteStream(SAMPLE_RATE, 1, FRAME_SAMPLES);
-    const send = (frames: ReturnType<typeof byteStream.write>, final = false) => {
+    const send = (frames: AudioFrame[], final = false) => {
       for (const [index, frame] of frames.entries()) {
         const isLast = final && index === frames.length - 1;
         this.queue.put({ requestId, segmentId: requestId, frame, final: isLast });
       }
     };
+    using sound = new RoomSound();
     try {
-      const response = await this.#options.client.audio.speech.create(
-        {
-          input: this.inputText,
-          model: this.#options.model,
-          voice: this.#options.voice,
-          response_format: "pcm",
-        },
-        { signal: this.abortSignal },
+      const { pieces } = await this.#servers.run(
+        (server) => server.speak(this.inputText, signal),
+        signal,
       );
-      for await (const chunk of response.body ?? []) {
-        send(byteStream.write(new Uint8Array(chunk).buffer));
-      }
-      send(byteStream.flush(), true);
+      for await (const piece of pieces) send(sound.push(piece));
+      send(sound.end(), true);
     } catch (error) {
-      if (!this.abortSignal.aborted) this.#report(redactProviderError("tts", error));
+      if (!signal.aborted) this.#report(redactProviderError("tts", error));
     } finally {
       this.queue.close();
     }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { pcmBytes, pcmOf } from "../../src/lib/wav.ts";
+import { ffmpeg } from "./encode.ts";
 import { AUDIO_CACHE, keep } from "./espeak.ts";
 
 /**
@@ -20,10 +21,4 @@ export function throughOpus(pcm: Int16Array, rate: number, kilobits = 28): Int16
   const decoded = ffmpeg(["-i", "-", ...raw(rate), "-"], encoded);
   keep(file, decoded);
   return pcmOf(decoded);
-}
-
-function ffmpeg(args: string[], input: Uint8Array): Uint8Array {
-  const run = Bun.spawnSync(["ffmpeg", "-loglevel", "error", ...args], { stdin: input });
-  if (!run.success) throw new Error(`ffmpeg failed: ${run.stderr.toString()}`);
-  return run.stdout;
 }

@@ -7,7 +7,13 @@ import { sourceOf } from "../../providers/provider-source.ts";
 import type { StageConfig } from "../../providers/resolve-stages.ts";
 import { endpointsOf, sttModelFor } from "../../session/session-plan.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
-import { firstAudio, firstToken, transcribe, transcribeRealtime } from "./requests.ts";
+import {
+  firstAudio,
+  firstToken,
+  type Measured,
+  transcribe,
+  transcribeRealtime,
+} from "./requests.ts";
 
 const DEADLINE_MS = 9000;
 const REALTIME_ANSWER_MS = 3000;
@@ -29,7 +35,7 @@ export function providerChecks(
   const local = overview.filter(({ use }) => use === "local");
   const hasLocalStt = local.some(({ stage }) => stage === "stt");
   const realtime = hasLocalStt ? Promise.resolve(true) : usesRealtime(config);
-  const requests: Record<Stage, () => Promise<number>> = {
+  const requests: Record<Stage, () => Promise<Measured>> = {
     stt: async () => ((await realtime) ? transcribeRealtime(config.stt) : transcribe(config)),
     llm: () => firstToken(config),
     tts: () => firstAudio(config),
@@ -66,7 +72,7 @@ function localCheck({ stage, model, problem }: LocalStage): Check {
 async function checkRequest(
   config: DoctorConfig,
   stage: Stage,
-  request: () => Promise<number>,
+  request: () => Promise<Measured>,
 ): Promise<Finding> {
   const { baseURL, apiKey } = config[stage];
   const { host } = new URL(baseURL);
@@ -78,8 +84,8 @@ async function checkRequest(
     );
   }
   try {
-    const ms = Math.round(await request());
-    const detail = `${host} answers in ${ms} ms`;
+    const { ms, remark } = await request();
+    const detail = `${host} answers in ${Math.round(ms)} ms${remark ? ` and ${remark}` : ""}`;
     if (ms < SLOW_MS) return ok(detail);
     return warning(detail, `Choose a faster ${stage.toUpperCase()}_MODEL or a nearer server.`);
   } catch (error) {

@@ -2,26 +2,35 @@ import type { StageProviders } from "../../domain/stage.ts";
 import { wav } from "../../lib/wav.ts";
 import { authorization, realtimeUrl } from "../../providers/provider-check.ts";
 import { createProviderClient } from "../../providers/provider-client.ts";
+import { VoiceServer } from "../../providers/voice-server.ts";
 import { sttModelFor } from "../../session/session-plan.ts";
 
-// The smallest real request to each stage. Each function returns the ms until the answer begins, and
-// throws what `describeProviderError` understands.
+// The smallest real request to each stage. Each function throws what `describeProviderError`
+// understands.
+
+/** What a request found. */
+export interface Measured {
+  /** Until the answer began. */
+  ms: number;
+  /** What else there is to say about the server, to be put after its name. */
+  remark?: string | undefined;
+}
 
 const TIMEOUTS = { answerMs: 7000, idleMs: 4000 };
 const REALTIME_TIMEOUT_MS = 7000;
 const RATE = 24_000;
 
 /** Uploads half a second of audio for transcription. */
-export async function transcribe({ stt }: StageProviders): Promise<number> {
+export async function transcribe({ stt }: StageProviders): Promise<Measured> {
   const client = createProviderClient(stt, TIMEOUTS);
   const file = new File([wav(vowel(), RATE)], "audio.wav", { type: "audio/wav" });
   const startedAt = performance.now();
   await client.audio.transcriptions.create({ file, model: sttModelFor(stt, false) });
-  return performance.now() - startedAt;
+  return { ms: performance.now() - startedAt };
 }
 
 /** Asks the language model for one word, and measures the time to its first token. */
-export async function firstToken({ llm }: StageProviders): Promise<number> {
+export async function firstToken({ llm }: StageProviders): Promise<Measured> {
   const client = createProviderClient(llm, TIMEOUTS);
   const startedAt = performance.now();
   // Servers differ in how an answer is limited to one token; all of them stop on disconnect.
@@ -34,25 +43,20 @@ export async function firstToken({ llm }: StageProviders): Promise<number> {
     if (!part.choices[0]?.delta.content) continue;
     const ms = performance.now() - startedAt;
     stream.controller.abort();
-    return ms;
+    return { ms };
   }
   throw new Error("the answer had no words");
 }
 
-/** Synthesises one word, and measures the time to its first audio. */
-export async function firstAudio({ tts }: StageProviders): Promise<number> {
-  const client = createProviderClient(tts, TIMEOUTS);
+/** Synthesises one word, and measures the time to its first sound. */
+export async function firstAudio({ tts }: StageProviders): Promise<Measured> {
+  const server = new VoiceServer({ ...tts, client: createProviderClient(tts, TIMEOUTS) });
   const startedAt = performance.now();
-  const response = await client.audio.speech.create({
-    model: tts.model,
-    voice: tts.voice,
-    input: "Hello.",
-    response_format: "pcm",
-  });
-  let firstAt: number | undefined;
-  for await (const _ of response.body ?? []) firstAt ??= performance.now();
-  if (firstAt === undefined) throw new Error("the answer had no audio");
-  return firstAt - startedAt;
+  const { format, pieces } = await server.speak("Hello.");
+  const ms = performance.now() - startedAt;
+  // Read to its end, since a conversation would meet what is wrong there too.
+  for await (const _ of pieces);
+  return { ms, remark: format === "PCM" ? undefined : `sends ${format}, which Parley decodes` };
 }
 
 /**
@@ -60,7 +64,7 @@ export async function firstAudio({ tts }: StageProviders): Promise<number> {
  *
  * @throws Error without the server's message, which may quote the key
  */
-export async function transcribeRealtime(stt: StageProviders["stt"]): Promise<number> {
+export async function transcribeRealtime(stt: StageProviders["stt"]): Promise<Measured> {
   const model = sttModelFor(stt, true);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const socket = new WebSocket(realtimeUrl(stt.baseURL, model), { headers: authorization(stt) });
@@ -82,7 +86,7 @@ export async function transcribeRealtime(stt: StageProviders["stt"]): Promise<nu
   };
   socket.onclose = () => reject(new Error("the connection broke"));
   try {
-    return await promise;
+    return { ms: await promise };
   } finally {
     clearTimeout(timer);
     socket.close();
