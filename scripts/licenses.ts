@@ -12,6 +12,9 @@ const OFFLINE_HEAD = `An executable with the engine for local models (parley-off
 General Public License, version 3, which comes first below: one of its libraries contains eSpeak NG.
 Parley's own source, and how to build it, is at https://github.com/parley/parley.
 `;
+const LGPL_HEAD = `The GNU Lesser General Public License, version 3, under which codec-parser is, adds permissions to the
+GNU General Public License, version 3. Its text follows for that reason; Parley is not under it.
+`;
 const SEPARATOR = `\n${"=".repeat(80)}\n\n`;
 
 /** The licences of a source tree, which includes the engine for local models. */
@@ -27,9 +30,9 @@ export function sourceLicenses(): string {
  */
 export function executableLicenses(further: readonly Component[] = [], engine = false): string {
   const parts = licensesOf(componentsOf({ engine, further }));
-  if (!engine) return parts;
   const gpl = readFileSync(join(import.meta.dir, "gpl-3.0.txt"), "utf8");
-  return [OFFLINE_HEAD, gpl, parts].join(SEPARATOR);
+  const texts = engine ? [OFFLINE_HEAD, gpl, parts] : [parts, LGPL_HEAD, gpl];
+  return texts.join(SEPARATOR);
 }
 
 function licensesOf(parts: readonly Component[]): string {

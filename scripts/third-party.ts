@@ -51,7 +51,7 @@ export function componentsOf({
   further?: readonly Component[];
 }): Component[] {
   const packages = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
-  return [...programs(), ...packages, ...further];
+  return [...programs(), ...decoderParts(), ...packages, ...further];
 }
 
 /**
@@ -146,6 +146,53 @@ under the GNU General Public License, version 3 or later: https://www.gnu.org/li
 The source of sherpa-onnx is at https://github.com/k2-fsa/sherpa-onnx; its file
 cmake/espeak-ng-for-piper.cmake names the commit of https://github.com/csukuangfj/espeak-ng that it
 is built with. Of Parley's executables only parley-offline contains it.`;
+
+const MPG123_NOTICE = `mpg123 is under the GNU Lesser General Public License, version 2.1:
+https://www.gnu.org/licenses/old-licenses/lgpl-2.1.html. It is compiled to WebAssembly in the package
+mpg123-decoder; its source, and how to build it, is at
+https://github.com/eshaz/wasm-audio-decoders. To use a changed version, put it into node_modules and
+build Parley's executable again from the source at https://github.com/parley/parley.`;
+
+const XIPH_NOTICE = `Copyright the Xiph.Org Foundation and contributors
+
+Redistribution and use in source and binary forms, with or without modification, are permitted
+provided that the following conditions are met:
+
+- Redistributions of source code must retain the above copyright notice, this list of conditions and
+  the following disclaimer.
+- Redistributions in binary form must reproduce the above copyright notice, this list of conditions
+  and the following disclaimer in the documentation and/or other materials provided with the
+  distribution.
+- Neither the name of the Xiph.Org Foundation nor the names of its contributors may be used to endorse
+  or promote products derived from this software without specific prior written permission.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED
+WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A
+PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE FOUNDATION OR CONTRIBUTORS BE LIABLE FOR ANY
+DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED
+TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS
+INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR
+TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF
+ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;
+
+/** Libraries that the decoders' packages contain as WebAssembly, and do not list. */
+function decoderParts(): Component[] {
+  const part = (name: string, within: string, license: string, text: string): Component => ({
+    name,
+    version: `as in ${within}`,
+    license,
+    purl: `pkg:generic/${name}`,
+    texts: [text],
+    author: `the authors of ${name}`,
+  });
+  const bsd = "BSD-3-Clause";
+  return [
+    part("mpg123", "mpg123-decoder", "LGPL-2.1-only", MPG123_NOTICE),
+    part("opus", "opus-decoder", bsd, XIPH_NOTICE),
+    part("flac", "@wasm-audio-decoders/flac", bsd, XIPH_NOTICE),
+    part("vorbis", "@wasm-audio-decoders/ogg-vorbis", bsd, XIPH_NOTICE),
+  ];
+}
 
 /** Parts of the engine's native libraries that its packages do not list. */
 function engineParts(): Component[] {
