@@ -96,7 +96,6 @@ export function reportSignals(
     emit({ kind: "user_speech", speaking: event.newState === "speaking" });
   };
   const onAgentState = (event: voice.AgentStateChangedEvent) => {
-    if (event.newState === "speaking") worked.add("llm").add("tts");
     emit({ kind: "agent_state", state: event.newState });
   };
   const onText = (event: voice.UserInputTranscribedEvent) => {
@@ -104,7 +103,11 @@ export function reportSignals(
     emit({ kind: "user_text", text: event.transcript, final: event.isFinal });
   };
   const onItem = (event: voice.ConversationItemAddedEvent) => reportItem(event, emit);
-  const onMetrics = (event: voice.MetricsCollectedEvent) => reportTokens(event.metrics, emit);
+  const onMetrics = (event: voice.MetricsCollectedEvent) => {
+    if (event.metrics.type === "llm_metrics" && event.metrics.ttftMs > 0) worked.add("llm");
+    if (event.metrics.type === "tts_metrics" && event.metrics.ttfbMs > 0) worked.add("tts");
+    reportTokens(event.metrics, emit);
+  };
   const onError = (event: voice.ErrorEvent) => reportError(event.error, providers, worked, emit);
   session.on(events.UserStateChanged, onUserState);
   session.on(events.AgentStateChanged, onAgentState);

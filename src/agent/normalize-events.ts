@@ -28,7 +28,15 @@ export type AgentSignal =
   /** A message of the user was added to the conversation. It ends a turn that is still open. */
   | { kind: "user_item"; text: string; latency: Latency }
   | { kind: "tokens"; prompt: number; completion: number }
-  | { kind: "error"; stage: ErrorSource; code: string; message: string; recoverable: boolean }
+  | {
+      kind: "error";
+      stage: ErrorSource;
+      code: string;
+      message: string;
+      recoverable: boolean;
+      /** The same failure as in the turn before. */
+      repeated?: boolean;
+    }
   | ({ kind: "notice" } & Notice)
   /** The session closes: open segments become final. */
   | { kind: "close" };
@@ -145,8 +153,8 @@ export function normalize(
 }
 
 function errorData(signal: Extract<AgentSignal, { kind: "error" }>) {
-  const { stage, code, message, recoverable } = signal;
-  return { code, message, stage, recoverable };
+  const { stage, code, message, recoverable, repeated } = signal;
+  return { code, message, stage, recoverable, ...(repeated && { repeated }) };
 }
 
 function noticeData({ kind: _, ...data }: Extract<AgentSignal, { kind: "notice" }>): Notice {

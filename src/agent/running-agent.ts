@@ -20,6 +20,7 @@ import {
   TurnReportingAgent,
 } from "./agent-session.ts";
 import { FailedTurns } from "./failed-turns.ts";
+import { FailureSound } from "./failure-sound.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
 import { releaseRoom, stopAwaitingSubscribers } from "./webrtc.ts";
@@ -54,6 +55,9 @@ export class RunningAgent {
   readonly #pipeline: Pipeline;
   readonly #session: voice.AgentSession;
   readonly #failedTurns = new FailedTurns();
+  readonly #failureSound: FailureSound;
+  /** Whether a failure has been told that was not heard yet. */
+  #failureUnheard = false;
   #stopReporting = () => {};
   /** Runs while the connection to LiveKit is down. */
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
@@ -71,6 +75,7 @@ export class RunningAgent {
     const onNotice = (notice: Notice) => this.#report({ kind: "notice", ...notice });
     this.#pipeline = createPipeline({ ...options.pipeline, onNotice }, vadModel);
     this.#session = createSession(this.#pipeline);
+    this.#failureSound = new FailureSound(this.#session);
   }
 
   /**
@@ -254,12 +259,31 @@ export class RunningAgent {
   }
 
   readonly #report = (signal: AgentSignal): void => {
+    if (signal.kind === "agent_state" && signal.state === "speaking") {
+      if (this.#failureSound.isPlaying) return;
+    }
     const verdict = this.#failedTurns.judge(signal);
     if (verdict === "suppress") return;
     const fatal = verdict === "give_up" && { recoverable: false };
-    this.#options.onSignal({ ...signal, ...fatal });
+    this.#options.onSignal({
+      ...signal,
+      ...fatal,
+      ...(verdict === "repeat" && { repeated: true }),
+    });
     if (fatal) this.#reportEnd("provider_failed");
+    if (signal.kind === "error" && signal.stage !== "livekit" && verdict === "pass") {
+      this.#failureUnheard = true;
+    }
+    this.#soundFailure();
   };
+
+  /** Lets a failure be heard once the person's turn is over; in the middle it would disturb them. */
+  #soundFailure(): void {
+    if (!this.#failureUnheard || !this.#failedTurns.turnOver) return;
+    this.#failureUnheard = false;
+    const isPossible = this.#listening && this.#closing === undefined && this.#user !== undefined;
+    if (isPossible) this.#failureSound.play();
+  }
 
   #reportEnd(reason: EndReason): void {
     if (this.#closing === undefined) this.#options.onEnd(reason);

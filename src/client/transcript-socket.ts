@@ -86,7 +86,7 @@ export class SessionFeed {
         return;
       case "error":
         if (!envelope.data.recoverable) this.#fatal = eventProblem(envelope.data);
-        if (isRecent(envelope.at)) {
+        if (isRecent(envelope.at) && !envelope.data.repeated) {
           dispatch({ type: "notice", problem: eventProblem(envelope.data) });
         }
     }

@@ -35,7 +35,14 @@ export type SessionEvent =
   | { type: "notice"; data: Notice }
   | {
       type: "error";
-      data: { code: string; message: string; stage?: ErrorSource; recoverable: boolean };
+      data: {
+        code: string;
+        message: string;
+        stage?: ErrorSource;
+        recoverable: boolean;
+        /** The same failure as in the turn before: no news to a person. */
+        repeated?: boolean;
+      };
     };
 
 /** Something that a person should know although nothing failed, such as a model that still loads. */
@@ -143,6 +150,7 @@ const sessionEvent = z.discriminatedUnion("type", [
       message: z.string(),
       stage: z.enum([...STAGES, "livekit"]).optional(),
       recoverable: z.boolean(),
+      repeated: z.boolean().optional(),
     }),
   }),
 ]);

@@ -62,14 +62,22 @@ export function overdue(
 }
 
 const EXPLANATIONS: Partial<Record<EndReason, string>> = {
-  provider_failed:
-    "The conversation ended because a provider kept failing. Start a new one once it works again.",
+  provider_failed: "The conversation ended because a provider kept failing.",
   room_closed: "The conversation ended because its room was closed.",
   livekit_lost: "The conversation ended because the connection to LiveKit was lost.",
   shutdown: "Parley is shutting down.",
 };
 
-/** Explains an end that the person did not ask for. */
-export function whyEnded(reason: EndReason): string {
-  return EXPLANATIONS[reason] ?? "The agent has left the conversation.";
+/**
+ * Explains an end that the person did not ask for.
+ * @param lastFailure what they were told about the newest failure of a provider
+ */
+export function whyEnded(reason: EndReason, lastFailure?: string): string {
+  const explanation = EXPLANATIONS[reason] ?? "The agent has left the conversation.";
+  if (reason !== "provider_failed") return explanation;
+  const cause = lastFailure?.replace(
+    "Please say it again.",
+    "Start a new one once it works again.",
+  );
+  return cause === undefined ? explanation : `${explanation} ${cause}`;
 }

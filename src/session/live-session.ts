@@ -31,6 +31,8 @@ export class LiveSession {
   userLeftAt: number | undefined;
   /** When a participant last spoke, typed, joined or left, ms since the epoch. */
   lastActivity = Date.now();
+  /** What a person was told about the newest failure. */
+  lastFailure: string | undefined;
   readonly #options: LiveSessionOptions;
   #transcript = initialTranscriptState;
 
@@ -70,6 +72,7 @@ export class LiveSession {
   receive(signal: AgentSignal): void {
     if (this.session.state === "ended") return;
     if (signal.kind !== "agent_state" && signal.kind !== "error") this.lastActivity = Date.now();
+    if (signal.kind === "error") this.lastFailure = signal.message;
     const { state, events } = normalize(this.#transcript, signal, {
       now: Date.now(),
       newId: Bun.randomUUIDv7(),

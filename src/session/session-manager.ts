@@ -162,7 +162,11 @@ export class SessionManager implements AsyncDisposable {
 
   #endByItself(live: LiveSession, reason: EndReason): void {
     if (live.ending === undefined) {
-      const data = { code: `session_${reason}`, message: whyEnded(reason), recoverable: false };
+      const data = {
+        code: `session_${reason}`,
+        message: whyEnded(reason, live.lastFailure),
+        recoverable: false,
+      };
       live.publish({ type: "error", data });
     }
     void this.#end(live, reason);
