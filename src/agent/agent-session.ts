@@ -5,6 +5,7 @@ import { describeProviderError } from "../providers/provider-errors.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
+import { type SpeechOptions, speak } from "./speech.ts";
 
 /**
  * Speech of the user that interrupts the agent (barge-in), in ms: four windows of the VAD. A click
@@ -44,16 +45,33 @@ export function createSession(pipeline: Pipeline): voice.AgentSession {
       },
       preemptiveGeneration: { enabled: true, preemptiveTts: true },
     },
+    // `speak` turns markup into words. The framework's own filters would only hide what it is.
+    ttsTextTransforms: null,
   });
 }
 
-/** An agent that reports when the user's turn is over, before the answer to it begins. */
+/**
+ * An agent that reports when the user's turn is over, before the answer to it begins, and that
+ * speaks its answers sentence by sentence.
+ */
 export class TurnReportingAgent extends voice.Agent {
   readonly #emit: (signal: AgentSignal) => void;
+  readonly #speech: Pick<SpeechOptions, "tts" | "language">;
 
-  constructor(instructions: string, emit: (signal: AgentSignal) => void) {
+  constructor(
+    instructions: string,
+    speech: Pick<SpeechOptions, "tts" | "language">,
+    emit: (signal: AgentSignal) => void,
+  ) {
     super({ id: "parley", instructions });
+    this.#speech = speech;
     this.#emit = emit;
+  }
+
+  override ttsNode(
+    text: Parameters<voice.Agent["ttsNode"]>[0],
+  ): ReturnType<voice.Agent["ttsNode"]> {
+    return Promise.resolve(speak(text, { ...this.#speech, connOptions: CONNECTION }));
   }
 
   override async onUserTurnCompleted(

@@ -131,7 +131,11 @@ export class RunningAgent {
       if (event.reason === voice.CloseReason.ERROR) this.#reportEnd("provider_failed");
     });
     await this.#session.start({
-      agent: new TurnReportingAgent(this.#options.instructions, this.#report),
+      agent: new TurnReportingAgent(
+        this.#options.instructions,
+        { tts: this.#pipeline.tts, language: this.#options.pipeline.language },
+        this.#report,
+      ),
       room: this.#room,
       record: false,
       inputOptions: {

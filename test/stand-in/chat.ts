@@ -73,10 +73,14 @@ export async function completions(
   });
 }
 
+/** Words; of the scripts that write no spaces between them, two characters. */
+const WORDS =
+  /\s*(?:[\u0E00-\u0E7F\u3001-\u30FF\u4E00-\u9FFF]{1,2}|[^\s\u0E00-\u0E7F\u3001-\u30FF\u4E00-\u9FFF]+)/g;
+
 function events(head: Record<string, unknown>, text: string): string[] {
   const chunk = (delta: Record<string, string>, finish: string | null) =>
     event({ ...head, choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] });
-  const words = text.match(/\s*\S+/g) ?? [];
+  const words = text.match(WORDS) ?? [];
   return [
     chunk({ role: "assistant", content: "" }, null),
     ...words.map((word) => chunk({ content: word }, null)),
