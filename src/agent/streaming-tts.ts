@@ -94,8 +94,7 @@ class SpeechRequest extends ChunkedStream {
       const event = { type: "tts_error", timestamp: Date.now(), label, error } as const;
       this.#owner.emit("error", { ...event, recoverable: false });
     } catch {
-      // The framework's adapter emits the error again without a listener, which throws. The session
-      // listens to this object directly and has already received the error.
+      // Nobody listens any more once the session has closed, and an error without a listener throws.
     }
   }
 }
