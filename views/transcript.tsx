@@ -1,7 +1,7 @@
 import { languageName, sameLanguage } from "../src/domain/language.ts";
 import type { Session } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";
-import { formatElapsed } from "../src/lib/words.ts";
+import { directionOf, formatElapsed } from "../src/lib/words.ts";
 import { type ListedSession, LiveMark, Participant, SessionState } from "./fragments/sessions.tsx";
 import { dateAndTime, duration, isLive, plural } from "./fragments/words.tsx";
 import { Layout, type Shell } from "./layout.tsx";
@@ -107,7 +107,11 @@ function Line({ session, segment, newLanguage }: LineProps) {
       <span class="line-who">
         <bdi>{speaker}</bdi>
       </span>
-      <p class="line-text" dir="auto" {...(language === null ? {} : { lang: language })}>
+      <p
+        class="line-text"
+        dir={directionOf(segment.text)}
+        {...(language === null ? {} : { lang: language })}
+      >
         {segment.text}
       </p>
       <time class="line-time">{formatElapsed(segment.started_at - session.started_at)}</time>

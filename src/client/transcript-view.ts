@@ -1,6 +1,6 @@
 import { languageName, sameLanguage } from "../domain/language.ts";
 import type { Role, TranscriptData } from "../domain/transcript.ts";
-import { formatElapsed } from "../lib/words.ts";
+import { directionOf, formatElapsed } from "../lib/words.ts";
 
 const SPEAKERS: Record<Role, string> = { user: "You", agent: "Agent" };
 
@@ -65,7 +65,10 @@ export class TranscriptView {
       return;
     }
     const line = known ?? this.#insert(data);
-    if (!empty) line.text.textContent = data.text;
+    if (!empty) {
+      line.text.textContent = data.text;
+      line.text.dir = directionOf(data.text);
+    }
     line.final = data.final;
     line.item.dataset["final"] = String(data.final);
     if (data.language !== undefined) this.#showLanguage(line, data.language);
@@ -96,8 +99,6 @@ export class TranscriptView {
     const speaker = make("span", "line-who");
     speaker.append(make("bdi", "", this.#speakerOf(data)));
     const text = make("p", "line-text");
-    // Speech may be in any script, whatever the direction of the page.
-    text.dir = "auto";
     if (this.#chosen !== undefined) text.lang = this.#chosen;
     const time = make("time", "line-time", formatElapsed(data.started_at - this.#origin));
     item.append(speaker, text, time);

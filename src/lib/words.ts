@@ -27,6 +27,23 @@ export function listed(text: string): string[] {
   return [...new Set(entries)].filter((entry) => entry !== "");
 }
 
+const LETTER = /\p{L}/gu;
+const RIGHT_TO_LEFT =
+  /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+/**
+ * The attribute `dir` of a text: `auto`, which lets the first letter decide, unless most letters run
+ * the other way, as in an Arabic sentence that begins with a Latin name.
+ */
+export function directionOf(text: string): "auto" | "ltr" | "rtl" {
+  const runs = (text.match(LETTER) ?? []).map((letter) => RIGHT_TO_LEFT.test(letter));
+  const rightToLeft = runs.filter((isRightToLeft) => isRightToLeft).length;
+  if (rightToLeft * 2 === runs.length) return "auto";
+  const most = rightToLeft * 2 > runs.length;
+  if (runs[0] === most) return "auto";
+  return most ? "rtl" : "ltr";
+}
+
 /** Time since the start of a conversation: `0:07`, `12:34` or `1:02:03`. */
 export function formatElapsed(ms: number): string {
   const total = Math.max(0, Math.floor(ms / 1000));

@@ -53,7 +53,7 @@ const TALKS: Talk[] = [
   {
     ...{ tag: "ar", voice: "ar", name: "Arabic", direction: "rtl" },
     question: "مرحبا، كيف حالك اليوم؟",
-    answer: "أنا بخير، شكرا جزيلا.",
+    answer: "Parley بخير، شكرا جزيلا.",
     typed: "أريد قهوة من Parley رقم 5.",
   },
 ];
@@ -63,7 +63,7 @@ interface LaidOut {
   text: string;
   lang: string;
   direction: string;
-  /** How far the first letter is from the edge at which its direction begins, px. */
+  /** How far the words are from the edge at which their direction begins, px. */
   indent: number;
 }
 
@@ -144,10 +144,9 @@ function laidOut(): Promise<LaidOut[]> {
       const { direction } = getComputedStyle(line);
       const box = line.getBoundingClientRect();
       const range = document.createRange();
-      range.setStart(line.firstChild ?? line, 0);
-      range.setEnd(line.firstChild ?? line, 1);
-      const letter = range.getBoundingClientRect();
-      const indent = direction === "rtl" ? box.right - letter.right : letter.left - box.left;
+      range.selectNodeContents(line);
+      const words = range.getBoundingClientRect();
+      const indent = direction === "rtl" ? box.right - words.right : words.left - box.left;
       return { text: line.textContent ?? "", lang: line.lang, direction, indent };
     }),
   );
