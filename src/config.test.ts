@@ -147,6 +147,8 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ["LLM_BASE_URL", "file:///etc/passwd", /http:\/\/ or https:\/\/ URL/],
   ["TTS_BASE_URL", "http:", /http:\/\/ or https:\/\/ URL/],
   ["STT_REALTIME", "yes", /"auto", "true" or "false"/],
+  ["LLM_THINKING", "maybe", /"auto", "on" or "off"/],
+  ["LLM_PREPARE_ANSWERS", "yes", /"true" or "false"/],
   ["SYSTEM_PROMPT", "x".repeat(8001), /at most 8000/],
   ["GREETING", "x".repeat(1001), /at most 1000/],
   ["CORS_ORIGINS", "*", /origins such as/],

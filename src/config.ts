@@ -129,6 +129,8 @@ export const environment = z.object({
   LLM_BASE_URL: httpUrl,
   LLM_API_KEY: apiKey,
   LLM_MODEL: text,
+  LLM_THINKING: z.enum(["auto", "on", "off"], { error: 'must be "auto", "on" or "off"' }),
+  LLM_PREPARE_ANSWERS: flag,
   TTS_BASE_URL: httpUrl,
   TTS_API_KEY: apiKey,
   TTS_MODEL: text,
@@ -240,7 +242,12 @@ function providers(env: Variables): StageProviders {
       model: env.STT_MODEL,
       realtime: realtime === "auto" ? "auto" : realtime === "true",
     },
-    llm: { ...stage(env.LLM_BASE_URL, env.LLM_API_KEY), model: env.LLM_MODEL ?? "gpt-4o-mini" },
+    llm: {
+      ...stage(env.LLM_BASE_URL, env.LLM_API_KEY),
+      model: env.LLM_MODEL ?? "gpt-4o-mini",
+      thinking: env.LLM_THINKING,
+      prepares: env.LLM_PREPARE_ANSWERS === "false" ? false : undefined,
+    },
     tts: {
       ...stage(env.TTS_BASE_URL, env.TTS_API_KEY),
       model: env.TTS_MODEL ?? "gpt-4o-mini-tts",

@@ -2,6 +2,7 @@ import { type metrics, voice } from "@livekit/agents";
 import type { Stage } from "../domain/stage.ts";
 import { isFromSecond } from "../providers/failover.ts";
 import { describeProviderError } from "../providers/provider-errors.ts";
+import { spokenText } from "./chat-messages.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
@@ -17,8 +18,19 @@ const FALSE_INTERRUPTION_MS = 1500;
 /** No retries here: the providers' clients retry where it helps and have their own timeouts. */
 const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
 
-/** Creates the framework's session for a pipeline, with Parley's rules for turns and barge-in. */
-export function createSession(pipeline: Pipeline): voice.AgentSession {
+/**
+ * Wait for sound, in ms, after which the session itself closes the voice, which it does without a
+ * word. The requests of each stage have deadlines of their own, which are told. This one must not
+ * end a sentence that a slow model writes word by word.
+ */
+const VOICE_IDLE_MS = 600_000;
+
+/**
+ * Creates the framework's session for a pipeline, with Parley's rules for turns and barge-in.
+ *
+ * @param prepares whether an answer is begun at the first pause, before the turn is surely over
+ */
+export function createSession(pipeline: Pipeline, prepares: boolean): voice.AgentSession {
   return new voice.AgentSession({
     vad: pipeline.vad,
     stt: pipeline.stt,
@@ -34,6 +46,8 @@ export function createSession(pipeline: Pipeline): voice.AgentSession {
     // The session manager ends idle sessions, and browsers cancel their own echo.
     userAwayTimeout: null,
     aecWarmupDuration: null,
+    ttsReadIdleTimeout: VOICE_IDLE_MS,
+    forwardAudioIdleTimeout: VOICE_IDLE_MS,
     turnHandling: {
       // The STT holds a final back until the turn is over, so the session must not wait again.
       turnDetection: "vad",
@@ -43,7 +57,8 @@ export function createSession(pipeline: Pipeline): voice.AgentSession {
         minDuration: BARGE_IN_MS,
         falseInterruptionTimeout: FALSE_INTERRUPTION_MS,
       },
-      preemptiveGeneration: { enabled: true, preemptiveTts: true },
+      // An answer that is prepared in vain costs money, so a turn has one, and its final request.
+      preemptiveGeneration: { enabled: prepares, preemptiveTts: true, maxRetries: 1 },
     },
     // `speak` turns markup into words. The framework's own filters would only hide what it is.
     ttsTextTransforms: null,
@@ -146,7 +161,7 @@ export function reportSignals(
 function reportItem(event: voice.ConversationItemAddedEvent, emit: Emit): void {
   const { item } = event;
   if (item.type !== "message") return;
-  const text = item.textContent ?? "";
+  const text = spokenText(item);
   const latency: Latency = { ...item.metrics };
   if (item.role === "user") emit({ kind: "user_item", text, latency });
   if (item.role === "assistant") {

@@ -50,13 +50,15 @@ export async function loadAgentStack(logger: Logger, vadModelPath: string): Prom
   Object.assign(globalThis, { [AGENTS_LOGGER]: libraryLogger });
   const { redirectRtcLog, disposeWebRtc } = await import("./webrtc.ts");
   redirectRtcLog(libraryLogger);
-  const [{ RunningAgent }, { loadVadModel }] = await Promise.all([
+  const [{ RunningAgent }, { loadVadModel }, { ModelMemory }] = await Promise.all([
     import("./running-agent.ts"),
     import("./pipeline.ts"),
+    import("../providers/model-memory.ts"),
   ]);
   const vadModel = await loadVadModel(vadModelPath);
+  const shared = { vadModel, memory: new ModelMemory() };
   return {
-    start: (options, signal) => RunningAgent.start(options, vadModel, signal),
+    start: (options, signal) => RunningAgent.start(options, shared, signal),
     close: async () => {
       await vadModel.release();
       await disposeWebRtc();

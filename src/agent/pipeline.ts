@@ -2,12 +2,15 @@ import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
+import type { Thinking } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { Failover } from "../providers/failover.ts";
+import type { ModelMemory } from "../providers/model-memory.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
 import { fallbackNotice } from "../providers/provider-errors.ts";
 import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
 import { VoiceServer } from "../providers/voice-server.ts";
+import { ChatLlm } from "./chat-llm.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
@@ -34,7 +37,12 @@ export interface PipelineOptions {
   /** Words and names that the recogniser should expect. */
   keyterms: readonly string[];
   stt: StageOptions<{ realtime: boolean }>;
-  llm: StageOptions;
+  llm: StageOptions & {
+    /** `auto` by default. */
+    thinking?: Thinking | undefined;
+    /** Whether an answer is begun before it is certain that the turn is over; true by default. */
+    prepares?: boolean | undefined;
+  };
   tts: StageOptions<{ voice: string }>;
   /** Tells the person something that is no failure. */
   onNotice(notice: Notice): void;
@@ -109,14 +117,25 @@ export function loadVadModel(path: string): Promise<InferenceSession> {
   });
 }
 
+/** What all sessions share. */
+export interface SharedParts {
+  vadModel: InferenceSession;
+  memory: ModelMemory;
+}
+
 /** Creates the stages of one session. */
-export function createPipeline(options: PipelineOptions, vadModel: InferenceSession): Pipeline {
+export function createPipeline(
+  options: PipelineOptions,
+  { vadModel, memory }: SharedParts,
+): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
   const stt = createStt(options, vad, vadModel);
-  const llm = new openai.LLM({
-    client: createProviderClient(options.llm),
-    model: options.llm.model,
-    apiKey: "unused",
+  const llm = new ChatLlm({
+    first: options.llm,
+    second: options.llm.fallback,
+    thinking: options.llm.thinking ?? "auto",
+    memory,
+    onNotice: options.onNotice,
   });
   const tts = createTts(options);
   return {

@@ -7,7 +7,6 @@ import {
   Room,
   RoomEvent,
 } from "@livekit/rtc-node";
-import type { InferenceSession } from "onnxruntime-node";
 import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import type { Notice } from "../domain/transcript.ts";
@@ -22,7 +21,12 @@ import {
 import { FailedTurns } from "./failed-turns.ts";
 import { FailureSound } from "./failure-sound.ts";
 import type { AgentSignal } from "./normalize-events.ts";
-import { createPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
+import {
+  createPipeline,
+  type Pipeline,
+  type PipelineOptions,
+  type SharedParts,
+} from "./pipeline.ts";
 import { releaseRoom, stopAwaitingSubscribers } from "./webrtc.ts";
 
 export interface RunningAgentOptions {
@@ -69,12 +73,12 @@ export class RunningAgent {
   #listening = false;
   #greeted = false;
 
-  private constructor(options: RunningAgentOptions, vadModel: InferenceSession) {
+  private constructor(options: RunningAgentOptions, shared: SharedParts) {
     this.#options = options;
     this.#userIdentity = options.userIdentity;
     const onNotice = (notice: Notice) => this.#report({ kind: "notice", ...notice });
-    this.#pipeline = createPipeline({ ...options.pipeline, onNotice }, vadModel);
-    this.#session = createSession(this.#pipeline);
+    this.#pipeline = createPipeline({ ...options.pipeline, onNotice }, shared);
+    this.#session = createSession(this.#pipeline, options.pipeline.llm.prepares ?? true);
     this.#failureSound = new FailureSound(this.#session);
   }
 
@@ -86,10 +90,10 @@ export class RunningAgent {
    */
   static async start(
     options: RunningAgentOptions,
-    vadModel: InferenceSession,
+    shared: SharedParts,
     signal: AbortSignal,
   ): Promise<RunningAgent> {
-    const agent = new RunningAgent(options, vadModel);
+    const agent = new RunningAgent(options, shared);
     try {
       await agent.#join(signal);
       await agent.#listen();

@@ -35,12 +35,20 @@ export interface StageProvider extends ProviderEndpoint {
 /** The provider of a stage, and the one that takes over when it fails. */
 type WithFallback<P> = P & { fallback?: P | undefined };
 
+/** Whether a model may think before it answers. */
+export type Thinking = "auto" | "on" | "off";
+
 /** What serves each stage of a session. */
 export interface StageProviders {
   /** `model` undefined: OpenAI's best for the way the server is reached. */
   stt: WithFallback<
     Omit<StageProvider, "model"> & { model: string | undefined; realtime: "auto" | boolean }
   >;
-  llm: WithFallback<StageProvider>;
+  llm: WithFallback<StageProvider> & {
+    /** Whether the model may think before it answers; `auto`, the default: not if it can do without. */
+    thinking?: Thinking | undefined;
+    /** Whether answers are prepared before it is certain that a turn is over; true by default. */
+    prepares?: boolean | undefined;
+  };
   tts: WithFallback<StageProvider & { voice: string }>;
 }

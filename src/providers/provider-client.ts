@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import OpenAI from "openai";
 import type { ProviderEndpoint } from "../domain/stage.ts";
+import { type Loading, ProviderTimeout, whenLoaded } from "./loading.ts";
 
 /** How long a provider may take, in ms, before a request counts as hung. */
 export interface Timeouts {
@@ -12,13 +13,17 @@ export interface Timeouts {
 
 const TIMEOUTS: Timeouts = { answerMs: 8000, idleMs: 5000 };
 
-/** Thrown when a provider stays silent for longer than its `Timeouts` allow. */
-class ProviderTimeout extends Error {
-  override readonly name = "ProviderTimeout";
+/** How a stage waits for its provider. */
+export interface Patience extends Timeouts {
+  /** The model may have to be loaded; undefined: only the timeouts count. */
+  loading?: Loading | undefined;
 }
 
 /** Wait before the retry, in ms; short, because a person is waiting for the answer. */
 const RETRY_MS = 300;
+
+/** A server, its key, and what is sent to it with each request. */
+export type ProviderAccess = ProviderEndpoint & { headers?: Record<string, string> | undefined };
 
 /**
  * Creates the HTTP client of one stage. It sends the stage's key to the stage's server only. It
@@ -26,8 +31,8 @@ const RETRY_MS = 300;
  * middle of their stream, which the OpenAI client's own timeout does not cover.
  */
 export function createProviderClient(
-  provider: ProviderEndpoint & { headers?: Record<string, string> | undefined },
-  timeouts: Timeouts = TIMEOUTS,
+  provider: ProviderAccess,
+  patience: Patience = TIMEOUTS,
 ): OpenAI {
   return new ProviderClient({
     baseURL: provider.baseURL,
@@ -40,7 +45,7 @@ export function createProviderClient(
     project: null,
     logLevel: "off",
     defaultHeaders: provider.headers,
-    fetch: (input, init) => fetchWithTimeouts(input, init, timeouts),
+    fetch: (input, init) => fetchPatiently(input, init ?? {}, patience),
   });
 }
 
@@ -57,27 +62,56 @@ class ProviderClient extends OpenAI {
   }
 }
 
-async function fetchWithTimeouts(
+/**
+ * Posts JSON to a provider, for answers that its client does not read. Any status is an answer.
+ *
+ * @param path below the provider's base URL, such as `/chat/completions`
+ * @throws ProviderTimeout, the reason of `signal`, or an error of the connection
+ */
+export function postToProvider(
+  provider: ProviderAccess,
+  path: string,
+  body: unknown,
+  patience: Patience,
+  signal?: AbortSignal,
+): Promise<Response> {
+  const init: RequestInit = {
+    method: "POST",
+    headers: {
+      ...provider.headers,
+      Authorization: `Bearer ${provider.apiKey ?? "none"}`,
+      "Content-Type": "application/json",
+      Accept: "text/event-stream, application/json",
+    },
+    body: JSON.stringify(body),
+    signal: signal ?? null,
+  };
+  return fetchPatiently(`${provider.baseURL}${path}`, init, patience);
+}
+
+async function fetchPatiently(
   input: string | URL | Request,
-  init: RequestInit | undefined,
-  timeouts: Timeouts,
+  init: RequestInit,
+  { answerMs, idleMs, loading }: Patience,
+): Promise<Response> {
+  const send = (signal: AbortSignal) => fetchWithRetry(input, { ...init, signal });
+  const response = loading
+    ? await whenLoaded(send, answerMs, loading, init.signal)
+    : await withinTime(send, answerMs, init.signal);
+  if (!response.body) return response;
+  return new Response(withIdleTimeout(response.body, idleMs), response);
+}
+
+/** The response of a request that ends when its head does not come in time. */
+async function withinTime(
+  send: (signal: AbortSignal) => Promise<Response>,
+  answerMs: number,
+  signal: AbortSignal | null | undefined,
 ): Promise<Response> {
   const giveUp = new AbortController();
-  const expire = (what: string) => () =>
-    giveUp.abort(new ProviderTimeout(`timeout: the provider ${what}`));
-  const signal = init?.signal ? AbortSignal.any([init.signal, giveUp.signal]) : giveUp.signal;
-  const timer = setTimeout(expire("did not answer"), timeouts.answerMs);
+  const timer = setTimeout(() => giveUp.abort(new ProviderTimeout("did not answer")), answerMs);
   try {
-    const response = await fetchWithRetry(input, { ...init, signal });
-    if (!response.body) return response;
-    return new Response(
-      withIdleTimeout(response.body, timeouts.idleMs, expire("stopped answering")),
-      {
-        status: response.status,
-        statusText: response.statusText,
-        headers: response.headers,
-      },
-    );
+    return await send(signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal);
   } catch (error) {
     throw giveUp.signal.aborted ? giveUp.signal.reason : error;
   } finally {
@@ -101,20 +135,26 @@ async function fetchWithRetry(
   return fetch(input, init);
 }
 
-/** The same stream; calls `expire` when no chunk arrives for `idleMs` while one is awaited. */
+/** The same stream; it fails when no chunk arrives for `idleMs` while one is awaited. */
 function withIdleTimeout(
   body: ReadableStream<Uint8Array>,
   idleMs: number,
-  expire: () => void,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const timer = setTimeout(expire, idleMs);
+      const expired = Promise.withResolvers<never>();
+      const timer = setTimeout(
+        () => expired.reject(new ProviderTimeout("stopped answering")),
+        idleMs,
+      );
       try {
-        const { done, value } = await reader.read();
+        const { done, value } = await Promise.race([reader.read(), expired.promise]);
         if (done) controller.close();
         else controller.enqueue(value);
+      } catch (error) {
+        reader.cancel(error).catch(() => {});
+        throw error;
       } finally {
         clearTimeout(timer);
       }

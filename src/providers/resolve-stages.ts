@@ -77,7 +77,12 @@ export function resolveStages(
       model: local.stt?.id ?? chosen("stt")?.model ?? stt.model,
       realtime: local.stt ? true : stt.realtime,
     },
-    llm: { ...server("llm"), model: local.llm?.id ?? chosen("llm")?.model ?? llm.model },
+    llm: {
+      ...server("llm"),
+      model: local.llm?.id ?? chosen("llm")?.model ?? llm.model,
+      thinking: llm.thinking,
+      prepares: llm.prepares,
+    },
     tts: {
       ...server("tts"),
       model: local.tts?.id ?? chosen("tts")?.model ?? tts.model,

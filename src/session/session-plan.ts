@@ -37,17 +37,34 @@ export function sessionPlan(
   };
 }
 
+const BEGAN = "The conversation began on {{date}} at {{time}} ({{timezone}}).";
+
 /**
- * The instructions that the language model gets. Parley's own end with the language to answer in;
- * others stay as they are, since they may ask for another language, as an interpreter's do.
+ * The instructions that the language model gets. Parley's own end with the language to answer in
+ * and the date; others stay as they are, since they may ask for another language, as an
+ * interpreter's do. `{{date}}`, `{{time}}` and `{{timezone}}` are filled in once for a
+ * conversation, because local models read everything again after a word that has changed.
+ *
+ * @param began when the conversation began
  */
-export function instructionsFor({
-  system_prompt,
-  language,
-}: Pick<SessionSettings, "system_prompt" | "language">): string {
-  if (system_prompt !== DEFAULT_SYSTEM_PROMPT) return system_prompt;
+export function instructionsFor(
+  { system_prompt, language }: Pick<SessionSettings, "system_prompt" | "language">,
+  began: Date = new Date(),
+): string {
+  if (system_prompt !== DEFAULT_SYSTEM_PROMPT) return withDate(system_prompt, began);
   const wanted = language === null ? "the language that the person speaks" : languageName(language);
-  return `${system_prompt} Answer in ${wanted}.`;
+  return withDate(`${system_prompt} Answer in ${wanted}. ${BEGAN}`, began);
+}
+
+function withDate(prompt: string, at: Date): string {
+  const written = (options: Intl.DateTimeFormatOptions) =>
+    new Intl.DateTimeFormat("en-GB", options).format(at);
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+  const offset = written({ timeZoneName: "longOffset" }).split(" ").at(-1);
+  return prompt
+    .replaceAll("{{date}}", written({ dateStyle: "full" }))
+    .replaceAll("{{time}}", written({ timeStyle: "short" }))
+    .replaceAll("{{timezone}}", `${timeZone}, ${offset}`);
 }
 
 /** The model to transcribe with, which depends on how the server is reached. */

@@ -89,7 +89,7 @@ test("hostile text in a conversation is shown as it is, runs nothing and breaks 
   await user.reads("agent", REPLY);
   expect(await user.shown()).toEqual([`agent: ${LONG}`, `user: ${typed}`, `agent: ${REPLY}`]);
   await expectHarmless(user, "the conversation");
-  const request = await environment.ai.waitFor("llm");
+  const request = await environment.ai.waitFor("llm", ({ messages = [] }) => messages.length > 1);
   expect(request.messages?.map(({ content }) => content)).toEqual([prompt, typed]);
   await user.stop();
   await page.waitForSelector(`#recent a[href="/history/${id}"]`);

@@ -1,0 +1,144 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { untilAborted } from "../lib/deadline.ts";
+import type { ModelFacts } from "./model-memory.ts";
+
+/** How a request deals with a model that may have to be loaded first. */
+export interface Loading {
+  facts: ModelFacts;
+  /** After this long without an answer, in ms, the server may have unloaded the model again. */
+  warmMs: number;
+  /** The longest that a model may take to load, in ms. */
+  maxMs: number;
+  /** Called when a person waits for a model that is probably being loaded. */
+  onLoading?: (() => void) | undefined;
+}
+
+/** Thrown when a provider stays silent for longer than it may. */
+export class ProviderTimeout extends Error {
+  override readonly name = "ProviderTimeout";
+
+  constructor(what: string) {
+    super(`timeout: the provider ${what}`);
+  }
+}
+
+/** How long a person waits before they are told why, in ms. */
+const TELL_AFTER_MS = 4000;
+/** Patience with a loaded model grows with what it has needed before, up to this, in ms. */
+const MAX_WARM_MS = 60_000;
+/** Requests that are kept open for one model although nobody waits for them. */
+const MAX_ABANDONED = 4;
+/** Wait before a server is asked again whether it has loaded the model, in ms. */
+const POLL_MS = 1000;
+/** How servers say with status 503 that a model is not there yet. */
+const IS_LOADING = /\bload(?:ing|ed)\b|warming up|starting|initiali[sz]|not ready/i;
+
+/**
+ * Sends a request to a model that may not be loaded, and answers once the first byte of the body
+ * is there. Ollama, LM Studio and llama-swap load a model at the first request, and stop when the
+ * client hangs up. So a request that nobody waits for any more stays open until the model answers,
+ * and is then closed. A server that answers 503 while it loads is asked again.
+ *
+ * @param send sends the request; its signal ends it
+ * @param patienceMs how long a loaded model may take to begin its answer
+ * @throws ProviderTimeout, the reason of `signal`, or what `send` throws
+ */
+export async function whenLoaded(
+  send: (signal: AbortSignal) => Promise<Response>,
+  patienceMs: number,
+  { facts, warmMs, maxMs, onLoading }: Loading,
+  signal: AbortSignal | null | undefined,
+): Promise<Response> {
+  const begun = Date.now();
+  const wasWarm = begun - facts.answeredAt < warmMs;
+  const usualMs = Math.max(patienceMs, Math.min(4 * facts.slowestMs, MAX_WARM_MS));
+  const wire = new AbortController();
+  const impatience = new AbortController();
+  const giveUp = () => impatience.abort(new ProviderTimeout("did not answer"));
+  const timer = setTimeout(giveUp, wasWarm ? usualMs : maxMs);
+  const told = wasWarm ? undefined : setTimeout(() => onLoading?.(), TELL_AFTER_MS);
+  const loadingSeen = () => {
+    clearTimeout(timer);
+    onLoading?.();
+  };
+  const answer = firstByte(sendUntilLoaded(send, wire.signal, begun + maxMs, loadingSeen));
+  const noted = answer.then((response) => {
+    facts.answeredAt = Date.now();
+    if (wasWarm) facts.slowestMs = Math.max(facts.slowestMs, facts.answeredAt - begun);
+    return response;
+  });
+  const waited = signal ? AbortSignal.any([signal, impatience.signal]) : impatience.signal;
+  try {
+    const response = await untilAborted(waited, noted);
+    signal?.addEventListener("abort", () => wire.abort(signal.reason), { once: true });
+    return response;
+  } catch (error) {
+    if (!waited.aborted) throw error;
+    // A prepared answer that is thrown away costs a loaded model nothing.
+    if (signal?.aborted && wasWarm) wire.abort(signal.reason);
+    else abandon(wire, noted, facts, maxMs);
+    // The model may have been unloaded, so the next request waits for longer.
+    if (!signal?.aborted) facts.answeredAt = 0;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(told);
+  }
+}
+
+/** Lets a request go on until its answer begins, so that the model goes on loading. */
+function abandon(
+  wire: AbortController,
+  answer: Promise<Response>,
+  { abandoned }: ModelFacts,
+  maxMs: number,
+): void {
+  const hangUp = () => wire.abort(new ProviderTimeout("did not answer"));
+  const timer = setTimeout(hangUp, maxMs);
+  abandoned.add(wire);
+  const [oldest] = abandoned;
+  if (abandoned.size > MAX_ABANDONED) oldest?.abort();
+  const over = () => {
+    clearTimeout(timer);
+    abandoned.delete(wire);
+    wire.abort();
+  };
+  answer.then(over, over);
+}
+
+async function sendUntilLoaded(
+  send: (signal: AbortSignal) => Promise<Response>,
+  signal: AbortSignal,
+  until: number,
+  loadingSeen: () => void,
+): Promise<Response> {
+  for (;;) {
+    const response = await send(signal);
+    if (response.status !== 503 || Date.now() > until) return response;
+    const text = await response.text();
+    if (!IS_LOADING.test(text)) return new Response(text, response);
+    loadingSeen();
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+/** The response, once the first part of its body is there. */
+async function firstByte(sent: Promise<Response>): Promise<Response> {
+  const response = await sent;
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const first = await reader.read();
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (first.done) controller.close();
+      else controller.enqueue(first.value);
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, response);
+}
