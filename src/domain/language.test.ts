@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { SPOKEN_LANGUAGES } from "../spoken-text/language.ts";
 import {
   canonicalTag,
   detectedLanguage,
+  FULLY_SUPPORTED,
   LANGUAGES,
   languageName,
   ownLanguageName,
@@ -45,6 +47,10 @@ test("every language that is offered can be chosen as it is written, once, and h
   expect(LANGUAGES.map((tag) => canonicalTag(tag))).toEqual([...LANGUAGES]);
   expect(new Set(LANGUAGES).size).toBe(LANGUAGES.length);
   for (const tag of LANGUAGES) expect(ownLanguageName(tag)).not.toBe(tag);
+});
+
+test("fully supported are the languages in which numbers are read", () => {
+  expect(FULLY_SUPPORTED).toEqual([...SPOKEN_LANGUAGES]);
 });
 
 test("languages have an English name and their own", () => {

@@ -1,14 +1,14 @@
 /** The choice that leaves it to the recogniser to find out which language is spoken. */
 export const AUTOMATIC = "auto";
 
-/** Languages for which Parley reads numbers and marks aloud and knows unfinished sentences. */
-export const FULLY_SUPPORTED: readonly string[] = ["en", "de", "es", "fr", "ja", "hi", "ar"];
+/** Languages in which numbers are read aloud as words, and whose unfinished sentences are known. */
+export const FULLY_SUPPORTED: readonly string[] = "en de es fr it pt nl ja zh hi ar".split(" ");
 
 /** The other languages that Whisper recognises, the best known recogniser, as ISO 639 codes. */
 const OTHERS =
   "af am as az ba be bg bn bo br bs ca cs cy da el et eu fa fi fo gl gu ha haw he hr ht hu hy id " +
-  "is it jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn oc pa pl ps " +
-  "pt ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh";
+  "is jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nn oc pa pl ps " +
+  "ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue";
 
 /** The languages that Parley offers, as BCP 47 tags: first those that it supports fully. */
 export const LANGUAGES: readonly string[] = [...FULLY_SUPPORTED, ...OTHERS.split(" ")];
