@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { Glob } from "bun";
 import { ROOT } from "./paths.ts";
 
-/** The script of the chat page. */
-const ENTRY = join(ROOT, "src", "client", "chat.ts");
+/** The scripts of the pages on which people talk and on which they choose models. */
+const CHAT = join(ROOT, "src", "client", "chat.ts");
+const MODELS = join(ROOT, "src", "client", "models.ts");
 const HTMX = "htmx.min.js";
 const OUTPUT = join(ROOT, "public", "build");
 const STAMP = ".inputs";
@@ -15,6 +16,7 @@ const INPUTS = [
   "src/client/**/*.ts",
   "src/domain/**/*.ts",
   "src/lib/loopback.ts",
+  "src/lib/wav.ts",
   "src/lib/words.ts",
   "bun.lock",
   "scripts/build-client.ts",
@@ -32,7 +34,7 @@ export interface BuildOptions {
 /**
  * Builds the browser's scripts, unless no input has changed since the last build.
  *
- * `chat.js` and `htmx.min.js` (with the extensions appended) have stable names. livekit-client is
+ * `chat.js`, `models.js` and `htmx.min.js` (with the extensions appended) have stable names. livekit-client is
  * most of the code and seldom changes, so it is a separate file whose name contains its hash, which
  * lets browsers cache it.
  *
@@ -46,7 +48,8 @@ export async function buildClient(options: BuildOptions = {}): Promise<boolean> 
   const library = await bundle("livekit-client", options);
   const libraryName = `livekit-client.${hash(library.code).slice(0, 12)}.js`;
   addBundle(files, libraryName, library);
-  addBundle(files, "chat.js", await bundle(ENTRY, options, libraryName));
+  addBundle(files, "models.js", await bundle(MODELS, options));
+  addBundle(files, "chat.js", await bundle(CHAT, options, libraryName));
   files.set(HTMX, new TextEncoder().encode(await htmxWithExtensions(options)));
   await replaceFiles(output, files);
   await writeAtomically(join(output, STAMP), new TextEncoder().encode(key));

@@ -16,6 +16,7 @@ import { offerOf, offerRoutes } from "./http/routes/offer.tsx";
 import { pageRoutes } from "./http/routes/pages.tsx";
 import { providerRoutes } from "./http/routes/providers.tsx";
 import { sessionRoutes } from "./http/routes/sessions.ts";
+import { stageTestRoutes } from "./http/routes/stage-tests.tsx";
 import { statusRoutes } from "./http/routes/status.ts";
 import { tokenRoutes } from "./http/routes/tokens.ts";
 import {
@@ -39,6 +40,7 @@ import {
   openProviderChoice,
   type ProviderChoice,
 } from "./providers/provider-choice.ts";
+import { testStage } from "./providers/stage-test.ts";
 import type { Resources } from "./resources.ts";
 import { SessionManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
@@ -132,17 +134,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     startWarmUp([livekit.ready, resources.speech()], { stack: stack.get, logger }),
   );
 
-  const parts = {
-    database,
-    sessions,
-    transcripts,
-    layer,
-    hub,
-    livekit,
-    models,
-    offline,
-    providers,
-  };
+  const stores = { database, sessions, transcripts, layer, hub };
+  const parts = { ...stores, livekit, models, offline, providers, check };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   const url = server.url.origin;
@@ -162,6 +155,7 @@ interface HttpParts {
   models: ModelLibrary;
   offline: RecommendedSetup;
   providers: ProviderChoice;
+  check: ProviderCheck;
   metrics: Metrics;
   manager: SessionManager;
   warmUp(): void;
@@ -194,6 +188,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, shell }),
       providerRoutes({ models, providers }),
+      stageTestRoutes({ test: (...of) => testStage(parts, ...of) }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
         ...{ sessions, transcripts, shell, livekitUrl },

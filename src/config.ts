@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { AUTOMATIC } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
+import { serverAddress } from "./domain/server-address.ts";
 import { DEFAULT_SYSTEM_PROMPT, keyterms, languageChoice } from "./domain/session.ts";
 import { OPENAI_URL, type Stage, type StageProviders } from "./domain/stage.ts";
 import { Failure } from "./errors.ts";
@@ -56,6 +57,13 @@ const SECRET = /(_KEY|_SECRET|PASSWORD)$/;
 /** URLs may carry a password, which may contain any character when it is not percent-encoded. */
 const URL_PASSWORD = /(\/\/[^/@:]*:).*@/s;
 
+/** The address of a provider; its scheme may be missing. */
+const providerAddress = z.string().transform((value, context) => {
+  const address = serverAddress(value);
+  if (address !== undefined) return address;
+  context.addIssue({ code: "custom", message: "must be an http:// or https:// URL" });
+  return z.NEVER;
+});
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" });
 const liveKitUrl = z.url({
   protocol: /^(wss?|https?)$/,
@@ -122,16 +130,16 @@ export const environment = z.object({
   LIVEKIT_PUBLIC_URL: liveKitUrl,
   LIVEKIT_SERVER_BIN: text,
   OPENAI_API_KEY: apiKey,
-  OPENAI_BASE_URL: httpUrl,
-  STT_BASE_URL: httpUrl,
+  OPENAI_BASE_URL: providerAddress,
+  STT_BASE_URL: providerAddress,
   STT_API_KEY: apiKey,
   STT_MODEL: text,
-  LLM_BASE_URL: httpUrl,
+  LLM_BASE_URL: providerAddress,
   LLM_API_KEY: apiKey,
   LLM_MODEL: text,
   LLM_THINKING: z.enum(["auto", "on", "off"], { error: 'must be "auto", "on" or "off"' }),
   LLM_PREPARE_ANSWERS: flag,
-  TTS_BASE_URL: httpUrl,
+  TTS_BASE_URL: providerAddress,
   TTS_API_KEY: apiKey,
   TTS_MODEL: text,
   TTS_VOICE: text,
@@ -232,7 +240,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
 function providers(env: Variables): StageProviders {
   const shared = { baseURL: env.OPENAI_BASE_URL ?? OPENAI_URL, apiKey: env.OPENAI_API_KEY };
   const stage = (baseURL?: string, apiKey?: string) => ({
-    baseURL: (baseURL ?? shared.baseURL).replace(/\/+$/, ""),
+    baseURL: baseURL ?? shared.baseURL,
     apiKey: apiKey ?? (baseURL === undefined ? shared.apiKey : undefined),
   });
   const realtime = env.STT_REALTIME ?? "auto";

@@ -6,6 +6,7 @@ import { readConfig } from "../src/config.ts";
 import { SqliteSessionStore } from "../src/db/session-store.ts";
 import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import type { Session, SessionRequest } from "../src/domain/session.ts";
+import { Failure } from "../src/errors.ts";
 import { createAssets } from "../src/http/assets.ts";
 import { openAuth, passwordAuth } from "../src/http/auth.ts";
 import { modelRoutes } from "../src/http/routes/models.tsx";
@@ -13,6 +14,7 @@ import { offerOf, offerRoutes } from "../src/http/routes/offer.tsx";
 import { pageRoutes } from "../src/http/routes/pages.tsx";
 import { providerRoutes } from "../src/http/routes/providers.tsx";
 import { sessionRoutes } from "../src/http/routes/sessions.ts";
+import { type StageTestDeps, stageTestRoutes } from "../src/http/routes/stage-tests.tsx";
 import { type StatusDeps, statusRoutes } from "../src/http/routes/status.ts";
 import { tokenRoutes } from "../src/http/routes/tokens.ts";
 import { transcriptSocketRoutes } from "../src/http/routes/transcript-socket.ts";
@@ -23,8 +25,11 @@ import { openLocalModels } from "../src/models/local-models.ts";
 import type { ModelLibrary } from "../src/models/model-library.ts";
 import type { RecommendedSetup } from "../src/models/offline-setup.ts";
 import { createMetrics } from "../src/observability/metrics.ts";
-import type { ProviderCheck } from "../src/providers/provider-check.ts";
-import { openProviderChoice, type ProviderChoice } from "../src/providers/provider-choice.ts";
+import {
+  openProviderChoice,
+  type ProviderChoice,
+  type ProviderChoiceOptions,
+} from "../src/providers/provider-choice.ts";
 import { assetFolder } from "../src/resources.ts";
 import { LocalChannelLayer } from "../src/transcript/channel-layer.ts";
 import { Hub } from "../src/transcript/hub.ts";
@@ -39,14 +44,26 @@ export interface HttpOptions {
   variables?: Record<string, string>;
   dev?: boolean;
   livekitUrl?: string;
-  /** Checks a server that is chosen; every server passes if omitted. */
-  assertReady?: ProviderCheck["assertReady"];
+  /** What servers are and offer; every server is there and takes every name if omitted. */
+  servers?: Partial<ProviderChoiceOptions["servers"]>;
+  /** Tries a stage. */
+  testStage?: StageTestDeps["test"];
   /** What `/ready` and `/metrics` look at. */
   status?: Partial<StatusDeps>;
   now?: () => number;
 }
 
-const agree = async () => {};
+/** Servers that are there, wherever they are looked for. */
+export const agreeableServers: ProviderChoiceOptions["servers"] = {
+  find: async ({ baseURL }) => ({ baseURL, models: undefined }),
+  settle: async (_stage, wish) => wish,
+  settled: () => undefined,
+  offered: async (_stage, { baseURL }) => ({ baseURL, models: [], voices: [] }),
+};
+
+const noTest: StageTestDeps["test"] = async () => {
+  throw new Failure("unavailable", "Nothing can be tested here.");
+};
 
 /** A session manager whose agents join no room: it records its calls and fails on request. */
 export class FakeManager {
@@ -120,7 +137,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const dataDir = open.use(temporaryFolder()).path;
   const config = { ...readConfig(variables, { dev: options.dev ?? false }), dataDir };
   const providers = open.use(
-    openProviderChoice(config, { assertReady: options.assertReady ?? agree }),
+    openProviderChoice(config, { servers: { ...agreeableServers, ...options.servers } }),
   );
   const { modelsCatalog } = config;
   const { models, offline } = open.use(
@@ -152,6 +169,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, shell }),
       providerRoutes({ models, providers }),
+      stageTestRoutes({ test: options.testStage ?? noTest }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
         ...{ sessions, transcripts, shell, livekitUrl, now },
@@ -189,6 +207,7 @@ function publicFolder(): ReturnType<typeof temporaryFolder> {
   mkdirSync(join(folder.path, "build"));
   writeFileSync(join(folder.path, "parley.css"), "body { margin: 0 }\n".repeat(200));
   writeFileSync(join(folder.path, "build/chat.js"), "console.log(1);\n");
+  writeFileSync(join(folder.path, "build/models.js"), "console.log(2);\n");
   return folder;
 }
 

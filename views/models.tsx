@@ -10,6 +10,7 @@ import {
   LocalForm,
   OpenAiForm,
 } from "./fragments/provider-forms.tsx";
+import { StageTestForm } from "./fragments/stage-test.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 
 interface ModelsPageProps {
@@ -26,7 +27,7 @@ interface ModelsPageProps {
 export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: ModelsPageProps) {
   const listed = typeof models === "string" ? [] : models;
   return (
-    <Layout shell={shell} title="Models" current="models">
+    <Layout shell={shell} title="Models" current="models" script="/build/models.js">
       <main id="main" class="page">
         <h1>Models</h1>
         <section class="card" aria-labelledby="providers-title">
@@ -85,6 +86,7 @@ function StageRow({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
         <p class="wrap">{currentProvider(stage)}</p>
       </div>
       <StageProblem stage={stage} />
+      {stage.problem === undefined ? <StageTestForm stage={stage.stage} /> : null}
       {stage.fixedBy === undefined ? (
         <details>
           <summary>
@@ -124,7 +126,11 @@ function ProviderForms({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
       <section class="stack" aria-label="Another server">
         <h4 class="small muted">Another server</h4>
         {stage.stage === "llm" ? <FindServers next="/models" /> : null}
-        <EndpointForm place={place("endpoint")} stages={stages} />
+        <EndpointForm
+          place={place("endpoint")}
+          stages={stages}
+          current={stage.use === "endpoint" ? stage : undefined}
+        />
       </section>
     </div>
   );

@@ -1,4 +1,5 @@
 import { Failure } from "../errors.ts";
+import { prepareNetwork } from "../lib/network-environment.ts";
 import { VERSION } from "../version.ts";
 import { type Program, serve } from "./serve.ts";
 
@@ -30,6 +31,7 @@ export async function runCommand(
   args: readonly string[],
   variables: NodeJS.ProcessEnv,
 ): Promise<number> {
+  prepareNetwork(variables);
   try {
     return await dispatch(program, args, variables);
   } catch (error) {

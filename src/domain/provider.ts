@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { serverAddress } from "./server-address.ts";
 import { STAGES, type Stage } from "./stage.ts";
 
 /** A text of one line; `what` names it in error messages. */
@@ -21,12 +22,19 @@ export const providerKey = line("the key", 1024).refine(
 
 /** In the form of `OPENAI_BASE_URL`. A password would be shown, and a query would be lost. */
 export const providerUrl = line("the address", 2048)
-  .pipe(z.url({ protocol: /^https?$/, error: "the address must be an http:// or https:// URL" }))
+  .transform((written, context) => {
+    const address = serverAddress(written);
+    if (address !== undefined) return address;
+    context.addIssue({
+      code: "custom",
+      message: "the address must be an http:// or https:// URL, such as http://127.0.0.1:11434/v1",
+    });
+    return z.NEVER;
+  })
   .refine((url) => {
     const { username, password, search, hash } = new URL(url);
     return username + password + search + hash === "";
-  }, "the address must not contain a user name, password, query or fragment")
-  .transform((url) => url.replace(/\/+$/, ""));
+  }, "the address must not contain a user name, password, query or fragment");
 
 export const providerModel = line("the model", 256);
 export const providerVoice = line("the voice", 64);
@@ -41,6 +49,8 @@ export const stageChoice = z.discriminatedUnion("use", [
     model: providerModel.optional(),
     /** For speech synthesis only. */
     voice: providerVoice.optional(),
+    /** For speech recognition only: whether to use the realtime WebSocket; automatic if missing. */
+    realtime: z.boolean().optional(),
   }),
   /** A downloaded model; its kind allows finding its files without the catalogue. */
   z.strictObject({ use: z.literal("local"), model: providerModel, kind: z.string() }),
@@ -77,6 +87,34 @@ export interface FoundServer {
   models: string[];
 }
 
+/** A server as the page's form names it. */
+export type Endpoint = Omit<Extract<StageChoice, { use: "endpoint" }>, "use">;
+/** The servers to use, by stage. */
+export type EndpointChoices = Partial<Record<Stage, Endpoint>>;
+
+/** What a server offers for a stage. */
+export interface OfferedNames {
+  /** The address that works. */
+  baseURL: string;
+  /** Empty when the server lists none. */
+  models: string[];
+  voices: string[];
+}
+
+/** What came of a stage's test; times in ms. */
+export interface StageTest {
+  stage: Stage;
+  /** Until the first word or sound. */
+  firstMs: number;
+  totalMs: number;
+  /** What was answered, said or heard. */
+  text: string;
+  /** For the voice. */
+  sound?: { bytes: Uint8Array<ArrayBuffer>; type: string };
+  /** For speech recognition: whether words arrive during speech. */
+  realtime?: boolean;
+}
+
 /** Reads and changes what serves each stage; changes apply to the next session. */
 export interface ProviderSettingsService {
   overview(): StageOverview[];
@@ -89,13 +127,14 @@ export interface ProviderSettingsService {
    */
   useOpenAi(stages: readonly Stage[], key: string | undefined): Promise<void>;
   /**
-   * @param endpoint `api_key` undefined: the key that is stored for the same address, if any
+   * Finds the servers and settles the names with what they list; nothing is stored unless all
+   * are right. `api_key` undefined: the key that is stored for the same address, if any.
+   *
    * @throws Failure `invalid` or `upstream_failed`
    */
-  useEndpoint(
-    stages: readonly Stage[],
-    endpoint: Omit<Extract<StageChoice, { use: "endpoint" }>, "use">,
-  ): Promise<void>;
+  useEndpoints(endpoints: EndpointChoices): Promise<void>;
+  /** What a server offers for a stage. @throws Failure as `useEndpoints` */
+  offered(stage: Stage, endpoint: Endpoint): Promise<OfferedNames>;
   useLocal(stage: Stage, model: { id: string; kind: string }): void;
   /** Deletes all stored keys and choices. */
   forget(): void;

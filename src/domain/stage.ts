@@ -52,3 +52,12 @@ export interface StageProviders {
   };
   tts: WithFallback<StageProvider & { voice: string }>;
 }
+
+/** OpenAI's transcription models: one streams while a person speaks, the other takes utterances. */
+const REALTIME_STT_MODEL = "gpt-realtime-whisper";
+const UTTERANCE_STT_MODEL = "gpt-4o-mini-transcribe";
+
+/** The model to transcribe with, which depends on how the server is reached. */
+export function sttModelFor(stt: StageProviders["stt"], realtime: boolean): string {
+  return stt.model ?? (realtime ? REALTIME_STT_MODEL : UTTERANCE_STT_MODEL);
+}

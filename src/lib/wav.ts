@@ -27,7 +27,7 @@ export function wav(pcm: Int16Array, rate: number): Uint8Array<ArrayBuffer> {
 export function wavHeader(rate: number, dataBytes?: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER_BYTES);
   const view = new DataView(bytes.buffer);
-  const tag = (at: number, text: string) => bytes.set(Buffer.from(text, "latin1"), at);
+  const tag = (at: number, text: string) => bytes.set(new TextEncoder().encode(text), at);
   tag(0, "RIFF");
   view.setUint32(4, dataBytes === undefined ? UNKNOWN_SIZE : dataBytes + HEADER_BYTES - 8, true);
   tag(8, "WAVEfmt ");

@@ -1,8 +1,6 @@
-import { isOpenAi, type ProviderEndpoint, type StageEndpoint } from "../domain/stage.ts";
-import { Failure } from "../errors.ts";
-import { STAGE_NOUNS } from "../lib/words.ts";
-import { describeProviderError } from "./provider-errors.ts";
-import { sourceOf } from "./provider-source.ts";
+import { isOpenAi, type StageEndpoint, type StageProviders } from "../domain/stage.ts";
+import { authorization } from "./authorization.ts";
+import { ProviderServers } from "./provider-servers.ts";
 
 /** How long an answer is cached, in ms. */
 const CACHE_MS = 60_000;
@@ -13,47 +11,28 @@ const ANSWER_MS = 4000;
  * Good answers are cached for a minute, so that starting a session costs no request.
  */
 export class ProviderCheck {
-  readonly #cachedUntil = new Map<string, number>();
+  /** What the servers are and offer. */
+  readonly servers: ProviderServers;
   readonly #realtime = new Map<string, { answer: boolean; until: number }>();
   readonly #answerMs: number;
 
   /** @param answerMs how long a provider may take to answer */
   constructor(answerMs: number = ANSWER_MS) {
     this.#answerMs = answerMs;
+    this.servers = new ProviderServers(answerMs);
   }
 
   /**
    * @throws Failure `unavailable` when a key is missing, `upstream_failed` when the provider
-   *   cannot be reached or refuses the key
+   *   cannot be reached or refuses the key, `invalid` when the address is another service's
    */
   async assertReady(providers: StageEndpoint[]): Promise<void> {
-    const distinct = new Map(providers.map((one) => [`${one.baseURL} ${one.apiKey ?? ""}`, one]));
-    await Promise.all([...distinct].map(([id, provider]) => this.#assertOne(id, provider)));
+    await Promise.all(providers.map((provider) => this.servers.find(provider)));
   }
 
-  async #assertOne(id: string, provider: StageEndpoint): Promise<void> {
-    const now = Date.now();
-    if ((this.#cachedUntil.get(id) ?? 0) > now) return;
-    const { stage, baseURL, apiKey } = provider;
-    const source = { ...sourceOf(stage, provider), hasWorked: false };
-    if (apiKey === undefined && isOpenAi(baseURL)) {
-      throw new Failure(
-        "unavailable",
-        `No provider is set up for ${STAGE_NOUNS[stage]}: choose one on the Models page, or set OPENAI_API_KEY or ${stage.toUpperCase()}_BASE_URL and start Parley again.`,
-      );
-    }
-    const status = await modelsStatus(provider, this.#answerMs).catch((error) => {
-      throw new Failure("upstream_failed", describeProviderError(stage, error, source).message, {
-        cause: error,
-      });
-    });
-    if (status === 401 || status === 403) {
-      throw new Failure(
-        "upstream_failed",
-        describeProviderError(stage, { status }, source).message,
-      );
-    }
-    this.#cachedUntil.set(id, now + CACHE_MS);
+  /** The stages of a session as their servers take them. @throws Failure */
+  settleAll(stages: StageProviders): Promise<StageProviders> {
+    return this.servers.settleAll(stages);
   }
 
   /** Whether the server accepts OpenAI's realtime transcription WebSocket. Never throws. */
@@ -68,15 +47,6 @@ export class ProviderCheck {
     });
     return answer;
   }
-}
-
-async function modelsStatus(provider: StageEndpoint, answerMs: number): Promise<number> {
-  const response = await fetch(`${provider.baseURL}/models`, {
-    headers: authorization(provider),
-    signal: AbortSignal.timeout(answerMs),
-  });
-  await response.body?.cancel();
-  return response.status;
 }
 
 function opensRealtime(provider: StageEndpoint, model: string, answerMs: number): Promise<boolean> {
@@ -99,9 +69,4 @@ export function realtimeUrl(baseURL: string, model: string): URL {
   url.searchParams.set("intent", "transcription");
   if (!isOpenAi(baseURL)) url.searchParams.set("model", model);
   return url;
-}
-
-/** The header that carries a provider's key; none for servers that want no key. */
-export function authorization(provider: ProviderEndpoint): Record<string, string> {
-  return provider.apiKey === undefined ? {} : { Authorization: `Bearer ${provider.apiKey}` };
 }

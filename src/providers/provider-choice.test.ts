@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "../../test/database.ts";
+import { agreeableServers } from "../../test/http-harness.ts";
 import { readConfig } from "../config.ts";
 import type { LocalModel } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
@@ -49,7 +50,13 @@ function open(
         [Symbol.asyncDispose]: async () => void engine.push("gone"),
       };
     },
-    assertReady: async (servers) => void asked.push(...servers),
+    servers: {
+      ...agreeableServers,
+      find: async (server) => {
+        asked.push(server);
+        return { baseURL: server.baseURL, models: undefined };
+      },
+    },
     localServers: async () => [],
     ...change,
   });
@@ -117,7 +124,7 @@ describe("OpenAI's key", () => {
     const refuse = async () => {
       throw new Failure("upstream_failed", "refused (401)");
     };
-    using world = open({}, { assertReady: refuse });
+    using world = open({}, { servers: { ...agreeableServers, find: refuse } });
     await expect(world.choice.useOpenAi(ALL, KEY)).rejects.toThrow("refused (401)");
     expect(world.choice.hasOpenAiKey).toBe(false);
     expect(world.stored).toThrow();
@@ -145,7 +152,7 @@ describe("an endpoint", () => {
 
   test("serves the stages it was chosen for, and the others stay", async () => {
     using world = open();
-    await world.choice.useEndpoint(["llm", "tts"], { ...endpoint, voice: "sky" });
+    await world.choice.useEndpoints({ llm: endpoint, tts: { ...endpoint, voice: "sky" } });
     const stages = world.choice.stages();
     expect(stages.llm).toEqual({ baseURL: endpoint.base_url, apiKey: KEY, model: "llama3.2" });
     expect(stages.tts).toMatchObject({ baseURL: endpoint.base_url, voice: "sky" });
@@ -157,20 +164,21 @@ describe("an endpoint", () => {
   test("keeps its stored key for the same address, and no other gets it", async () => {
     using world = open();
     const { api_key: _, ...keyless } = endpoint;
-    await world.choice.useEndpoint(["llm"], endpoint);
-    await world.choice.useEndpoint(["stt"], keyless);
+    await world.choice.useEndpoints({ llm: endpoint });
+    await world.choice.useEndpoints({ stt: keyless });
     expect(world.choice.stages().stt.apiKey).toBe(KEY);
-    await world.choice.useEndpoint(["stt"], { ...keyless, base_url: "http://127.0.0.1:1234/v1" });
+    await world.choice.useEndpoints({
+      stt: { ...keyless, base_url: "http://127.0.0.1:1234/v1" },
+    });
     expect(world.choice.stages().stt.apiKey).toBeUndefined();
     expect(world.choice.stages().llm.apiKey).toBe(KEY);
   });
 
   test("that a real check cannot reach is not stored", async () => {
     const check = new ProviderCheck(500);
-    using world = open({}, { assertReady: (servers) => check.assertReady(servers) });
-    const work = world.choice.useEndpoint(["llm"], {
-      ...endpoint,
-      base_url: "http://127.0.0.1:9/v1",
+    using world = open({}, { servers: check.servers });
+    const work = world.choice.useEndpoints({
+      llm: { ...endpoint, base_url: "http://127.0.0.1:9/v1" },
     });
     await expect(work).rejects.toThrow("127.0.0.1:9 cannot be reached");
     expect(world.choice.overview()[1]?.use).toBe("openai");

@@ -1,31 +1,26 @@
 import { join } from "node:path";
 import type { Engine, LocalModel } from "../domain/model.ts";
 import type {
+  Endpoint,
+  EndpointChoices,
   FoundServer,
+  OfferedNames,
   ProviderSettings,
   ProviderSettingsService,
+  StageChoice,
   StageOverview,
 } from "../domain/provider.ts";
-import {
-  OPENAI_URL,
-  STAGES,
-  type Stage,
-  type StageEndpoint,
-  type StageProviders,
-} from "../domain/stage.ts";
+import { apiAddresses } from "../domain/server-address.ts";
+import { OPENAI_URL, STAGES, type Stage, type StageProviders } from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { downloadedModel } from "../models/model-folder.ts";
 import { noEngine } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { localServerSearch } from "./local-servers.ts";
-import {
-  choiceOf,
-  type LocalModels,
-  remoteProvider,
-  resolveStages,
-  type StageConfig,
-} from "./resolve-stages.ts";
+import type { ProviderServers } from "./provider-servers.ts";
+import { choiceOf, type LocalModels, resolveStages, type StageConfig } from "./resolve-stages.ts";
 import { readSettings, writeSettings } from "./settings-file.ts";
+import { withoutGuesses } from "./settle-names.ts";
 
 export interface ProviderChoiceOptions {
   config: StageConfig;
@@ -37,8 +32,8 @@ export interface ProviderChoiceOptions {
   modelAt(stage: Stage, path: string): LocalModel;
   /** What runs local models; created when a session first needs it. */
   createEngine(models: readonly LocalModel[]): Engine;
-  /** @throws Failure when the server does not answer, or refuses the key */
-  assertReady(servers: StageEndpoint[]): Promise<void>;
+  /** What the servers are and offer. */
+  servers: Pick<ProviderServers, "find" | "settle" | "settled" | "offered">;
   localServers(): Promise<FoundServer[]>;
 }
 
@@ -53,7 +48,7 @@ export type CreateEngine = ProviderChoiceOptions["createEngine"];
  */
 export function openProviderChoice(
   config: StageConfig & { dataDir: string },
-  check: Pick<ProviderChoiceOptions, "assertReady">,
+  { servers }: Pick<ProviderChoiceOptions, "servers">,
   createEngine: CreateEngine = noEngine,
 ): ProviderChoice {
   const folder = join(config.dataDir, "models");
@@ -63,7 +58,7 @@ export function openProviderChoice(
     downloaded: (stage, model) => downloadedModel(folder, stage, model),
     modelAt: resolveModel,
     createEngine,
-    assertReady: (servers) => check.assertReady(servers),
+    servers,
     localServers: localServerSearch(),
   });
 }
@@ -121,21 +116,16 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return resolveStages(this.#options.config, this.#settings, {}, { baseURL: "", apiKey: "" });
   }
 
-  /** The voice and the language model that a conversation begins with. */
+  /** The voice and the language model that a conversation begins with; empty: the server's. */
   defaults(): { voice: string; llmModel: string } {
-    const { config } = this.#options;
     const [, llm, tts] = this.overview();
-    return {
-      voice: tts?.voice ?? config.tts.voice,
-      llmModel: llm?.model ?? config.llm.model,
-    };
+    return { voice: tts?.voice ?? "", llmModel: llm?.model ?? "" };
   }
 
   /** Whether a stage can be used; the engine is not started for it. @throws Failure */
   async check(stage: Stage): Promise<void> {
     if (this.#localModel(stage)) return;
-    const provider = remoteProvider(this.#options.config, this.#settings, stage);
-    await this.#options.assertReady([{ stage, ...provider }]);
+    await this.#options.servers.settle(stage, this.remoteStages()[stage]);
   }
 
   overview(): StageOverview[] {
@@ -151,7 +141,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     if (apiKey === undefined) throw new Failure("invalid", "Enter your OpenAI key.");
     const free = this.#free(stages);
     if (key !== undefined) {
-      await this.#options.assertReady([{ stage: "llm", baseURL: OPENAI_URL, apiKey }]);
+      await this.#options.servers.find({ stage: "llm", baseURL: OPENAI_URL, apiKey });
     }
     this.#store({
       openai_api_key: apiKey,
@@ -159,27 +149,47 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     });
   }
 
-  async useEndpoint(
-    stages: readonly Stage[],
-    endpoint: Parameters<ProviderSettingsService["useEndpoint"]>[1],
-  ): Promise<void> {
-    const free = this.#free(stages);
-    const stored = Object.values(this.#settings.stages).find(
-      (choice) => choice.use === "endpoint" && choice.base_url === endpoint.base_url,
+  async useEndpoints(endpoints: EndpointChoices): Promise<void> {
+    const free = this.#free(STAGES.filter((stage) => endpoints[stage] !== undefined));
+    const choices = await Promise.all(
+      free.map(async (stage) => [stage, await this.#settled(stage, endpoints[stage])] as const),
     );
-    const known = stored?.use === "endpoint" ? stored.api_key : undefined;
-    const apiKey = endpoint.api_key ?? known;
-    const [stage = "llm"] = free;
-    await this.#options.assertReady([{ stage, baseURL: endpoint.base_url, apiKey }]);
-    const choice = {
-      ...endpoint,
-      ...(apiKey === undefined ? {} : { api_key: apiKey }),
-      use: "endpoint" as const,
-    };
     this.#store({
       ...this.#settings,
-      stages: { ...this.#settings.stages, ...each(free, choice) },
+      stages: { ...this.#settings.stages, ...Object.fromEntries(choices) },
     });
+  }
+
+  async offered(stage: Stage, { base_url, api_key }: Endpoint): Promise<OfferedNames> {
+    const apiKey = api_key ?? this.#keyFor(base_url);
+    return this.#options.servers.offered(stage, { baseURL: base_url, apiKey });
+  }
+
+  /** The choice of an endpoint, with the address and the names that its server takes. */
+  async #settled(stage: Stage, endpoint: Endpoint | undefined): Promise<StageChoice> {
+    if (endpoint === undefined) throw new Failure("invalid", "The address is missing.");
+    const { base_url, api_key = this.#keyFor(base_url), ...rest } = endpoint;
+    const wish = { baseURL: base_url, apiKey: api_key, model: rest.model, voice: rest.voice };
+    const { baseURL, model, voice } = await this.#options.servers.settle(stage, wish, true);
+    return {
+      ...rest,
+      use: "endpoint",
+      base_url: baseURL,
+      ...(api_key !== undefined && { api_key }),
+      ...(model !== undefined && { model }),
+      ...(stage === "tts" && voice !== undefined && { voice }),
+    };
+  }
+
+  /** The key that is stored for a server, wherever its API is. */
+  #keyFor(address: string): string | undefined {
+    const places = new Set(apiAddresses(address));
+    for (const choice of Object.values(this.#settings.stages)) {
+      if (choice.use === "endpoint" && choice.api_key && places.has(choice.base_url)) {
+        return choice.api_key;
+      }
+    }
+    return undefined;
   }
 
   useLocal(stage: Stage, model: { id: string; kind: string }): void {
@@ -247,15 +257,16 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
       const named = choice.use === "path" ? choice.path : choice.model;
       return { ...shared, use: "local", baseURL: undefined, ...this.#tryLocal(stage, named) };
     }
-    const { baseURL, apiKey } = remoteProvider(config, this.#settings, stage);
-    const { model, voice } = choice.use === "endpoint" ? choice : { model: "", voice: "" };
+    const provider = this.remoteStages()[stage];
+    const { baseURL, apiKey } = provider;
     const usesOpenAi = baseURL === OPENAI_URL;
+    const found = this.#options.servers.settled(stage, provider) ?? withoutGuesses(stage, provider);
     return {
       ...shared,
       use: usesOpenAi ? "openai" : "endpoint",
-      baseURL,
-      model: model || config[stage].model,
-      voice: stage === "tts" ? voice || config.tts.voice : undefined,
+      baseURL: found.baseURL,
+      model: found.model,
+      voice: found.voice,
       hasKey: apiKey !== undefined,
       problem: usesOpenAi && apiKey === undefined ? "No API key yet." : undefined,
     };

@@ -75,7 +75,7 @@ export function resolveStages(
     stt: {
       ...server("stt"),
       model: local.stt?.id ?? chosen("stt")?.model ?? stt.model,
-      realtime: local.stt ? true : stt.realtime,
+      realtime: local.stt ? true : (chosen("stt")?.realtime ?? stt.realtime),
     },
     llm: {
       ...server("llm"),

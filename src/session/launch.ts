@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { AgentStack } from "../agent/agent-stack.ts";
 import { recogniserCode } from "../domain/language.ts";
 import type { EndReason, Session } from "../domain/session.ts";
-import type { Stage } from "../domain/stage.ts";
+import { type Stage, type StageProviders, sttModelFor } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
@@ -10,7 +10,7 @@ import { type RequestedChoice, sourceOf } from "../providers/provider-source.ts"
 import { EndedWhileStarting, whyEnded } from "./end.ts";
 import { type LanguagesOf, languageNotice } from "./language-notice.ts";
 import type { LiveSession } from "./live-session.ts";
-import { endpointsOf, instructionsFor, sttModelFor } from "./session-plan.ts";
+import { instructionsFor } from "./session-plan.ts";
 
 export interface LaunchOptions {
   /** Loads the agent stack; see `agent-stack.ts`. */
@@ -19,7 +19,7 @@ export interface LaunchOptions {
   livekit: { url: string; ready: Promise<void>; hint: string };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
-  providers: Pick<ProviderCheck, "assertReady" | "answersRealtime">;
+  providers: Pick<ProviderCheck, "settleAll" | "answersRealtime">;
   languagesOf: LanguagesOf;
   logger: Logger;
   /** The agent can no longer go on. */
@@ -36,15 +36,21 @@ const LIVEKIT_READY_MS = 15_000;
  */
 export async function launch(live: LiveSession, options: LaunchOptions): Promise<void> {
   const { livekit, providers, stack, token, logger } = options;
-  const { session, stages, abort } = live;
+  const { stages, abort, session: asked } = live;
   // A stop need not wait for any of these: each leaves nothing behind when it completes too late.
   const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
   await orAborted(stages.ready());
-  const ready = Promise.all([livekit.ready, providers.assertReady(endpointsOf(stages))]);
-  await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
+  const ready = Promise.all([providers.settleAll(wished(live)), livekit.ready]);
+  const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
   const loaded = await orAborted(stack().catch(cannotLoad));
-  const realtime = await orAborted(usesRealtime(live, providers));
-  live.update({ stt_model: sttModelFor(stages.stt, realtime) });
+  const realtime = await orAborted(usesRealtime(served.stt, providers));
+  live.update({
+    stt_model: sttModelFor(served.stt, realtime),
+    llm_model: served.llm.model,
+    tts_model: served.tts.model,
+    voice: served.tts.voice,
+  });
+  const { session } = live;
   live.agent = await loaded.start(
     {
       url: livekit.url,
@@ -52,7 +58,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
       userIdentity: session.identity ?? undefined,
       instructions: instructionsFor(session),
       greeting: session.greeting,
-      pipeline: pipelineOf(live, realtime),
+      pipeline: pipelineOf(session, asConfigured(served, stages, asked), realtime),
       logger: logger.child({ session_id: live.id }),
       onSignal: (signal) => live.receive(signal),
       onUser: (user) => live.userChanged(user),
@@ -99,17 +105,41 @@ export function startFailure(
   );
 }
 
-async function usesRealtime(
-  { session, stages }: LiveSession,
-  providers: LaunchOptions["providers"],
-): Promise<boolean> {
-  const { stt } = stages;
-  if (stt.realtime !== "auto") return stt.realtime;
-  return providers.answersRealtime({ stage: "stt", ...stt }, session.stt_model);
+/** The stages with the names that the conversation asks for. */
+function wished({ session, stages }: LiveSession): StageProviders {
+  const { stt, llm, tts } = stages;
+  return {
+    stt,
+    llm: { ...llm, model: session.llm_model },
+    tts: { ...tts, voice: session.voice },
+  };
 }
 
-function pipelineOf({ session, stages }: LiveSession, realtime: boolean) {
-  const { stt, llm, tts } = stages;
+/**
+ * The stages with the names of the settings where the conversation asked for its own, so that
+ * messages tell which of them to change.
+ */
+function asConfigured(
+  served: StageProviders,
+  { llm, tts }: StageProviders,
+  asked: Session,
+): StageProviders {
+  return {
+    ...served,
+    llm: { ...served.llm, ...(asked.llm_model !== llm.model && { model: llm.model }) },
+    tts: { ...served.tts, ...(asked.voice !== tts.voice && { voice: tts.voice }) },
+  };
+}
+
+async function usesRealtime(
+  stt: StageProviders["stt"],
+  providers: LaunchOptions["providers"],
+): Promise<boolean> {
+  if (stt.realtime !== "auto") return stt.realtime;
+  return providers.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true));
+}
+
+function pipelineOf(session: Session, { stt, llm, tts }: StageProviders, realtime: boolean) {
   const { stt_model, llm_model, tts_model, language, keyterms, voice } = session;
   return {
     language: language && recogniserCode(language),

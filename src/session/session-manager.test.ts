@@ -7,11 +7,14 @@ import { readConfig } from "../config.ts";
 import { SqliteSessionStore } from "../db/session-store.ts";
 import { SqliteTranscriptStore } from "../db/transcript-store.ts";
 import type { EndReason } from "../domain/session.ts";
+import type { StageProviders } from "../domain/stage.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure, type FailureKind } from "../errors.ts";
 import { LocalChannelLayer } from "../transcript/channel-layer.ts";
 import { Hub } from "../transcript/hub.ts";
 import { SessionManager, type SessionManagerOptions } from "./session-manager.ts";
+
+const settleAll = async (stages: StageProviders) => stages;
 
 type RunningOptions = Parameters<AgentStack["start"]>[0];
 
@@ -80,7 +83,7 @@ class ManagerFixture implements AsyncDisposable {
         }),
         livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), hint: "Fix it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
-        providers: { assertReady: async () => {}, answersRealtime: async () => false },
+        providers: { settleAll, answersRealtime: async () => false },
         languagesOf: async () => ["en"],
         node: "here",
         logger,
@@ -218,7 +221,10 @@ describe("start", () => {
   });
 
   test("uses realtime transcription where the server has it, and its model", async () => {
-    const providers = { assertReady: async () => {}, answersRealtime: async () => true };
+    const providers = {
+      settleAll,
+      answersRealtime: async () => true,
+    };
     await using fixture = new ManagerFixture({ providers }, {});
     const session = await fixture.manager.start({ room: "r" });
     expect(fixture.agent.options.pipeline.stt.realtime).toBe(true);
@@ -316,7 +322,7 @@ describe("a start that fails", () => {
   const withStart = (start: AgentStack["start"]) => ({
     stack: async () => ({ start, close: async () => {} }),
   });
-  const check = { assertReady: async () => {}, answersRealtime: async () => false };
+  const refusing = { settleAll: refused, answersRealtime: async () => false };
 
   const STEPS: [what: string, change: () => Partial<SessionManagerOptions>, kind: FailureKind][] = [
     [
@@ -330,11 +336,7 @@ describe("a start that fails", () => {
       "unavailable",
     ],
     ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
-    [
-      "a provider refuses the key",
-      () => ({ providers: { ...check, assertReady: refused } }),
-      "upstream_failed",
-    ],
+    ["a provider refuses the key", () => ({ providers: refusing }), "upstream_failed"],
     ["the token cannot be signed", () => ({ token: rejected }), "unavailable"],
     ["the agent cannot join", () => withStart(rejected), "unavailable"],
   ];
@@ -380,10 +382,9 @@ describe("a start that fails", () => {
   });
 
   test("because a provider refuses the key says so without waiting for LiveKit", async () => {
-    const providers = { ...check, assertReady: refused };
     await using fixture = new ManagerFixture({
       livekit: { url: "ws://l", ready: never, hint: "Fix it." },
-      providers,
+      providers: refusing,
     });
     const timers = jest.getTimerCount();
     const failure = await failureOf(fixture.manager.start({ room: "r" }));
@@ -522,7 +523,7 @@ describe("a stop during the start", () => {
     [
       "a provider",
       (never: Promise<never>) => ({
-        providers: { assertReady: () => never, answersRealtime: () => never },
+        providers: { settleAll: () => never, answersRealtime: () => never },
       }),
     ],
   ])("does not wait for %s", async (_what, change) => {

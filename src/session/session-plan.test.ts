@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readConfig } from "../config.ts";
-import { endpointsOf, instructionsFor, sessionPlan, sttModelFor } from "./session-plan.ts";
+import { sttModelFor } from "../domain/stage.ts";
+import { instructionsFor, sessionPlan } from "./session-plan.ts";
 
 test("a session without wishes runs with what is configured", () => {
   const config = readConfig({
@@ -74,17 +75,4 @@ test("the transcription model depends on the way the server is reached, unless i
   ]);
   const never = sessionPlan(readConfig({ STT_REALTIME: "false" }), { room: "r" });
   expect(never.stt_model).toBe(sttModelFor(stt, false));
-});
-
-test("each stage's server is checked with its own key", () => {
-  const config = readConfig({
-    OPENAI_API_KEY: "sk-openai",
-    LLM_BASE_URL: "http://ollama:11434/v1",
-    TTS_API_KEY: "sk-tts",
-  });
-  expect(endpointsOf(config)).toEqual([
-    { stage: "stt", baseURL: "https://api.openai.com/v1", apiKey: "sk-openai" },
-    { stage: "llm", baseURL: "http://ollama:11434/v1", apiKey: undefined },
-    { stage: "tts", baseURL: "https://api.openai.com/v1", apiKey: "sk-tts" },
-  ]);
 });

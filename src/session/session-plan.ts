@@ -4,11 +4,7 @@ import {
   type SessionRequest,
   type SessionSettings,
 } from "../domain/session.ts";
-import type { ProviderEndpoint, Stage, StageEndpoint, StageProviders } from "../domain/stage.ts";
-
-/** OpenAI's transcription models: one streams while a person speaks, the other takes utterances. */
-const REALTIME_STT_MODEL = "gpt-realtime-whisper";
-const UTTERANCE_STT_MODEL = "gpt-4o-mini-transcribe";
+import { type StageProviders, sttModelFor } from "../domain/stage.ts";
 
 /** What a session uses where its request does not say. */
 export interface SessionDefaults {
@@ -65,20 +61,4 @@ function withDate(prompt: string, at: Date): string {
     .replaceAll("{{date}}", written({ dateStyle: "full" }))
     .replaceAll("{{time}}", written({ timeStyle: "short" }))
     .replaceAll("{{timezone}}", `${timeZone}, ${offset}`);
-}
-
-/** The model to transcribe with, which depends on how the server is reached. */
-export function sttModelFor(stt: StageProviders["stt"], realtime: boolean): string {
-  return stt.model ?? (realtime ? REALTIME_STT_MODEL : UTTERANCE_STT_MODEL);
-}
-
-/** The servers that a session with these stages talks to. */
-export function endpointsOf({ stt, llm, tts }: StageProviders): StageEndpoint[] {
-  return [endpointOf("stt", stt), endpointOf("llm", llm), endpointOf("tts", tts)];
-}
-
-/** The server that a provider of a stage is reached at. */
-export function endpointOf(stage: Stage, provider: ProviderEndpoint): StageEndpoint {
-  const { baseURL, apiKey, fixedBy } = provider;
-  return { stage, baseURL, apiKey, fixedBy };
 }

@@ -3,6 +3,7 @@ import type { FoundServer, StageOverview } from "../../src/domain/provider.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { ErrorSlot, formAttributes } from "./htmx.tsx";
+import { listId } from "./offered-names.tsx";
 
 /** Where a form stands. */
 export interface FormPlace {
@@ -53,20 +54,34 @@ const MODEL_EXAMPLES: Readonly<Record<Stage, string>> = {
   tts: "kokoro",
 };
 
-/** Takes the address of any OpenAI-compatible server, for one stage or for several. */
-export function EndpointForm(props: { place: FormPlace; stages: readonly Stage[] }) {
-  const { place, stages } = props;
+/**
+ * Takes the address of any OpenAI-compatible server, for one stage or for several. Once there is an
+ * address, its server is asked for the names that it offers.
+ *
+ * @param current the endpoint in use, to change parts of it
+ */
+export function EndpointForm(props: {
+  place: FormPlace;
+  stages: readonly Stage[];
+  current?: StageOverview | undefined;
+}) {
+  const { place, stages, current } = props;
+  const { id } = place;
   const several = stages.length > 1;
-  const problem = `${place.id}-problem`;
-  const named = (name: string) => ({ id: `${place.id}-${name}`, name });
+  const problem = `${id}-problem`;
+  const named = (name: string) => ({ id: `${id}-${name}`, name });
+  const listed = (name: string) => ({ ...named(name), list: listId(id, name) });
   return (
-    <form class="stack" {...formAttributes("/providers/endpoint", problem)}>
+    <form id={`${id}-form`} class="stack" {...formAttributes("/providers/endpoint", problem)}>
       <input type="hidden" name="next" value={place.next} />
+      <input type="hidden" name="form" value={id} />
       <TextField
         {...named("base_url")}
         label="Address"
-        type="url"
         placeholder="http://127.0.0.1:11434/v1"
+        value={current?.baseURL}
+        max={2048}
+        inputmode="url"
         required
       />
       <TextField
@@ -78,15 +93,32 @@ export function EndpointForm(props: { place: FormPlace; stages: readonly Stage[]
       {several ? null : <input type="hidden" name="stages" value={stages[0] ?? "llm"} />}
       {stages.map((stage) => (
         <TextField
-          {...named(`${stage}_model`)}
+          {...listed(`${stage}_model`)}
           label={several ? `Model: ${STAGE_NAMES[stage].toLowerCase()}` : "Model"}
           placeholder={MODEL_EXAMPLES[stage]}
+          value={current?.model}
         />
       ))}
       {stages.includes("tts") ? (
-        <TextField {...named("tts_voice")} label="Voice" placeholder="af_heart" max={64} />
+        <TextField
+          {...listed("tts_voice")}
+          label="Voice"
+          placeholder="af_heart"
+          value={current?.voice}
+          max={64}
+        />
       ) : null}
-      {several ? <StageBoxes id={place.id} stages={stages} /> : null}
+      <div
+        id={`${id}-offered`}
+        class="error-slot"
+        role="status"
+        hx-post="/providers/offered"
+        hx-target={`#${id}-offered`}
+        hx-swap="innerHTML"
+        hx-trigger={offerTrigger(id)}
+      ></div>
+      {stages.includes("stt") ? <RealtimeField {...named("stt_realtime")} /> : null}
+      {several ? <StageBoxes id={id} stages={stages} /> : null}
       <p>
         <button class="button" type="submit">
           Use this server
@@ -94,6 +126,25 @@ export function EndpointForm(props: { place: FormPlace; stages: readonly Stage[]
       </p>
       <ErrorSlot id={problem} />
     </form>
+  );
+}
+
+/** When a server is asked for its names: its address or key changed, or a name is about to be. */
+function offerTrigger(id: string): string {
+  const changed = ["base_url", "api_key"].map((name) => `change from:#${id}-${name}`);
+  return [...changed, `focusin once from:#${id}-form`].join(", ");
+}
+
+function RealtimeField({ id, name }: { id: string; name: string }) {
+  return (
+    <div class="stack tight">
+      <label for={id}>Realtime transcription</label>
+      <select id={id} name={name}>
+        <option value="">Automatic</option>
+        <option value="true">Always</option>
+        <option value="false">Never</option>
+      </select>
+    </div>
   );
 }
 
@@ -117,8 +168,11 @@ function TextField(props: {
   id: string;
   name: string;
   label: string;
-  type?: "text" | "url" | "password";
+  type?: "text" | "password";
   placeholder?: string;
+  value?: string | undefined;
+  list?: string;
+  inputmode?: "url";
   required?: boolean;
   max?: number;
 }) {

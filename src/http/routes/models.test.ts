@@ -53,6 +53,9 @@ const PATHS = [
   ["POST", "/offer/cancel"],
   ["POST", "/providers/openai"],
   ["POST", "/providers/endpoint"],
+  ["POST", "/providers/offered"],
+  ["POST", "/providers/test/llm"],
+  ["GET", "/providers/test/sounds/1"],
   ["POST", "/providers/local"],
   ["POST", "/providers/forget"],
 ] as const;
@@ -264,8 +267,10 @@ describe("who serves a stage", () => {
 
   test("stays as it was when the server refuses the key", async () => {
     await using http = side({
-      assertReady: async () => {
-        throw new Failure("upstream_failed", "The provider refused the key (401).");
+      servers: {
+        find: async () => {
+          throw new Failure("upstream_failed", "The provider refused the key (401).");
+        },
       },
     });
     const response = await http.guest("/providers/openai", form({ api_key: KEY, stages: "llm" }));

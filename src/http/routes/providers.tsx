@@ -1,15 +1,17 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
+import { type OfferedByStage, OfferedLists } from "../../../views/fragments/offered-names.tsx";
 import { FoundServers } from "../../../views/fragments/provider-forms.tsx";
 import { type ModelService, modelId } from "../../domain/catalog.ts";
 import {
+  type Endpoint,
   type ProviderSettingsService,
   providerKey,
   providerModel,
   providerUrl,
   providerVoice,
 } from "../../domain/provider.ts";
-import { STAGES } from "../../domain/stage.ts";
+import { STAGES, type Stage } from "../../domain/stage.ts";
 import { Failure } from "../../errors.ts";
 import { formFields, isHtmx, optional, parse } from "../request.ts";
 
@@ -34,6 +36,12 @@ const endpointForm = z.object({
   llm_model: optional(providerModel),
   tts_model: optional(providerModel),
   tts_voice: optional(providerVoice),
+  stt_realtime: optional(z.enum(["auto", "true", "false"])),
+});
+type EndpointForm = z.infer<typeof endpointForm>;
+const offeredForm = endpointForm.pick({ stages: true, base_url: true, api_key: true }).extend({
+  /** Prefix of the form's ids. */
+  form: z.string().regex(/^[a-z-]{1,40}$/),
 });
 const localForm = z.object({ stage: z.enum(STAGES), model: modelId });
 
@@ -47,17 +55,17 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
   });
   app.post("/providers/endpoint", async (c) => {
     const form = parse(endpointForm, await formFields(c));
-    const { base_url, api_key } = form;
-    for (const stage of form.stages) {
-      const [model, voice] = [form[`${stage}_model`], form.tts_voice];
-      await providers.useEndpoint([stage], {
-        base_url,
-        ...(api_key === undefined ? {} : { api_key }),
-        ...(model === undefined ? {} : { model }),
-        ...(stage === "tts" && voice !== undefined ? { voice } : {}),
-      });
-    }
+    const choices = form.stages.map((stage) => [stage, endpointOf(form, stage)] as const);
+    await providers.useEndpoints(Object.fromEntries(choices));
     return goTo(c, form.next);
+  });
+  app.post("/providers/offered", async (c) => {
+    c.header("Cache-Control", "no-store");
+    const fields = offeredForm.safeParse(await formFields(c));
+    if (!fields.success) return c.body(null, 200);
+    const { form, stages, base_url, api_key } = fields.data;
+    const endpoint = { base_url, ...(api_key !== undefined && { api_key }) };
+    return c.html(<OfferedLists id={form} {...(await offeredBy(providers, stages, endpoint))} />);
   });
   app.post("/providers/local", async (c) => {
     const form = parse(localForm, await formFields(c));
@@ -77,6 +85,34 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     return c.html(<FoundServers servers={servers} next={next.parse(c.req.query("next"))} />);
   });
   return app;
+}
+
+function endpointOf(form: EndpointForm, stage: Stage): Endpoint {
+  const { base_url, api_key, tts_voice: voice, stt_realtime: realtime } = form;
+  const model = form[`${stage}_model`];
+  return {
+    base_url,
+    ...(api_key !== undefined && { api_key }),
+    ...(model !== undefined && { model }),
+    ...(stage === "tts" && voice !== undefined && { voice }),
+    ...(stage === "stt" && /true|false/.test(realtime ?? "") && { realtime: realtime === "true" }),
+  };
+}
+
+/** What a server offers for some stages; a problem concerns all of them. */
+async function offeredBy(
+  providers: ProviderSettingsService,
+  stages: readonly Stage[],
+  endpoint: Endpoint,
+): Promise<{ offered: OfferedByStage; problem?: string }> {
+  const answers = await Promise.allSettled(
+    stages.map(async (stage) => [stage, await providers.offered(stage, endpoint)] as const),
+  );
+  const found = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  const refused = answers.find((answer) => answer.status === "rejected");
+  if (found.length > 0 || refused === undefined) return { offered: Object.fromEntries(found) };
+  if (refused.reason instanceof Failure) return { offered: {}, problem: refused.reason.message };
+  throw refused.reason;
 }
 
 /** HTMX needs a header to load a page: its fetch would follow a redirect by itself. */

@@ -1,0 +1,89 @@
+import type { StageTest } from "../domain/provider.ts";
+import { type Stage, sttModelFor } from "../domain/stage.ts";
+import { Failure } from "../errors.ts";
+import { type Audio, readWav, wav } from "../lib/wav.ts";
+import type { ProviderCheck } from "./provider-check.ts";
+import type { ProviderChoice, StageLease } from "./provider-choice.ts";
+import { describeProviderError } from "./provider-errors.ts";
+import { sourceOf } from "./provider-source.ts";
+import { ask, speak, transcribe } from "./stage-requests.ts";
+
+export const TEST_SENTENCE = "Hello, this is Parley. Can you hear me well?";
+const QUESTION = "Say hello in one short sentence.";
+/** A person waits, and knows that the first request may load a model. */
+const TIMEOUTS = { answerMs: 60_000, idleMs: 20_000 };
+
+type Provider = Parameters<typeof sourceOf>[1];
+
+export interface StageTestOptions {
+  providers: Pick<ProviderChoice, "stages">;
+  check: Pick<ProviderCheck, "servers" | "answersRealtime">;
+}
+
+/**
+ * Tries a stage as the next conversation would use it.
+ *
+ * @param recording for speech recognition, a WAV file; undefined: what the voice says
+ * @throws Failure in the words of a conversation's errors
+ */
+export async function testStage(
+  { providers, check }: StageTestOptions,
+  stage: Stage,
+  recording: Uint8Array | undefined,
+): Promise<StageTest> {
+  using lease = providers.stages();
+  await lease.ready();
+  const settled = async <S extends Stage>(one: S): Promise<StageLease[S]> =>
+    lease[one].isEngine ? lease[one] : check.servers.settle<StageLease[S]>(one, lease[one]);
+  if (stage === "llm") {
+    const llm = await settled("llm");
+    const question = { question: QUESTION, firstWord: false };
+    const { text, ...times } = await inWords("llm", llm, ask(llm, question, TIMEOUTS));
+    return { stage, ...times, text };
+  }
+  if (stage === "tts") {
+    const tts = await settled("tts");
+    const speaking = speak(tts, TEST_SENTENCE, TIMEOUTS);
+    const { firstMs, totalMs, audio } = await inWords("tts", tts, speaking);
+    const sound = { bytes: wav(audio.pcm, audio.rate), type: "audio/wav" };
+    return { stage, firstMs, totalMs, text: TEST_SENTENCE, sound };
+  }
+  const stt = await settled("stt");
+  const speech = recording ? readRecording(recording) : await spoken(await settled("tts"));
+  const heard = await inWords(
+    "stt",
+    stt,
+    transcribe({ ...stt, model: sttModelFor(stt, false) }, speech, TIMEOUTS),
+  );
+  const realtime =
+    stt.realtime === "auto"
+      ? await check.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true))
+      : stt.realtime;
+  return { stage, ...heard, realtime };
+}
+
+/** The test's sentence as the voice says it. */
+async function spoken(tts: StageLease["tts"]): Promise<Audio> {
+  return (await inWords("tts", tts, speak(tts, TEST_SENTENCE, TIMEOUTS))).audio;
+}
+
+function readRecording(bytes: Uint8Array): Audio {
+  try {
+    return readWav(bytes);
+  } catch {
+    throw new Failure("invalid", "The recording is not a WAV file.");
+  }
+}
+
+async function inWords<T>(stage: Stage, provider: Provider, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { message } = describeProviderError(stage, error, {
+      ...sourceOf(stage, provider),
+      hasWorked: false,
+    });
+    throw new Failure("upstream_failed", message, { cause: error });
+  }
+}
