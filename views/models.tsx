@@ -10,7 +10,7 @@ import {
   LocalForm,
   OpenAiForm,
 } from "./fragments/provider-forms.tsx";
-import { StageTestForm } from "./fragments/stage-test.tsx";
+import { StageTestButton } from "./fragments/stage-test.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 
 interface ModelsPageProps {
@@ -86,7 +86,7 @@ function StageRow({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
         <p class="wrap">{currentProvider(stage)}</p>
       </div>
       <StageProblem stage={stage} />
-      {stage.problem === undefined ? <StageTestForm stage={stage.stage} /> : null}
+      {stage.problem === undefined ? <StageTestButton stage={stage.stage} /> : null}
       {stage.fixedBy === undefined ? (
         <details>
           <summary>

@@ -4,47 +4,53 @@ import { pcmFrom, wav } from "../lib/wav.ts";
 const RATE = 16_000;
 const RECORD_MS = 4000;
 
-const form = document.querySelector<HTMLFormElement>('form[data-test="stt"]');
-const progress = form?.querySelector<HTMLElement>("[role=status]");
-const result = form?.querySelector<HTMLElement>("[aria-live]");
+/** What the person reads while a test runs. */
+const RUNNING = "Testing…";
 
-// Before htmx sees it. Without this script the form is sent without a recording.
-document.addEventListener(
-  "submit",
+for (const test of document.querySelectorAll<HTMLElement>("[data-test]")) {
+  test.addEventListener("htmx:before:request", () => show(test, RUNNING));
+  test.addEventListener("htmx:finally:request", () => show(test, ""));
+}
+
+const test = document.querySelector<HTMLElement>('[data-test="stt"]');
+// Before htmx sees it. Without this script the test is sent without a recording.
+test?.addEventListener(
+  "click",
   (event) => {
-    if (!form || event.target !== form) return;
-    event.preventDefault();
+    const button = test.querySelector("button");
+    if (!button || !button.contains(event.target as Node)) return;
     event.stopPropagation();
-    void testRecognition(form);
+    void testRecognition(test, button);
   },
   { capture: true },
 );
 
 /** Records a sentence and shows what speech recognition makes of it. */
-async function testRecognition(form: HTMLFormElement): Promise<void> {
-  const button = form.querySelector("button");
-  if (button?.disabled) return;
-  if (button) button.disabled = true;
+async function testRecognition(test: HTMLElement, button: HTMLButtonElement): Promise<void> {
+  const result = test.querySelector("[aria-live]");
+  button.disabled = true;
   result?.replaceChildren();
   try {
-    show("Listening for four seconds. Say something.");
+    show(test, "Listening for four seconds. Say something.");
     const body = new FormData();
     const recording = await record().catch(() => undefined);
     if (recording) body.set("audio", recording);
-    show(recording ? "Recognising…" : "There is no microphone, so the voice says a sentence.");
+    show(test, recording ? RUNNING : "There is no microphone, so the voice says a sentence.");
     const headers = { "HX-Request": "true" };
-    const response = await fetch(form.action, { method: "POST", body, headers });
+    const url = button.getAttribute("hx-post") ?? "";
+    const response = await fetch(url, { method: "POST", body, headers });
     // Parley's own fragment, in which everything from elsewhere is text.
     if (result) result.innerHTML = await response.text();
-    show("");
+    show(test, "");
   } catch {
-    show("Parley did not answer. Check that it is running.");
+    show(test, "Parley did not answer. Check that it is running.");
   } finally {
-    if (button) button.disabled = false;
+    button.disabled = false;
   }
 }
 
-function show(text: string): void {
+function show(test: HTMLElement, text: string): void {
+  const progress = test.querySelector("[role=status]");
   if (progress) progress.textContent = text;
 }
 

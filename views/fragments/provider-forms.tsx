@@ -74,7 +74,7 @@ export function EndpointForm(props: {
   return (
     <form id={`${id}-form`} class="stack" {...formAttributes("/providers/endpoint", problem)}>
       <input type="hidden" name="next" value={place.next} />
-      <input type="hidden" name="form" value={id} />
+      <input type="hidden" name="form_id" value={id} />
       <TextField
         {...named("base_url")}
         label="Address"

@@ -1,7 +1,7 @@
 import type { StageTest } from "../../src/domain/provider.ts";
 import type { Stage } from "../../src/domain/stage.ts";
 import { STAGE_NAMES } from "../../src/lib/words.ts";
-import { formAttributes } from "./htmx.tsx";
+import { showErrorsIn } from "./htmx.tsx";
 
 const LABELS: Readonly<Record<Stage, string>> = {
   stt: "Test with the microphone",
@@ -9,32 +9,34 @@ const LABELS: Readonly<Record<Stage, string>> = {
   tts: "Test",
 };
 
-/** A button that tries a stage; what it said or heard appears below it. */
-export function StageTestForm({ stage }: { stage: Stage }) {
+/**
+ * A button that tries a stage; what it said or heard appears below it. For speech recognition,
+ * `src/client/models.ts` records a sentence first.
+ */
+export function StageTestButton({ stage }: { stage: Stage }) {
   const id = `test-${stage}`;
+  const result = `${id}-result`;
   return (
-    <form id={id} class="stack tight" data-test={stage} {...testAttributes(stage)}>
+    <div class="stack tight" data-test={stage}>
       <div class="row">
-        <button class="button button-small" id={`${id}-button`} type="submit">
+        <button
+          class="button button-small"
+          id={id}
+          type="button"
+          hx-post={`/providers/test/${stage}`}
+          hx-target={`#${result}`}
+          hx-swap="innerHTML"
+          hx-disable="this"
+          {...showErrorsIn(result)}
+        >
           {LABELS[stage]}
           <span class="visually-hidden">: {STAGE_NAMES[stage].toLowerCase()}</span>
         </button>
         <p class="small muted" role="status" id={`${id}-progress`}></p>
-        <p class="small muted htmx-indicator" aria-hidden="true">
-          Testing…
-        </p>
       </div>
-      <div id={`${id}-result`} class="error-slot" aria-live="polite"></div>
-    </form>
+      <div id={result} class="error-slot" aria-live="polite"></div>
+    </div>
   );
-}
-
-function testAttributes(stage: Stage) {
-  return {
-    ...formAttributes(`/providers/test/${stage}`, `test-${stage}-result`),
-    "hx-swap": "innerHTML",
-    "hx-target": `#test-${stage}-result`,
-  };
 }
 
 /** What came of a test. */

@@ -41,7 +41,7 @@ const endpointForm = z.object({
 type EndpointForm = z.infer<typeof endpointForm>;
 const offeredForm = endpointForm.pick({ stages: true, base_url: true, api_key: true }).extend({
   /** Prefix of the form's ids. */
-  form: z.string().regex(/^[a-z-]{1,40}$/),
+  form_id: z.string().regex(/^[a-z-]{1,40}$/),
 });
 const localForm = z.object({ stage: z.enum(STAGES), model: modelId });
 
@@ -63,9 +63,9 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     c.header("Cache-Control", "no-store");
     const fields = offeredForm.safeParse(await formFields(c));
     if (!fields.success) return c.body(null, 200);
-    const { form, stages, base_url, api_key } = fields.data;
+    const { form_id, stages, base_url, api_key } = fields.data;
     const endpoint = { base_url, ...(api_key !== undefined && { api_key }) };
-    return c.html(<OfferedLists id={form} {...(await offeredBy(providers, stages, endpoint))} />);
+    return c.html(<OfferedLists id={form_id} {...(await offeredBy(providers, stages, endpoint))} />);
   });
   app.post("/providers/local", async (c) => {
     const form = parse(localForm, await formFields(c));
