@@ -18,7 +18,7 @@ test?.addEventListener(
   "click",
   (event) => {
     const button = test.querySelector("button");
-    if (!button || !button.contains(event.target as Node)) return;
+    if (!button?.contains(event.target as Node)) return;
     event.stopPropagation();
     void testRecognition(test, button);
   },

@@ -10,7 +10,6 @@ import { ask, speak, transcribe, transcribeRealtime } from "../../providers/stag
 import { VOWEL_RATE, vowel } from "../../providers/vowel.ts";
 import { type Check, type Finding, failed, ok, warning } from "./check.ts";
 
-
 const DEADLINE_MS = 9000;
 const ANSWER_MS = 3000;
 /** People notice a longer wait. */

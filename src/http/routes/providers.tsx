@@ -65,7 +65,9 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     if (!fields.success) return c.body(null, 200);
     const { form_id, stages, base_url, api_key } = fields.data;
     const endpoint = { base_url, ...(api_key !== undefined && { api_key }) };
-    return c.html(<OfferedLists id={form_id} {...(await offeredBy(providers, stages, endpoint))} />);
+    return c.html(
+      <OfferedLists id={form_id} {...(await offeredBy(providers, stages, endpoint))} />,
+    );
   });
   app.post("/providers/local", async (c) => {
     const form = parse(localForm, await formFields(c));
