@@ -80,7 +80,18 @@ test("recognisers get the code that they know", () => {
 test("what a recogniser detects is understood as a code and as an English name", () => {
   const reported = ["de", "german", "German", "jw", "portuguese", "zh-CN", " JA "];
   expect(reported.map(detectedLanguage)).toEqual(["de", "de", "de", "jv", "pt", "zh-CN", "ja"]);
-  const nothing = [undefined, null, "", "unknown", "xx", "<script>", "a".repeat(500)];
+  const names = ["norwegian", "nynorsk", "bengali", "maori", "myanmar", "haitian creole"];
+  expect(names.map(detectedLanguage)).toEqual(["no", "nn", "bn", "mi", "my", "ht"]);
+  const nothing = [
+    undefined,
+    null,
+    "",
+    "unknown",
+    "xx",
+    "constructor",
+    "<script>",
+    "a".repeat(500),
+  ];
   expect(nothing.map(detectedLanguage)).toEqual(nothing.map(() => undefined));
 });
 

@@ -7,19 +7,27 @@ export const FULLY_SUPPORTED: readonly string[] = "en de es fr it pt nl ja zh hi
 /** The other languages that Whisper recognises, the best known recogniser, as ISO 639 codes. */
 const OTHERS =
   "af am as az ba be bg bn bo br bs ca cs cy da el et eu fa fi fo gl gu ha haw he hr ht hu hy id " +
-  "is jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nn oc pa pl ps " +
+  "is jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nn no oc pa pl ps " +
   "ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue";
 
 /** The languages that Parley offers, as BCP 47 tags: first those that it supports fully. */
 export const LANGUAGES: readonly string[] = [...FULLY_SUPPORTED, ...OTHERS.split(" ")];
 
 /** Whisper's codes for languages that BCP 47 writes differently. */
-const RECOGNISER_CODES: Readonly<Record<string, string>> = {
-  cmn: "zh",
-  fil: "tl",
-  jv: "jw",
-  nb: "no",
-};
+const RECOGNISER_CODES: ReadonlyMap<string, string> = new Map([
+  ["cmn", "zh"],
+  ["fil", "tl"],
+  ["jv", "jw"],
+  ["nb", "no"],
+]);
+
+/** Whisper's names for languages that English names differently today. */
+const RECOGNISER_NAMES: ReadonlyMap<string, string> = new Map([
+  ["bengali", "bn"],
+  ["maori", "mi"],
+  ["myanmar", "my"],
+  ["nynorsk", "nn"],
+]);
 
 /** The longest tag that is accepted; RFC 5646 asks for no less than 35 characters (4.4.1). */
 const MAX_TAG_LENGTH = 35;
@@ -67,7 +75,7 @@ export function ownLanguageName(tag: string): string {
 /** The code by which recognisers know the language of a tag: `de` for `de-AT`, `no` for `nb`. */
 export function recogniserCode(tag: string): string {
   const language = primarySubtag(tag);
-  return RECOGNISER_CODES[language] ?? language;
+  return RECOGNISER_CODES.get(language) ?? language;
 }
 
 /**
@@ -77,7 +85,8 @@ export function recogniserCode(tag: string): string {
 export function detectedLanguage(reported: string | null | undefined): string | undefined {
   const value = reported?.trim().toLowerCase() ?? "";
   if (value === "") return undefined;
-  return canonicalTag(value) ?? LANGUAGES.find((tag) => languageName(tag).toLowerCase() === value);
+  const named = () => LANGUAGES.find((tag) => languageName(tag).toLowerCase() === value);
+  return canonicalTag(value) ?? RECOGNISER_NAMES.get(value) ?? named();
 }
 
 /** Whether two tags name the same language, whatever the region. */
