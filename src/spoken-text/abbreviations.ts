@@ -35,6 +35,7 @@ const ABBREVIATIONS: Readonly<Partial<Record<SpokenLanguage, Readonly<Record<str
     "Dr.": "Doktor",
     "Prof.": "Professor",
     "Nr.": "Nummer",
+    "Std.": "Stunden",
     "Mio.": "Millionen",
     "Mrd.": "Milliarden",
   },

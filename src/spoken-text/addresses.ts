@@ -2,16 +2,20 @@ import type { Vocabulary } from "./vocabulary.ts";
 
 const TOP_LEVEL =
   "com|org|net|io|dev|ai|app|edu|gov|info|eu|de|fr|es|it|pt|nl|uk|jp|cn|in|us|ch|at|be|tv|me|co";
+/** Letters of addresses; those of scripts without spaces belong to the text around them. */
+const LETTER = String.raw`\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}`;
 /** What ends an address in a text belongs to the sentence. */
-const PATH = String.raw`(?:[/?#](?:[^\s<>"'“”»«。！？、，（）「」]*[^\s<>"'“”»«。！？、，（）「」.,;:!?)\]}*_~])?)?`;
-const HOST = String.raw`(?:\p{L}|\p{N})(?:[\p{L}\p{N}-]*[\p{L}\p{N}])?(?:\.(?:\p{L}|\p{N})(?:[\p{L}\p{N}-]*[\p{L}\p{N}])?)*`;
+const PATH_END = String.raw`${LETTER}\p{N}/?#&=%_~$@+-`;
+const PATH = String.raw`(?:[/?#](?:[${PATH_END}.,:;!'()*]*[${PATH_END}]|\(\w+\))?)?`;
+const LABEL = String.raw`[${LETTER}\p{N}](?:[${LETTER}\p{N}-]*[${LETTER}\p{N}])?`;
+const HOST = String.raw`${LABEL}(?:\.${LABEL})*`;
 const URL_TEXT = new RegExp(
   String.raw`(?:https?|ftp|wss?)://(?:[^\s/@]+@)?(\[[\d:a-f]+\]|${HOST})(?::\d+)?${PATH}`,
   "giu",
 );
 const WWW = new RegExp(String.raw`(?<![\p{L}\p{N}.@/])www\.(${HOST})(?::\d+)?${PATH}`, "giu");
 const BARE_HOST = new RegExp(
-  String.raw`(?<![\p{L}\p{N}.@/_-])((?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+(?:${TOP_LEVEL}))(?![\p{L}\p{N}@_-]|\.[\p{L}\p{N}])${PATH}`,
+  String.raw`(?<![\p{L}\p{N}.@/_-])((?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+(?:${TOP_LEVEL}))(?![${LETTER}\p{N}@_-]|\.[\p{L}\p{N}])${PATH}`,
   "giu",
 );
 const EMAIL =

@@ -9,9 +9,15 @@ const PICTURE_PARTS =
   /[\uFE0E\uFE0F\u{E0020}-\u{E007F}]|(?<![\p{L}\p{M}])\u200D|\u200D(?![\p{L}\p{M}])/gu;
 const INVISIBLE = /[\u00AD\u200B\u200E\u200F\u202A-\u202E\u2060\u2066-\u2069\uFEFF]/g;
 
+/** Emoji by their names, and faces made of marks. */
+const SHORT_NAMES = /(?<![\p{L}\p{N}:/]):[a-z][a-z\d_]{1,30}:(?![\p{L}\p{N}])|:[+-]1:/gu;
+const FACES = /(?<=^|\s)(?:[:;=8]['’]?[-o^]?[)(\]DPp|*]+|<3+|\^_?\^|[xX]D)(?=$|[\s.,!?])/gu;
+
 /** Drops emoji, other pictures, and characters that are not seen. */
 export function withoutPictures(text: string): string {
   return text
+    .replace(SHORT_NAMES, "")
+    .replace(FACES, "")
     .replace(KEYCAP, "$1")
     .replace(PICTURES, "")
     .replace(SYMBOLS, "")

@@ -29,7 +29,7 @@ const OTHER_LANGUAGES = /[پچژگکیٹڈڑےھ]/u;
 /** Frequent short words, of which any sentence has some. */
 const COMMON_WORDS: Readonly<Partial<Record<SpokenLanguage, readonly string[]>>> = {
   en: words(
-    "the and is are was were of to in it you that this with for not have has be can will my your there here hello yes please what how we they he she at on by from but or if do does which would could should about just one all its who when people good day",
+    "the and is are was were of to in it you that this with for not have has be can will my your there here hello yes please what how we they he she at on by from but or if do does which would could should about just one all its who when people good day it's i'm don't that's she's he's we're you're isn't can't than then into out up me us him as no some more three two",
   ),
   de: words(
     "der die das und ist sind war nicht ein eine einen einem einer zu mit für auf ich du sie wir es den dem des von vom im am hallo ja bitte was wie auch kann hat haben wird bei oder aber nach aus um noch nur sehr gut heute man kostet uhr zum zur",
@@ -51,13 +51,25 @@ const COMMON_WORDS: Readonly<Partial<Record<SpokenLanguage, readonly string[]>>>
   ),
 };
 
-/** Letters that only some of the languages use; each counts like a word. */
+/** Languages of the same script, so that they are not taken for one of the above. */
+const OTHER_COMMON_WORDS: readonly (readonly string[])[] = [
+  "det är och att en som på för inte jag med till den har av om ett vi kan idag",
+  "det er og at en som på for ikke jeg med til den har av af om et vi kan dag i",
+  "to jest nie się na że do jak ale czy tak dla po za od przez już są było",
+  "bir ve bu için de da ne ile çok var daha gibi olarak ama mı değil",
+  "je na se že to si ve pro jak ale tak do za by jsem jako co nebo",
+  "și este în cu la pe nu să un o din pentru care mai sunt dar",
+  "és az egy hogy nem van meg ez de csak már ha mint",
+  "ja on ei se että hän mutta kun niin ovat tai myös joka",
+  "yang dan di itu dengan untuk tidak ini dari dalam ada akan pada ke",
+  "và là của có không được cho một trong với những người này đã",
+].map(words);
+
+/** Letters and marks of one language alone; each counts like a word. */
 const LETTERS: Readonly<Partial<Record<SpokenLanguage, RegExp>>> = {
-  de: /[äöüß]/gu,
+  de: /ß/gu,
   es: /[ñ¿¡]/gu,
-  fr: /[çèêœùâî]/gu,
-  it: /[ìò]/gu,
-  pt: /[ãõ]/gu,
+  fr: /[œù]/gu,
 };
 
 /**
@@ -92,17 +104,23 @@ function byWords(text: string, preferred: SpokenLanguage | null): SpokenLanguage
   const found = lower.match(/(?<![\p{L}.])[\p{L}'’]{2,}|[èéy](?!\p{L})/gu) ?? [];
   const scores = Object.entries(COMMON_WORDS).map(([language, common]) => {
     const letters = LETTERS[language as SpokenLanguage];
-    const score =
-      found.filter((word) => common.includes(word)).length + (letters ? count(lower, letters) : 0);
+    const score = hits(found, common) + (letters ? count(lower, letters) : 0);
     return { language: language as SpokenLanguage, score };
   });
   scores.sort((a, b) => b.score - a.score);
   const [best, second] = scores;
   if (!best) return preferred;
-  const lead = best.score - (second?.score ?? 0);
-  if (preferred === null) return lead > 0 ? best.language : null;
+  const others = OTHER_COMMON_WORDS.map((common) => hits(found, common));
+  const lead = best.score - Math.max(second?.score ?? 0, ...others);
+  // English words are in all kinds of texts, so that others must have more.
+  const isTold = lead > 0 || (lead === 0 && best.score > 0 && best.language === "en");
+  if (preferred === null) return isTold ? best.language : null;
   const own = scores.find(({ language }) => language === preferred)?.score ?? 0;
   return best.score >= 4 && own * 3 < best.score && lead > 0 ? best.language : preferred;
+}
+
+function hits(found: readonly string[], common: readonly string[]): number {
+  return found.filter((word) => common.includes(word)).length;
 }
 
 function count(text: string, pattern: RegExp): number {

@@ -12,8 +12,9 @@ const LIST_NUMBER = /^(\s*(?:>\s*)*\d{1,3})[.)](?=\s)/;
 /** Where a link of the form `[text][1]` leads, which stands on a line of its own. */
 const LINK_TARGET = /^\s*\[[^\]^\n]+\]:\s*<?(?:https?:|www\.|\/|#)\S*.*$/;
 /** Tags that separate what stands before from what stands after. */
-const BREAK_TAG = /<\/?(?:br|hr|p|div|li|ul|ol|tr|table|h[1-6]|blockquote|section)\b[^<>]*>/gi;
-const CELL_TAG = /<\/(?:td|th)>/gi;
+const BREAK_TAG =
+  /<\/?(?:br|hr|p|div|li|ul|ol|dt|dd|tr|table|h[1-6]|blockquote|section|summary)\b[^<>]*>/gi;
+const CELL_TAG = /<\/(?:td|th)>(?!\s*(?:<\/tr|$))/gi;
 const TAG = /<\/?[a-z][a-z\d-]*(?:\s+[^<>]*|\s*\/)?>/gi;
 const UNREAD_ELEMENT = /<(script|style|svg|math|pre)\b[^>]*>[\s\S]*?<\/\1\s*>/gi;
 const COMMENT = /<!--[\s\S]*?(?:-->|$)/g;
@@ -74,8 +75,8 @@ export function withoutMarkup(
   text = readFormulas(text, words)
     .replace(CODE, (_all, _ticks, code: string) => readCode(code.trim()))
     .replace(AUTOLINK, "$1")
-    .replace(BREAK_TAG, "\n")
     .replace(CELL_TAG, ", ")
+    .replace(BREAK_TAG, "\n")
     .replace(TAG, "")
     .replace(IMAGE, "$1")
     .replace(FOOTNOTE, "")
@@ -105,7 +106,8 @@ function entity(all: string, name: string): string {
 /** Drops the marks of bold, italic and struck text; a star that multiplies stays. */
 function withoutEmphasis(text: string): string {
   return text
-    .replace(/\*{2,}|~~+/g, "")
+    .replace(/\*{2,}|~~+|(?<!\s)==|==(?!\s)/g, "")
+    .replace(/~([\p{L}\p{N}]{1,3})~/gu, "$1")
     .replace(/(?<![A-Za-z\d*)])\*(?![\s*])([^*\n]*[^*\s])\*/g, "$1")
     .replace(/(?<![A-Za-z\d)\s])\*|\*(?![A-Za-z\d(\s])|(?<=\s)\*(?=\S)|(?<=\S)\*(?=\s)/g, "")
     .replace(/(?<![\p{L}\p{N}_])_{1,3}(?=[\p{L}\p{N}\p{P}])/gu, "")

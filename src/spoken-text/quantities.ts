@@ -5,7 +5,7 @@ import type { Vocabulary } from "./vocabulary.ts";
 type Sign = keyof Vocabulary["currencies"];
 
 /** What begins a number: nothing that it could be a part of. */
-const START = String.raw`(?<![\p{Script=Latin}\p{N}.,:/\-–])`;
+const START = String.raw`(?<![\p{Script=Latin}\p{N}.,:/^×\-–])`;
 const CODES: Readonly<Record<string, Sign>> = { USD: "$", EUR: "€", GBP: "£", JPY: "¥", INR: "₹" };
 /** Said between the whole and the hundredths of an amount; other languages say a decimal number. */
 const BEFORE_CENTS: Readonly<Partial<Record<SpokenLanguage, string>>> = {
@@ -148,7 +148,7 @@ const UNIT_SIGNS = Object.keys(UNITS)
 export function readUnits(text: string, language: SpokenLanguage, words: Vocabulary): string {
   const number = numberPattern(language);
   const pattern = new RegExp(
-    String.raw`${START}([-−+])?(${number})(?:\s?(?:[-–—]|\.{2,3})\s?([-−])?(${number}))?[ \u00A0\u202F]?(${UNIT_SIGNS})(²|³)?(?![\p{Script=Latin}\p{N}²³])`,
+    String.raw`${START}([-−+])?(${number})(?:\s?(?:[-–—~〜～]|\.{2,3})\s?([-−])?(${number}))?[ \u00A0\u202F]?(${UNIT_SIGNS})(²|³)?(?![\p{Script=Latin}\p{N}²³])`,
     "gu",
   );
   return text.replace(pattern, (all, sign, first: string, sign2, last, unit: string, power) => {
@@ -190,7 +190,7 @@ function withUnit(
 export function readRanges(text: string, language: SpokenLanguage, words: Vocabulary): string {
   const number = numberPattern(language);
   const pattern = new RegExp(
-    String.raw`${START}(${number})(\s?[–—]\s?|-)(${number})(?![\p{Script=Latin}\p{N}.,:/–-]?[\p{L}\p{N}]|[–-])`,
+    String.raw`${START}(${number})(\s?[–—〜～]\s?|-)(${number})(?![\p{Script=Latin}\p{N}.,:/–-]?[\p{L}\p{N}]|[–-])`,
     "gu",
   );
   return text.replace(pattern, (all, first: string, dash: string, last: string) => {

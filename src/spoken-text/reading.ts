@@ -21,8 +21,9 @@ export function readAloud(text: string, language: SpokenLanguage): string {
   said = readDates(said, language, words);
   said = said.replace(PHONE, (number) => digitByDigit(number, words));
   said = readTimes(said, language, words);
-  said = said.replace(VERSION, (_all, _v, version: string) =>
-    version.replaceAll(".", ` ${words.dot} `),
+  said = said.replace(VERSION, (all, _v, version: string) =>
+    // German and others group digits by full stops.
+    /^\d{1,3}(?:\.\d{3})+$/.test(version) ? all : version.replaceAll(".", ` ${words.dot} `),
   );
   said = readMoney(said, language, words);
   said = readUnits(said, language, words);
@@ -79,6 +80,10 @@ function readSigns(text: string, words: Vocabulary): string {
     .replace(/(?<=\d\s?)[×](?=\s?\d)/g, ` ${words.times} `)
     .replace(/(?<![\p{Script=Latin}\p{N}])[~≈]\s?(?=\d)/gu, `${words.about} `)
     .replace(/(?<![\p{Script=Latin}\p{N}.])@(?=\p{L})/gu, `${words.at} `)
+    .replace(/(?<=[\p{L}\p{N})])\^[({]?(-?\d+)[)}]?\^?/gu, (_all, exponent: string) => {
+      if (exponent === "2") return ` ${words.squared}`;
+      return exponent === "3" ? ` ${words.cubed}` : ` ${words.power} ${exponent}`;
+    })
     .replace(/ \/ /g, ", ");
 }
 

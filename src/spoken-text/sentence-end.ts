@@ -6,13 +6,13 @@ const CLOSED_AFTER_MARK = /[.!?…؟۔]["'”’»“‹›)\]*_~]+$/u;
 
 /** Abbreviations before a name, a number or more of the sentence: they never end one. */
 const NEVER_LAST = abbreviations(
-  "dr mr mrs ms st prof rev sgt capt lt mt messrs vs e.g i.e " +
+  "al dr mr mrs ms st prof rev sgt capt lt mt messrs vs e.g i.e " +
     "z.b d.h u.a o.ä s.o s.u i.d.r bzw ca vgl ggf evtl inkl exkl zzgl bspw sog hrsg mind hr hrn frl sr " +
     "sra dña p.ej p.ex mme mlle dott sig sig.ra avv dhr mevr bijv o.a m.b.t t.o.v",
 );
 /** Abbreviations and words like them that may end a sentence; what follows tells. */
 const MAYBE_LAST = abbreviations(
-  "etc usw usf ff jr inc ltd co corp u.s u.s.a u.k u.n a.m p.m am pm ph.d b.a m.a b.c a.d " +
+  "std sek mio mrd einw etc usw usf ff jr inc ltd co corp u.s u.s.a u.k u.n a.m p.m am pm ph.d b.a m.a b.c a.d " +
     "u.v.m v.chr n.chr i.r ecc ss enz cia s.a ave blvd rd no nr nos fig abb art vol cap col gen " +
     "hon ft min max tel str bd geb abs approx est dept univ env ex num núm pág pag p pp n " +
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc",

@@ -20,7 +20,7 @@ const LONG_FIRST_SENTENCE = 100;
 const LONG_SENTENCE = 280;
 /** The end of the text so far may be an address, which is read as a whole. */
 const OPEN_ADDRESS = /(?:https?:\/\/|www\.)\S{0,2000}$/i;
-const BREAK_TAG = /<\/?(?:br|p|div|li|tr|h[1-6])\b[^<>]{0,100}>$/i;
+const BREAK_TAG = /<\/?(?:br|p|div|li|tr|h[1-6]|summary)\b[^<>]{0,100}>$/i;
 /** The language is told by the last part of an answer, in characters. */
 const TELLING_LENGTH = 2000;
 
@@ -139,18 +139,20 @@ export class SpokenText {
   /** The length of the sentence that a character completes, by itself or by what it begins. */
   #sentenceLength(before: string, char: string): number | undefined {
     const text = before.trimEnd();
-    const isInside = (candidate: string) => isInsideConstruct(candidate);
     if (/\s/.test(char)) {
       const isEnd = text.length === before.length && sentenceEnd(text) === "yes";
-      return isEnd && !isInside(text) ? this.#raw.length : undefined;
+      return isEnd && !isInsideConstruct(text) ? this.#raw.length : undefined;
     }
     if (endsDirectly(this.#raw) || BREAK_TAG.test(this.#raw)) {
-      return isInside(this.#raw) ? undefined : this.#raw.length;
+      return isInsideConstruct(this.#raw) ? undefined : this.#raw.length;
     }
-    if (text.length === before.length) return undefined;
+    if (text.length === before.length) {
+      const isUnspaced = /\p{Ll}[!?]$/u.test(text) && /\p{Lu}/u.test(char);
+      return isUnspaced && !isInsideConstruct(text) ? before.length : undefined;
+    }
     const isSettled = sentenceEnd(text) === "unclear" && endsBefore(text, char);
     const isEnd = isSettled || endsAtSpace(text, char);
-    return isEnd && !isInside(text) ? before.length : undefined;
+    return isEnd && !isInsideConstruct(text) ? before.length : undefined;
   }
 
   /** The length of the first part of a text that has become too long for a sentence. */
