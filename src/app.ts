@@ -114,7 +114,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const manager: SessionManager = opening.use(
     new SessionManager({
       config,
-      stages: () => providers.stages(),
+      stages: (mode) => providers.stages(mode),
       sessions,
       publish: (sessionId, event) => {
         hub.publish(sessionId, event);

@@ -39,6 +39,13 @@ describe("without any variable", () => {
       tts: { ...provider, model: "gpt-4o-mini-tts", voice: "alloy" },
       fixedBy: { stt: undefined, llm: undefined, tts: undefined },
       modelPaths: { stt: undefined, llm: undefined, tts: undefined },
+      speechToSpeech: {
+        baseURL: "https://api.openai.com/v1",
+        apiKey: undefined,
+        model: "gpt-realtime",
+        voice: "marin",
+        fixedBy: undefined,
+      },
       modelsCatalog: undefined,
       greeting: undefined,
       language: null,
@@ -146,6 +153,7 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ["STT_BASE_URL", "ftp://localhost", /http:\/\/ or https:\/\/ URL/],
   ["LLM_BASE_URL", "file:///etc/passwd", /http:\/\/ or https:\/\/ URL/],
   ["TTS_BASE_URL", "http:", /http:\/\/ or https:\/\/ URL/],
+  ["REALTIME_BASE_URL", "wss://a", /http:\/\/ or https:\/\/ URL/],
   ["STT_REALTIME", "yes", /"auto", "true" or "false"/],
   ["LLM_THINKING", "maybe", /"auto", "on" or "off"/],
   ["LLM_PREPARE_ANSWERS", "yes", /"true" or "false"/],
@@ -188,10 +196,24 @@ test.each(REFUSED)(
 );
 
 test("every variable with a rule has a case in which it is refused", () => {
-  const secret = ["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY", "AUTH_PASSWORD"];
+  const secret = [
+    "OPENAI_API_KEY",
+    "STT_API_KEY",
+    "LLM_API_KEY",
+    "TTS_API_KEY",
+    "REALTIME_API_KEY",
+    "AUTH_PASSWORD",
+  ];
   const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN", "MODELS_CATALOG"];
   const free = [...files, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"];
-  const names = ["STT_MODEL", "LLM_MODEL", "TTS_MODEL", "TTS_VOICE"];
+  const names = [
+    "REALTIME_MODEL",
+    "REALTIME_VOICE",
+    "STT_MODEL",
+    "LLM_MODEL",
+    "TTS_MODEL",
+    "TTS_VOICE",
+  ];
   const tried = new Set([...REFUSED.map(([name]) => name), ...secret, ...free, ...names]);
   expect([...tried].sort()).toEqual(Object.keys(environment.shape).sort());
 });
@@ -227,7 +249,7 @@ describe("who decides a stage", () => {
 });
 
 describe("secrets in what the start prints", () => {
-  test.each(["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY"])(
+  test.each(["OPENAI_API_KEY", "STT_API_KEY", "LLM_API_KEY", "TTS_API_KEY", "REALTIME_API_KEY"])(
     "%s that no HTTP header can hold is refused without being shown",
     (name) => {
       for (const value of ["sk-sec ret", "sk-“secret”", "sk-secret\nX-Evil: 1"]) {
@@ -382,4 +404,26 @@ test("paths are absolute, so that a later change of folder does not move them", 
   const { dataDir, databasePath } = readConfig({ DATA_DIR: "here" });
   expect(dataDir).toBe(join(process.cwd(), "here"));
   expect(databasePath).toBe(join(process.cwd(), "here/parley.db"));
+});
+
+describe("speech to speech", () => {
+  test("is chosen by its model, its server or its key, and has a key of its own", () => {
+    expect(readConfig({ OPENAI_API_KEY: "sk-1", REALTIME_VOICE: "cedar" }).speechToSpeech).toEqual({
+      baseURL: "https://api.openai.com/v1",
+      apiKey: "sk-1",
+      model: "gpt-realtime",
+      voice: "cedar",
+      fixedBy: undefined,
+    });
+    const own = { OPENAI_API_KEY: "sk-1", REALTIME_BASE_URL: "http://r:4/v1/" };
+    expect(readConfig(own).speechToSpeech).toMatchObject({
+      baseURL: "http://r:4/v1",
+      apiKey: undefined,
+      fixedBy: "REALTIME_BASE_URL",
+    });
+    expect(readConfig({ REALTIME_MODEL: "talker" }).speechToSpeech).toMatchObject({
+      model: "talker",
+      fixedBy: "REALTIME_MODEL",
+    });
+  });
 });

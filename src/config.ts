@@ -4,7 +4,12 @@ import { AUTOMATIC } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
 import { serverAddress } from "./domain/server-address.ts";
 import { DEFAULT_SYSTEM_PROMPT, keyterms, languageChoice } from "./domain/session.ts";
-import { OPENAI_URL, type Stage, type StageProviders } from "./domain/stage.ts";
+import {
+  OPENAI_URL,
+  type SpeechToSpeechProvider,
+  type Stage,
+  type StageProviders,
+} from "./domain/stage.ts";
 import { Failure } from "./errors.ts";
 import { isLoopback } from "./lib/loopback.ts";
 import { listed } from "./lib/words.ts";
@@ -33,6 +38,7 @@ export interface Config extends StageProviders {
   modelPaths: Readonly<Record<Stage, string | undefined>>;
   /** Another catalogue of models, as a path or an http(s) URL. */
   modelsCatalog: string | undefined;
+  speechToSpeech: SpeechToSpeechProvider;
   systemPrompt: string;
   greeting: string | undefined;
   /** The language that is spoken, as a BCP 47 tag; null: the recogniser finds out. */
@@ -143,6 +149,10 @@ export const environment = z.object({
   TTS_API_KEY: apiKey,
   TTS_MODEL: text,
   TTS_VOICE: text,
+  REALTIME_BASE_URL: httpUrl,
+  REALTIME_API_KEY: apiKey,
+  REALTIME_MODEL: text,
+  REALTIME_VOICE: text,
   MODELS_CATALOG: text,
   STT_LANGUAGE: languageChoice,
   STT_KEYTERMS: text.transform(listed).pipe(keyterms),
@@ -218,6 +228,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     ...providers(env),
     fixedBy: eachStage((stage) => decidingVariable(env, stage)),
     modelPaths: eachStage((stage) => filesNamed(env[`${stage}_MODEL`])),
+    speechToSpeech: speechToSpeech(env),
     modelsCatalog: env.MODELS_CATALOG,
     systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_SYSTEM_PROMPT,
     greeting: env.GREETING,
@@ -261,6 +272,18 @@ function providers(env: Variables): StageProviders {
       model: env.TTS_MODEL ?? "gpt-4o-mini-tts",
       voice: env.TTS_VOICE ?? "alloy",
     },
+  };
+}
+
+function speechToSpeech(env: Variables): Config["speechToSpeech"] {
+  const { REALTIME_BASE_URL: baseURL, REALTIME_API_KEY: apiKey } = env;
+  const names = ["REALTIME_MODEL", "REALTIME_BASE_URL", "REALTIME_API_KEY"] as const;
+  return {
+    baseURL: (baseURL ?? env.OPENAI_BASE_URL ?? OPENAI_URL).replace(/\/+$/, ""),
+    apiKey: apiKey ?? (baseURL === undefined ? env.OPENAI_API_KEY : undefined),
+    model: env.REALTIME_MODEL ?? "gpt-realtime",
+    voice: env.REALTIME_VOICE ?? "marin",
+    fixedBy: names.find((name) => env[name] !== undefined),
   };
 }
 

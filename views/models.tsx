@@ -1,5 +1,5 @@
 import type { ListedModel } from "../src/domain/catalog.ts";
-import type { StageOverview } from "../src/domain/provider.ts";
+import type { SpeechToSpeechOverview, StageOverview } from "../src/domain/provider.ts";
 import { STAGE_NAMES } from "../src/lib/words.ts";
 import { CatalogList } from "./fragments/catalog.tsx";
 import { ErrorNotice, ErrorSlot } from "./fragments/htmx.tsx";
@@ -10,12 +10,14 @@ import {
   LocalForm,
   OpenAiForm,
 } from "./fragments/provider-forms.tsx";
+import { SpeechToSpeechSection } from "./fragments/speech-to-speech.tsx";
 import { StageTestButton } from "./fragments/stage-test.tsx";
 import { Layout, type Shell } from "./layout.tsx";
 
 interface ModelsPageProps {
   shell: Shell;
   overview: readonly StageOverview[];
+  speechToSpeech: SpeechToSpeechOverview;
   hasOpenAiKey: boolean;
   /** The catalogue, or why it cannot be read. */
   models: readonly ListedModel[] | string;
@@ -24,7 +26,8 @@ interface ModelsPageProps {
 }
 
 /** The provider of each stage, and the local models. */
-export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: ModelsPageProps) {
+export function ModelsPage(props: ModelsPageProps) {
+  const { shell, overview, speechToSpeech, hasOpenAiKey, models, folder } = props;
   const listed = typeof models === "string" ? [] : models;
   return (
     <Layout shell={shell} title="Models" current="models" script="/build/models.js">
@@ -46,6 +49,7 @@ export function ModelsPage({ shell, overview, hasOpenAiKey, models, folder }: Mo
           </ul>
           <SavedKeys hasOpenAiKey={hasOpenAiKey} overview={overview} />
         </section>
+        <SpeechToSpeechSection overview={speechToSpeech} />
         <div>
           <h2 class="section-title">Local models</h2>
           <p class="small muted wrap">

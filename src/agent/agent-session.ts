@@ -2,6 +2,7 @@ import { type metrics, voice } from "@livekit/agents";
 import type { Stage } from "../domain/stage.ts";
 import { isFromSecond } from "../providers/failover.ts";
 import { describeProviderError } from "../providers/provider-errors.ts";
+import { RealtimeModelError } from "../providers/realtime-model-errors.ts";
 import { spokenText } from "./chat-messages.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
@@ -110,17 +111,20 @@ const STAGES: Record<string, Stage> = {
   stt_error: "stt",
   llm_error: "llm",
   tts_error: "tts",
+  // A realtime model serves all stages; what fails there is the answer.
+  realtime_model_error: "llm",
 };
 
 /**
  * Reports a session's events as signals.
  *
- * @param providers who serves the stages, for messages about failures
+ * @param providers who serves the stages, for messages about failures; undefined for a realtime
+ *   model, which describes its own
  * @returns a function that stops it
  */
 export function reportSignals(
   session: voice.AgentSession,
-  providers: Pick<PipelineOptions, Stage>,
+  providers: Pick<PipelineOptions, Stage> | undefined,
   emit: Emit,
 ): () => void {
   const events = voice.AgentSessionEventTypes;
@@ -170,24 +174,35 @@ function reportItem(event: voice.ConversationItemAddedEvent, emit: Emit): void {
 }
 
 function reportTokens(measured: metrics.AgentMetrics, emit: Emit): void {
+  if (measured.type === "realtime_model_metrics") {
+    const { inputTokens: prompt, outputTokens: completion, totalTokens, cancelled } = measured;
+    // Without usage of the server, the plugin counts 0.
+    if (!cancelled && totalTokens > 0) emit({ kind: "tokens", prompt, completion });
+    return;
+  }
   if (measured.type !== "llm_metrics" || measured.cancelled) return;
   emit({ kind: "tokens", prompt: measured.promptTokens, completion: measured.completionTokens });
 }
 
 function reportError(
   reported: StageError,
-  providers: Pick<PipelineOptions, Stage>,
+  providers: Pick<PipelineOptions, Stage> | undefined,
   worked: ReadonlySet<Stage>,
   emit: Emit,
 ): void {
   const stage = STAGES[reported.type ?? ""];
   if (!stage) return;
-  const { source, fallback } = providers[stage];
-  const failed = isFromSecond(reported.error) ? fallback?.source : source;
+  const { error, type } = reported;
+  const provider = providers?.[stage];
+  const failed = isFromSecond(error) ? provider?.fallback?.source : provider?.source;
   const described = failed && { ...failed, hasWorked: worked.has(stage) };
-  const problem = describeProviderError(stage, reported.error, described);
-  // A failed answer costs one turn. Only speech recognition reports that it cannot continue.
-  const recoverable = stage !== "stt" || reported.recoverable !== false;
+  const problem =
+    error instanceof RealtimeModelError
+      ? error.problem
+      : describeProviderError(stage, error, described);
+  // A failed answer costs one turn. Only what stays connected reports that it cannot continue.
+  const staysConnected = type === "stt_error" || type === "realtime_model_error";
+  const recoverable = !staysConnected || reported.recoverable !== false;
   emit({ kind: "error", stage, ...problem, recoverable });
 }
 

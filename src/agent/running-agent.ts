@@ -27,16 +27,22 @@ import {
   type PipelineOptions,
   type SharedParts,
 } from "./pipeline.ts";
+import {
+  createSpeechToSpeech,
+  greetingInstructions,
+  SERVER_SILENCE_MS,
+  type SpeechToSpeechOptions,
+} from "./speech-to-speech.ts";
+import { SpeechToSpeechSignals } from "./speech-to-speech-signals.ts";
 import { releaseRoom, stopAwaitingSubscribers } from "./webrtc.ts";
 
-export interface RunningAgentOptions {
+interface Options {
   url: string;
   token: string;
   /** The participant the agent listens to; undefined: the first person in the room. */
   userIdentity: string | undefined;
   instructions: string;
   greeting: string | null;
-  pipeline: Omit<PipelineOptions, "onNotice">;
   logger: Logger;
   onSignal(signal: AgentSignal): void;
   /** The user joined, or left (undefined). `name` is the display name. */
@@ -44,6 +50,13 @@ export interface RunningAgentOptions {
   /** The agent cannot continue. Not called after `close`. */
   onEnd(reason: EndReason): void;
 }
+
+/** What serves the agent: the three stages, or one realtime model. */
+export type AgentModels =
+  | { pipeline: Omit<PipelineOptions, "onNotice">; speechToSpeech?: undefined }
+  | { speechToSpeech: SpeechToSpeechOptions; pipeline?: undefined };
+
+export type RunningAgentOptions = Options & AgentModels;
 
 const JOIN_TIMEOUT_MS = 10_000;
 const CLOSE_SESSION_TIMEOUT_MS = 4000;
@@ -56,12 +69,15 @@ const RECONNECT_TIMEOUT_MS = 20_000;
 export class RunningAgent {
   readonly #options: RunningAgentOptions;
   readonly #room = new Room();
-  readonly #pipeline: Pipeline;
+  readonly #pipeline: Pick<Pipeline, "sampleRate" | "close">;
+  readonly #agent: voice.Agent;
   readonly #session: voice.AgentSession;
   readonly #failedTurns = new FailedTurns();
   readonly #failureSound: FailureSound;
   /** Whether a failure has been told that was not heard yet. */
   #failureUnheard = false;
+  /** Orders the signals of a realtime model. */
+  readonly #ordered: SpeechToSpeechSignals | undefined;
   #stopReporting = () => {};
   /** Runs while the connection to LiveKit is down. */
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
@@ -77,8 +93,22 @@ export class RunningAgent {
     this.#options = options;
     this.#userIdentity = options.userIdentity;
     const onNotice = (notice: Notice) => this.#report({ kind: "notice", ...notice });
-    this.#pipeline = createPipeline({ ...options.pipeline, onNotice }, shared);
-    this.#session = createSession(this.#pipeline, options.pipeline.llm.prepares ?? true);
+    if (options.speechToSpeech) {
+      this.#ordered = new SpeechToSpeechSignals(this.#publish, SERVER_SILENCE_MS);
+      const model = createSpeechToSpeech(options.speechToSpeech, this.#ordered);
+      this.#pipeline = model;
+      this.#session = model.session;
+      this.#agent = new voice.Agent({ id: "parley", instructions: options.instructions });
+    } else {
+      const pipeline = createPipeline({ ...options.pipeline, onNotice }, shared);
+      this.#pipeline = pipeline;
+      this.#agent = new TurnReportingAgent(
+        options.instructions,
+        { tts: pipeline.tts, language: options.pipeline.language },
+        this.#report,
+      );
+      this.#session = createSession(pipeline, options.pipeline.llm.prepares ?? true);
+    }
     this.#failureSound = new FailureSound(this.#session);
   }
 
@@ -135,11 +165,7 @@ export class RunningAgent {
       if (event.reason === voice.CloseReason.ERROR) this.#reportEnd("provider_failed");
     });
     await this.#session.start({
-      agent: new TurnReportingAgent(
-        this.#options.instructions,
-        { tts: this.#pipeline.tts, language: this.#options.pipeline.language },
-        this.#report,
-      ),
+      agent: this.#agent,
       room: this.#room,
       record: false,
       inputOptions: {
@@ -165,7 +191,12 @@ export class RunningAgent {
     this.#session.output.setAudioEnabled(isUserPresent);
     if (!isUserPresent || this.#greeted) return;
     this.#greeted = true;
-    if (this.#options.greeting) this.#session.say(this.#options.greeting);
+    if (this.#options.greeting) this.#greet(this.#options.greeting);
+  }
+
+  #greet(greeting: string): void {
+    if (!this.#ordered) this.#session.say(greeting);
+    else this.#session.generateReply({ instructions: greetingInstructions(greeting) });
   }
 
   /** Takes a typed message: it enters the transcript and is answered aloud. */
@@ -270,6 +301,11 @@ export class RunningAgent {
     if (signal.kind === "agent_state" && signal.state === "speaking") {
       if (this.#failureSound.isPlaying) return;
     }
+    if (this.#ordered) this.#ordered.take(signal);
+    else this.#publish(signal);
+  };
+
+  readonly #publish = (signal: AgentSignal): void => {
     const verdict = this.#failedTurns.judge(signal);
     if (verdict === "suppress") return;
     const fatal = verdict === "give_up" && { recoverable: false };

@@ -1,5 +1,6 @@
 import { type Config, readConfig } from "../config.ts";
 import type { StageOverview } from "../domain/provider.ts";
+import type { SpeechToSpeechProvider } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { ProviderCheck } from "../providers/provider-check.ts";
 import { openProviderChoice } from "../providers/provider-choice.ts";
@@ -15,6 +16,7 @@ import {
 import { liveKitChecks } from "./doctor/livekit.ts";
 import { checkClock, checkOpenFiles, libraryChecks } from "./doctor/machine.ts";
 import { providerChecks } from "./doctor/providers.ts";
+import { realtimeModelCheck } from "./doctor/realtime-model.ts";
 import { checkDatabase, checkDataDirectory } from "./doctor/storage.ts";
 import type { Program } from "./serve.ts";
 
@@ -48,6 +50,7 @@ export async function doctor(
 async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<Report> {
   let config: Config;
   let overview: StageOverview[];
+  let realtimeModel: SpeechToSpeechProvider | undefined;
   try {
     const { defaultDataDir } = program;
     config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
@@ -55,6 +58,7 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
     const choice = openProviderChoice(config, new ProviderCheck());
     config = { ...config, ...choice.remoteStages() };
     overview = choice.overview();
+    if (choice.speechToSpeech().chosen) realtimeModel = choice.realtimeModel();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const finding = failed(error.message, "Correct the variable or the file named above.");
@@ -70,8 +74,12 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
   const rest = await Promise.all(
     [
       ...livekit.checks,
-      ...providerChecks(config, overview),
-      check("clock", () => checkClock(serversOf(config), config.livekit !== undefined), 8000),
+      ...(realtimeModel ? [realtimeModelCheck(realtimeModel)] : providerChecks(config, overview)),
+      check(
+        "clock",
+        () => checkClock(serversOf(config, realtimeModel), config.livekit !== undefined),
+        8000,
+      ),
       check("open files", () => checkOpenFiles(config.maxSessions)),
     ].map(runCheck),
   );
@@ -93,7 +101,11 @@ async function runSequentially(checks: Check[]): Promise<CheckResult[]> {
   return results;
 }
 
-function serversOf({ livekit, stt, llm, tts }: Config): string[] {
-  const providers = [stt, llm, tts].map(({ baseURL }) => baseURL);
+function serversOf(
+  { livekit, stt, llm, tts }: Config,
+  realtimeModel: SpeechToSpeechProvider | undefined,
+): string[] {
+  const used = realtimeModel ? [realtimeModel] : [stt, llm, tts];
+  const providers = used.map(({ baseURL }) => baseURL);
   return livekit ? [livekit.url, ...providers] : providers;
 }

@@ -57,10 +57,21 @@ export const stageChoice = z.discriminatedUnion("use", [
 ]);
 export type StageChoice = z.infer<typeof stageChoice>;
 
+/** The server of a realtime model, as chosen on the Models page. */
+export const speechToSpeechChoice = z.strictObject({
+  base_url: providerUrl,
+  api_key: providerKey.optional(),
+  model: providerModel,
+  voice: providerVoice,
+});
+export type SpeechToSpeechChoice = z.infer<typeof speechToSpeechChoice>;
+
 /** The stored choices. They contain keys and must never be shown or logged. */
 export const providerSettings = z.strictObject({
   openai_api_key: providerKey.optional(),
   stages: z.partialRecord(z.enum(STAGES), stageChoice).default({}),
+  /** Present: one realtime model serves all stages. */
+  speech_to_speech: speechToSpeechChoice.optional(),
 });
 export type ProviderSettings = z.infer<typeof providerSettings>;
 
@@ -75,6 +86,20 @@ export interface StageOverview {
   /** Whether a key is stored for the endpoint. */
   hasKey: boolean;
   /** The environment variable that decides the stage; the page cannot change it then. */
+  fixedBy: string | undefined;
+  /** Why it cannot serve and what to do; undefined when it can be tried. */
+  problem: string | undefined;
+}
+
+/** Whether one realtime model serves all stages, and which; without secrets. */
+export interface SpeechToSpeechOverview {
+  /** Whether conversations use it unless they ask for the stages. */
+  chosen: boolean;
+  baseURL: string;
+  model: string;
+  voice: string;
+  hasKey: boolean;
+  /** The environment variable that decides it; the page cannot change it then. */
   fixedBy: string | undefined;
   /** Why it cannot serve and what to do; undefined when it can be tried. */
   problem: string | undefined;
@@ -136,6 +161,12 @@ export interface ProviderSettingsService {
   /** What a server offers for a stage. @throws Failure as `useEndpoints` */
   offered(stage: Stage, endpoint: Endpoint): Promise<OfferedNames>;
   useLocal(stage: Stage, model: { id: string; kind: string }): void;
+  speechToSpeech(): SpeechToSpeechOverview;
+  /**
+   * Has one realtime model serve all stages; with undefined, the stages are served again.
+   * @throws Failure `conflict` when the environment decides, `unavailable` or `upstream_failed`
+   */
+  useSpeechToSpeech(choice: SpeechToSpeechChoice | undefined): Promise<void>;
   /** Deletes all stored keys and choices. */
   forget(): void;
   /** Servers on this machine; they are searched for at most every half minute. */

@@ -64,9 +64,15 @@ export const keyterms = z
   .array(shortName("a word to expect", 64), { error: "keyterms is not a list of texts" })
   .max(MAX_KEYTERMS, `there are more than ${MAX_KEYTERMS} words to expect`);
 
+/** How a conversation is served: by the three stages, or by one realtime model. */
+export const SESSION_MODES = ["pipeline", "speech_to_speech"] as const;
+export type SessionMode = (typeof SESSION_MODES)[number];
+
 /** What a caller may choose for a session; the rest comes from the configuration. */
 export interface SessionRequest {
   room: string;
+  /** Undefined: speech to speech if it was chosen, else the three stages. */
+  mode?: SessionMode | undefined;
   identity?: string | undefined;
   system_prompt?: string | undefined;
   greeting?: string | undefined;

@@ -32,6 +32,14 @@ export interface StageProvider extends ProviderEndpoint {
   isEngine?: boolean;
 }
 
+/** The server whose realtime model serves all three stages: it hears and speaks itself. */
+export interface SpeechToSpeechProvider extends ProviderEndpoint {
+  model: string;
+  voice: string;
+  /** The environment variable that chooses it; undefined: the page's settings do. */
+  fixedBy?: string | undefined;
+}
+
 /** The provider of a stage, and the one that takes over when it fails. */
 type WithFallback<P> = P & { fallback?: P | undefined };
 

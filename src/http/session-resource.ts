@@ -5,6 +5,7 @@ import {
   languageChoice,
   participantIdentity,
   roomName,
+  SESSION_MODES,
   type Session,
   type SessionCounts,
   type SessionRequest,
@@ -18,6 +19,7 @@ import { optional } from "./request.ts";
 /** The body of `POST /session`. Empty optional fields count as absent, as HTML forms send them. */
 export const sessionRequest: z.ZodType<SessionRequest> = z.object({
   room: roomName,
+  mode: optional(z.enum(SESSION_MODES)),
   identity: optional(participantIdentity),
   system_prompt: optional(freeText("system_prompt", 8000)),
   greeting: optional(freeText("greeting", 1000)),

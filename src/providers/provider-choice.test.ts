@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "../../test/database.ts";
+import { failureOf } from "../../test/failure-of.ts";
 import { agreeableServers } from "../../test/http-harness.ts";
 import { readConfig } from "../config.ts";
 import type { LocalModel } from "../domain/model.ts";
@@ -57,6 +58,7 @@ function open(
         return { baseURL: server.baseURL, models: undefined };
       },
     },
+    assertRealtimeModel: async (provider) => void asked.push(provider),
     localServers: async () => [],
     ...change,
   });
@@ -265,4 +267,60 @@ test("forgetting removes every key and choice", async () => {
   world.choice.forget();
   expect(world.stored()).toEqual({ stages: {} });
   expect(world.choice.hasOpenAiKey).toBe(false);
+});
+
+describe("speech to speech", () => {
+  const talker = { base_url: "http://r:4/v1", api_key: "sk-r", model: "talker", voice: "ash" };
+
+  test("needs no provider for the stages once a realtime model was accepted", async () => {
+    using world = open();
+    expect(world.choice.stages().realtimeModel).toBeUndefined();
+    await world.choice.useSpeechToSpeech(talker);
+    const model = { baseURL: "http://r:4/v1", apiKey: "sk-r", model: "talker", voice: "ash" };
+    expect(world.asked).toEqual([model]);
+    expect(world.choice.stages().realtimeModel).toEqual(model);
+    expect(world.choice.overview().every(({ problem }) => problem === undefined)).toBe(true);
+    expect(world.choice.defaults()).toEqual({ llmModel: "talker", voice: "ash" });
+    expect(JSON.stringify(world.choice.speechToSpeech())).not.toContain("sk-r");
+    await world.choice.check("stt");
+    expect(world.asked).toHaveLength(2);
+  });
+
+  test("can be chosen for one conversation, with OpenAI's key, or left for one", async () => {
+    using world = open({ OPENAI_API_KEY: "sk-o" });
+    expect(world.choice.stages("speech_to_speech").realtimeModel).toMatchObject({
+      apiKey: "sk-o",
+      model: "gpt-realtime",
+    });
+    await world.choice.useSpeechToSpeech(talker);
+    expect(world.choice.stages("pipeline").realtimeModel).toBeUndefined();
+  });
+
+  test("keeps its key for the same server only, and is forgotten with the choice", async () => {
+    using world = open();
+    await world.choice.useSpeechToSpeech(talker);
+    const { api_key: _, ...again } = talker;
+    await world.choice.useSpeechToSpeech({ ...again, voice: "sage" });
+    expect(world.choice.realtimeModel()).toMatchObject({ apiKey: "sk-r", voice: "sage" });
+    await world.choice.useSpeechToSpeech({ ...again, base_url: "http://other:4/v1" });
+    expect(world.choice.realtimeModel().apiKey).toBeUndefined();
+    await world.choice.useSpeechToSpeech(undefined);
+    expect(world.choice.stages().realtimeModel).toBeUndefined();
+    expect(world.stored()).toEqual({ stages: {} });
+  });
+
+  test("is not changed on the page when the environment decides, and lacks a key at OpenAI", async () => {
+    using world = open({ REALTIME_MODEL: "gpt-realtime" });
+    expect((await failureOf(world.choice.useSpeechToSpeech(talker))).kind).toBe("conflict");
+    expect(world.choice.overview()[0]?.problem).toBe("No API key yet.");
+  });
+
+  test("a server that refuses it is not stored", async () => {
+    const refuse = async () => {
+      throw new Failure("upstream_failed", "no");
+    };
+    using world = open({}, { assertRealtimeModel: refuse });
+    expect((await failureOf(world.choice.useSpeechToSpeech(talker))).kind).toBe("upstream_failed");
+    expect(world.choice.speechToSpeech().chosen).toBe(false);
+  });
 });

@@ -7,20 +7,31 @@ import type {
   OfferedNames,
   ProviderSettings,
   ProviderSettingsService,
+  SpeechToSpeechChoice,
+  SpeechToSpeechOverview,
   StageChoice,
   StageOverview,
 } from "../domain/provider.ts";
 import { apiAddresses } from "../domain/server-address.ts";
-import { OPENAI_URL, STAGES, type Stage, type StageProviders } from "../domain/stage.ts";
+import type { SessionMode } from "../domain/session.ts";
+import {
+  OPENAI_URL,
+  type SpeechToSpeechProvider,
+  STAGES,
+  type Stage,
+  type StageProviders,
+} from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { downloadedModel } from "../models/model-folder.ts";
 import { noEngine } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { localServerSearch } from "./local-servers.ts";
 import type { ProviderServers } from "./provider-servers.ts";
+import { realtimeModelCheck } from "./realtime-model-check.ts";
 import { choiceOf, type LocalModels, resolveStages, type StageConfig } from "./resolve-stages.ts";
 import { readSettings, writeSettings } from "./settings-file.ts";
 import { withoutGuesses } from "./settle-names.ts";
+import { speechToSpeechOverview, speechToSpeechProvider } from "./speech-to-speech.ts";
 
 export interface ProviderChoiceOptions {
   config: StageConfig;
@@ -34,6 +45,8 @@ export interface ProviderChoiceOptions {
   createEngine(models: readonly LocalModel[]): Engine;
   /** What the servers are and offer. */
   servers: Pick<ProviderServers, "find" | "settle" | "settled" | "offered">;
+  /** @throws Failure when a realtime model does not accept a session */
+  assertRealtimeModel(provider: SpeechToSpeechProvider): Promise<void>;
   localServers(): Promise<FoundServer[]>;
 }
 
@@ -59,14 +72,22 @@ export function openProviderChoice(
     modelAt: resolveModel,
     createEngine,
     servers,
+    assertRealtimeModel: realtimeModelCheck(),
     localServers: localServerSearch(),
   });
 }
 
 /** The stages as a session that starts now uses them, leased until they are disposed of. */
 export interface StageLease extends StageProviders, Disposable {
-  /** Waits for the engine, if it serves a stage. @throws Failure */
-  ready(): Promise<void>;
+  /** The realtime model that serves the session in place of the stages. */
+  realtimeModel?: SpeechToSpeechProvider | undefined;
+  /**
+   * Waits for the engine, or for a realtime model to accept a session.
+   *
+   * @param wish the names that the session asks of a realtime model
+   * @throws Failure
+   */
+  ready(wish?: Pick<SpeechToSpeechProvider, "model" | "voice">): Promise<void>;
 }
 
 /**
@@ -88,8 +109,21 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     this.#settings = readSettings(options.settingsPath);
   }
 
-  /** @throws Failure when a local stage has no model to run */
-  stages(): StageLease {
+  /**
+   * @param mode undefined: speech to speech if it was chosen
+   * @throws Failure when a local stage has no model to run
+   */
+  stages(mode?: SessionMode): StageLease {
+    const { chosen } = this.speechToSpeech();
+    if ((mode ?? (chosen ? "speech_to_speech" : "pipeline")) === "speech_to_speech") {
+      const realtimeModel = this.realtimeModel();
+      return {
+        ...this.remoteStages(),
+        realtimeModel,
+        ready: (wish) => this.#options.assertRealtimeModel({ ...realtimeModel, ...wish }),
+        [Symbol.dispose]: () => {},
+      };
+    }
     const local: LocalModels = {};
     for (const stage of STAGES) {
       const model = this.#localModel(stage);
@@ -118,18 +152,51 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
 
   /** The voice and the language model that a conversation begins with; empty: the server's. */
   defaults(): { voice: string; llmModel: string } {
+    const { chosen, model, voice } = this.speechToSpeech();
+    if (chosen) return { llmModel: model, voice };
     const [, llm, tts] = this.overview();
     return { voice: tts?.voice ?? "", llmModel: llm?.model ?? "" };
   }
 
   /** Whether a stage can be used; the engine is not started for it. @throws Failure */
   async check(stage: Stage): Promise<void> {
+    if (this.speechToSpeech().chosen) {
+      return this.#options.assertRealtimeModel(this.realtimeModel());
+    }
     if (this.#localModel(stage)) return;
     await this.#options.servers.settle(stage, this.remoteStages()[stage]);
   }
 
   overview(): StageOverview[] {
-    return STAGES.map((stage) => this.#overviewOf(stage));
+    const { chosen, problem } = this.speechToSpeech();
+    // Then the stages need no provider, but the realtime model does.
+    const needed = chosen ? { problem } : {};
+    return STAGES.map((stage) => ({ ...this.#overviewOf(stage), ...needed }));
+  }
+
+  /** The realtime model of speech to speech, whether or not it was chosen. */
+  realtimeModel(): SpeechToSpeechProvider {
+    return speechToSpeechProvider(this.#options.config.speechToSpeech, this.#settings);
+  }
+
+  speechToSpeech(): SpeechToSpeechOverview {
+    return speechToSpeechOverview(this.#options.config.speechToSpeech, this.#settings);
+  }
+
+  async useSpeechToSpeech(choice: SpeechToSpeechChoice | undefined): Promise<void> {
+    const { config, assertRealtimeModel } = this.#options;
+    const { fixedBy } = config.speechToSpeech;
+    if (fixedBy !== undefined) throw decidedBy(fixedBy);
+    const { speech_to_speech: stored, ...others } = this.#settings;
+    if (choice === undefined) return this.#store(others);
+    const known = stored?.base_url === choice.base_url ? stored.api_key : undefined;
+    const apiKey = choice.api_key ?? known;
+    const settings = {
+      ...others,
+      speech_to_speech: { ...choice, ...(apiKey === undefined ? {} : { api_key: apiKey }) },
+    };
+    await assertRealtimeModel(speechToSpeechProvider(config.speechToSpeech, settings));
+    this.#store(settings);
   }
 
   get hasOpenAiKey(): boolean {
@@ -226,10 +293,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     const free = stages.filter((stage) => fixedBy[stage] === undefined);
     if (free.length > 0) return free;
     const names = [...new Set(stages.map((stage) => fixedBy[stage]))].join(" and ");
-    throw new Failure(
-      "conflict",
-      `${names} is set in the environment. Remove it and restart Parley.`,
-    );
+    throw decidedBy(names);
   }
 
   /** The local model of a stage, if it has one. @throws Failure when its files are missing */
@@ -283,4 +347,11 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
 
 function each<T>(stages: readonly Stage[], value: T): Partial<Record<Stage, T>> {
   return Object.fromEntries(stages.map((stage) => [stage, value]));
+}
+
+function decidedBy(variables: string): Failure {
+  return new Failure(
+    "conflict",
+    `${variables} is set in the environment. Remove it and restart Parley.`,
+  );
 }

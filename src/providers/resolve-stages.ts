@@ -3,6 +3,7 @@ import type { ProviderSettings, StageChoice } from "../domain/provider.ts";
 import {
   OPENAI_URL,
   type ProviderEndpoint,
+  type SpeechToSpeechProvider,
   type Stage,
   type StageProviders,
 } from "../domain/stage.ts";
@@ -11,6 +12,7 @@ import {
 export interface StageConfig extends StageProviders {
   /** The environment variable that decides a stage; undefined: the stored settings do. */
   fixedBy: Readonly<Record<Stage, string | undefined>>;
+  speechToSpeech: SpeechToSpeechProvider;
   /** Local files that the environment names for a stage. */
   modelPaths: Readonly<Record<Stage, string | undefined>>;
 }

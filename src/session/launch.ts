@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { AgentStack } from "../agent/agent-stack.ts";
+import type { AgentModels } from "../agent/running-agent.ts";
 import { recogniserCode } from "../domain/language.ts";
 import type { EndReason, Session } from "../domain/session.ts";
 import { type Stage, type StageProviders, sttModelFor } from "../domain/stage.ts";
@@ -39,17 +40,15 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
   const { stages, abort, session: asked } = live;
   // A stop need not wait for any of these: each leaves nothing behind when it completes too late.
   const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
-  await orAborted(stages.ready());
-  const ready = Promise.all([providers.settleAll(wished(live)), livekit.ready]);
+  const { llm_model: model, voice } = asked;
+  await orAborted(stages.ready({ model, voice }));
+  const ready = Promise.all([
+    stages.realtimeModel ? stages : providers.settleAll(wished(live)),
+    livekit.ready,
+  ]);
   const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
   const loaded = await orAborted(stack().catch(cannotLoad));
-  const realtime = await orAborted(usesRealtime(served.stt, providers));
-  live.update({
-    stt_model: sttModelFor(served.stt, realtime),
-    llm_model: served.llm.model,
-    tts_model: served.tts.model,
-    voice: served.tts.voice,
-  });
+  const models = await orAborted(agentModels(live, served, providers));
   const { session } = live;
   live.agent = await loaded.start(
     {
@@ -58,7 +57,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
       userIdentity: session.identity ?? undefined,
       instructions: instructionsFor(session),
       greeting: session.greeting,
-      pipeline: pipelineOf(session, asConfigured(served, stages, asked), realtime),
+      ...models,
       logger: logger.child({ session_id: live.id }),
       onSignal: (signal) => live.receive(signal),
       onUser: (user) => live.userChanged(user),
@@ -103,6 +102,27 @@ export function startFailure(
     `The agent could not join the room: LiveKit at ${livekit.url} does not answer. ${livekit.hint}`,
     { cause: error },
   );
+}
+
+/** What serves the agent; the record of the session gets the names. */
+async function agentModels(
+  live: LiveSession,
+  served: StageProviders,
+  providers: LaunchOptions["providers"],
+): Promise<AgentModels> {
+  const { stages, session: asked } = live;
+  if (stages.realtimeModel) {
+    const { llm_model: model, voice, language, keyterms } = asked;
+    return { speechToSpeech: { ...stages.realtimeModel, model, voice, language, keyterms } };
+  }
+  const realtime = await usesRealtime(served.stt, providers);
+  live.update({
+    stt_model: sttModelFor(served.stt, realtime),
+    llm_model: served.llm.model,
+    tts_model: served.tts.model,
+    voice: served.tts.voice,
+  });
+  return { pipeline: pipelineOf(live.session, asConfigured(served, stages, asked), realtime) };
 }
 
 /** The stages with the names that the conversation asks for. */

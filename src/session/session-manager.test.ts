@@ -210,14 +210,14 @@ describe("start", () => {
       instructions: "Be odd.",
       greeting: "Hi",
     });
-    expect(options.pipeline.llm).toMatchObject({
+    expect(options.pipeline?.llm).toMatchObject({
       baseURL: "http://l:1",
       apiKey: undefined,
       model: "m",
       source: { server: "l:1", model: "m", places: { model: "the conversation's settings" } },
     });
-    expect(options.pipeline.tts).toMatchObject({ apiKey: "sk-1", voice: "echo" });
-    expect(options.pipeline.stt).toMatchObject({ realtime: false, model: session.stt_model });
+    expect(options.pipeline?.tts).toMatchObject({ apiKey: "sk-1", voice: "echo" });
+    expect(options.pipeline?.stt).toMatchObject({ realtime: false, model: session.stt_model });
   });
 
   test("uses realtime transcription where the server has it, and its model", async () => {
@@ -227,7 +227,7 @@ describe("start", () => {
     };
     await using fixture = new ManagerFixture({ providers }, {});
     const session = await fixture.manager.start({ room: "r" });
-    expect(fixture.agent.options.pipeline.stt.realtime).toBe(true);
+    expect(fixture.agent.options.pipeline?.stt.realtime).toBe(true);
     expect(session.stt_model).toContain("realtime");
     expect(fixture.sessions.find(session.id)?.stt_model).toBe(session.stt_model);
   });

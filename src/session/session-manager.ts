@@ -1,4 +1,4 @@
-import type { EndReason, Session, SessionRequest } from "../domain/session.ts";
+import type { EndReason, Session, SessionMode, SessionRequest } from "../domain/session.ts";
 import type { SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
@@ -13,7 +13,7 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
    * Leases the stages for a session that starts now.
    * @throws Failure when a stage has no provider
    */
-  stages(): StageLease;
+  stages(mode?: SessionMode): StageLease;
   sessions: SessionStore;
   publish: LiveSessionOptions["publish"];
   /** The name of this machine, kept with each session. */
@@ -50,7 +50,7 @@ export class SessionManager implements AsyncDisposable {
   async start(request: SessionRequest): Promise<Session> {
     this.#assertAdmission(request.room);
     using unused = new DisposableStack();
-    const stages = unused.use(this.#options.stages());
+    const stages = unused.use(this.#options.stages(request.mode));
     const live = this.#admit(this.#newSession(request, stages), stages);
     unused.move();
     const started = launch(live, {

@@ -76,3 +76,14 @@ test("the transcription model depends on the way the server is reached, unless i
   const never = sessionPlan(readConfig({ STT_REALTIME: "false" }), { room: "r" });
   expect(never.stt_model).toBe(sttModelFor(stt, false));
 });
+
+test("a realtime model stands for all three stages", () => {
+  const realtimeModel = { baseURL: "http://r:1", apiKey: undefined, model: "talker", voice: "ash" };
+  const config = { ...readConfig({ TTS_VOICE: "sky" }), realtimeModel };
+  const models = { stt_model: "talker", llm_model: "talker", tts_model: "talker" };
+  expect(sessionPlan(config, { room: "r" })).toMatchObject({ ...models, voice: "ash" });
+  expect(sessionPlan(config, { room: "r", voice: "sage", llm_model: "other" })).toMatchObject({
+    voice: "sage",
+    tts_model: "other",
+  });
+});

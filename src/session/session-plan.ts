@@ -5,6 +5,7 @@ import {
   type SessionSettings,
 } from "../domain/session.ts";
 import { type StageProviders, sttModelFor } from "../domain/stage.ts";
+import type { StageLease } from "../providers/provider-choice.ts";
 
 /** What a session uses where its request does not say. */
 export interface SessionDefaults {
@@ -16,17 +17,25 @@ export interface SessionDefaults {
 
 /** The settings of a new session: what was requested, else what is configured. */
 export function sessionPlan(
-  defaults: StageProviders & SessionDefaults,
+  defaults: StageProviders & SessionDefaults & Pick<StageLease, "realtimeModel">,
   request: SessionRequest,
 ): SessionSettings {
-  const { stt, llm, tts } = defaults;
+  const { stt, llm, tts, realtimeModel } = defaults;
   const language = request.language ?? defaults.language;
-  return {
+  const shared = {
     system_prompt: request.system_prompt ?? defaults.systemPrompt,
     greeting: request.greeting ?? defaults.greeting ?? null,
-    voice: request.voice ?? tts.voice,
     language: language === AUTOMATIC ? null : language,
     keyterms: request.keyterms ?? defaults.keyterms,
+  };
+  if (realtimeModel) {
+    const model = request.llm_model ?? realtimeModel.model;
+    const voice = request.voice ?? realtimeModel.voice;
+    return { ...shared, voice, stt_model: model, llm_model: model, tts_model: model };
+  }
+  return {
+    ...shared,
+    voice: request.voice ?? tts.voice,
     stt_model: sttModelFor(stt, stt.realtime !== false),
     llm_model: request.llm_model ?? llm.model,
     tts_model: tts.model,

@@ -1,6 +1,7 @@
 import { type Controls, type Fault, pause, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./log.ts";
 import type { Quirk } from "./quirks.ts";
+import type { RealtimeModelQuirk, ToolCall } from "./realtime-model.ts";
 import type { Vocabulary } from "./recognise.ts";
 
 /** What the endpoints share. */
@@ -13,6 +14,11 @@ export interface StandInContext {
   /** Whether `/v1/realtime` exists. */
   realtime: boolean;
   reply: (messages: readonly ChatMessage[]) => string;
+  /** The only model of the realtime protocol that is known; undefined: any. */
+  knownModel: string | undefined;
+  /** What the realtime model calls in the place of an answer. */
+  toolCall: (messages: readonly ChatMessage[], tools: readonly unknown[]) => ToolCall | undefined;
+  realtimeModelQuirks: readonly RealtimeModelQuirk[];
   /** In what ways the server deviates from OpenAI's. */
   quirks: readonly Quirk[];
   /** Speed of the agent's speech. */

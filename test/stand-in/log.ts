@@ -40,6 +40,8 @@ export interface LoggedRequest {
   deltas?: string[];
   /** Whether the client asked for a stream. */
   streaming?: boolean;
+  /** Realtime model: what is left of an answer that was interrupted. */
+  truncatedTo?: string;
 }
 
 /** What happened, in the order of arrival; every change wakes those who wait. */

@@ -4,6 +4,7 @@ import { defaultReply } from "./chat.ts";
 import { Controls, type Fault, type PerStage, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, RequestLog } from "./log.ts";
 import type { Quirk } from "./quirks.ts";
+import type { RealtimeModelQuirk, ToolCall } from "./realtime-model.ts";
 import { Vocabulary } from "./recognise.ts";
 import { type Listener, serve } from "./routes.ts";
 import { agentSpeech } from "./speech.ts";
@@ -27,6 +28,10 @@ export interface StandInOptions {
   prewarm?: readonly string[];
   /** Speed of the agent's speech; 175 by default. */
   wordsPerMinute?: number;
+  /** The only realtime model that is known; any by default. */
+  knownModel?: string;
+  /** What the realtime model calls in the place of an answer; nothing by default. */
+  toolCall?: (messages: readonly ChatMessage[], tools: readonly unknown[]) => ToolCall | undefined;
   /** Deviations of real servers; none by default. */
   quirks?: readonly Quirk[];
   /** 0, a free port, by default. */
@@ -60,6 +65,9 @@ export class StandIn implements AsyncDisposable {
       reply: options.reply ?? defaultReply,
       wordsPerMinute: options.wordsPerMinute ?? 175,
       quirks: options.quirks ?? [],
+      knownModel: options.knownModel,
+      toolCall: options.toolCall ?? (() => undefined),
+      realtimeModelQuirks: [],
     };
     this.#server = serve(this.#context, options);
     this.url = new URL("/v1", this.#server.url).href;
@@ -93,6 +101,21 @@ export class StandIn implements AsyncDisposable {
   /** Changes in what way the server deviates, for requests to come. */
   set quirks(quirks: readonly Quirk[]) {
     this.#context.quirks = quirks;
+  }
+
+  /** Changes which realtime model is known. */
+  set knownModel(model: string | undefined) {
+    this.#context.knownModel = model;
+  }
+
+  /** Changes in what way the realtime model deviates, for events to come. */
+  set realtimeModelQuirks(quirks: readonly RealtimeModelQuirk[]) {
+    this.#context.realtimeModelQuirks = quirks;
+  }
+
+  /** Ends the sessions of the realtime model, as OpenAI does after 60 minutes. */
+  expireRealtimeModels(): void {
+    this.#server.expireRealtimeModels();
   }
 
   /** Changes the agent's words. */

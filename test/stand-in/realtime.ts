@@ -211,7 +211,8 @@ export class RealtimeSession {
   }
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+/** A JSON object; undefined for anything else. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null
@@ -222,12 +223,14 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function field(value: unknown, name: string): unknown {
+/** A field of an object; undefined for anything else. */
+export function field(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   return Object.entries(value).find(([key]) => key === name)?.[1];
 }
 
-function numberIn(value: unknown, name: string, otherwise: number): number {
+/** A number in an object. */
+export function numberIn(value: unknown, name: string, otherwise: number): number {
   const found = field(value, name);
   return typeof found === "number" ? found : otherwise;
 }

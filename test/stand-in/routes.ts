@@ -4,13 +4,16 @@ import { completions } from "./chat.ts";
 import type { LoggedRequest } from "./log.ts";
 import { withQuirks } from "./quirks.ts";
 import { RealtimeSession } from "./realtime.ts";
+import { RealtimeModelSession } from "./realtime-model.ts";
 import { speech } from "./speech.ts";
 import { transcriptions } from "./transcription.ts";
 
 interface SocketData {
   model: string;
+  /** Only transcription was asked for. */
+  transcribes: boolean;
   cut: boolean;
-  session?: RealtimeSession;
+  session?: RealtimeSession | RealtimeModelSession;
 }
 
 const MODELS = ["gpt-4o-mini", "gpt-4o-mini-transcribe", "gpt-4o-mini-tts", "whisper-1", "tts-1"];
@@ -21,6 +24,8 @@ export interface Listener {
   readonly url: URL;
   /** Number of open realtime connections. */
   realtimeConnections(): number;
+  /** Ends the sessions of the realtime model. */
+  expireRealtimeModels(): void;
   /** Closes all connections and the port. */
   stop(): Promise<void>;
 }
@@ -34,7 +39,7 @@ export function serve(
   context: StandInContext,
   options: { port?: number; apiKey?: string },
 ): Listener {
-  const sockets = new Set<RealtimeSession>();
+  const sockets = new Set<RealtimeSession | RealtimeModelSession>();
   const server = Bun.serve<SocketData>({
     hostname: "127.0.0.1",
     port: options.port ?? 0,
@@ -51,7 +56,9 @@ export function serve(
     websocket: {
       open(socket) {
         const { data } = socket;
-        const session = new RealtimeSession(context, socket, data.model);
+        const session = data.transcribes
+          ? new RealtimeSession(context, socket, data.model)
+          : new RealtimeModelSession(context, socket, data.model);
         data.session = session;
         sockets.add(session);
         if (data.cut) socket.terminate();
@@ -70,6 +77,9 @@ export function serve(
   return {
     url: server.url,
     realtimeConnections: () => sockets.size,
+    expireRealtimeModels: () => {
+      for (const one of sockets) if (one instanceof RealtimeModelSession) one.expire();
+    },
     stop: () => server.stop(true),
   };
 }
@@ -127,13 +137,15 @@ async function upgrade(
   server: Server<SocketData>,
   model: string,
 ): Promise<Response | undefined> {
-  const fault = context.controls.take("stt");
+  const transcribes = new URL(request.url).searchParams.get("intent") === "transcription";
+  // A realtime model meets the faults of its stages once it is asked for an answer.
+  const fault = transcribes ? context.controls.take("stt") : undefined;
   if (fault !== undefined) {
     const entry = context.log.begin("stt", "realtime");
     context.log.note(entry, { fault: fault.kind, model });
     if (fault.kind === "cut") {
       context.log.end(entry, "failed");
-      if (server.upgrade(request, { data: { model, cut: true } })) return undefined;
+      if (server.upgrade(request, { data: { model, transcribes, cut: true } })) return undefined;
     }
     if (fault.kind === "status") return statusFault(context, entry, fault);
     if (fault.kind === "refuse") return reset(context, entry);
@@ -141,7 +153,7 @@ async function upgrade(
     context.log.end(entry, context.closing.aborted ? "failed" : "aborted");
     return response;
   }
-  if (server.upgrade(request, { data: { model, cut: false } })) return undefined;
+  if (server.upgrade(request, { data: { model, transcribes, cut: false } })) return undefined;
   const entry = context.log.begin("stt", "realtime");
   return refuse(context, entry, 426, "expected a WebSocket upgrade");
 }

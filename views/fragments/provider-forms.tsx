@@ -164,7 +164,8 @@ function StageBoxes({ id, stages }: { id: string; stages: readonly Stage[] }) {
   );
 }
 
-function TextField(props: {
+/** A field of one line. */
+export function TextField(props: {
   id: string;
   name: string;
   label: string;

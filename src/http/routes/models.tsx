@@ -25,6 +25,7 @@ export function modelRoutes({ models, providers, shell }: ModelDeps): Hono {
       <ModelsPage
         shell={shell}
         overview={providers.overview()}
+        speechToSpeech={providers.speechToSpeech()}
         hasOpenAiKey={providers.hasOpenAiKey}
         models={await listOrReason(models)}
         folder={models.folder}

@@ -43,6 +43,12 @@ const offeredForm = endpointForm.pick({ stages: true, base_url: true, api_key: t
   /** Prefix of the form's ids. */
   form_id: z.string().regex(/^[a-z-]{1,40}$/),
 });
+const speechToSpeechForm = z.object({
+  base_url: providerUrl,
+  api_key: optional(providerKey),
+  model: providerModel,
+  voice: providerVoice,
+});
 const localForm = z.object({ stage: z.enum(STAGES), model: modelId });
 
 /** The forms that choose who serves each stage. */
@@ -75,6 +81,15 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     if (model.stage !== form.stage)
       throw new Failure("invalid", "This model cannot be used for that.");
     providers.useLocal(model.stage, model);
+    return goTo(c, "/models");
+  });
+  app.post("/providers/speech-to-speech", async (c) => {
+    const { api_key, ...choice } = parse(speechToSpeechForm, await formFields(c));
+    await providers.useSpeechToSpeech({ ...choice, ...(api_key ? { api_key } : {}) });
+    return goTo(c, "/models");
+  });
+  app.post("/providers/stages", async (c) => {
+    await providers.useSpeechToSpeech(undefined);
     return goTo(c, "/models");
   });
   app.post("/providers/forget", (c) => {
