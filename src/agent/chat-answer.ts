@@ -20,6 +20,8 @@ export interface ChatModel {
   facts: ModelFacts;
   patience: Patience;
   thinking: Thinking;
+  /** How long it may take to its first words because another can answer, in ms. */
+  firstWordsMs?: number | undefined;
 }
 
 /** What a model answers, without its thoughts. */
@@ -192,6 +194,7 @@ async function* oneAnswer(
       const text = (await response.text()).slice(0, MAX_REFUSAL_CHARACTERS);
       throw new Refusal(response.status, text);
     }
+    if (response.headers.get("content-type")?.includes("text/html")) throw new AnswerError("page");
     if (!response.body) throw new AnswerError("empty");
     const holds = facts.beginsInThought ?? alwaysThinks(access.model);
     yield* wordsOf(untilFinished(readChat(response.body)), new ThoughtFilter(holds), facts);

@@ -4,15 +4,15 @@ import {
   llm,
   shortuuid,
 } from "@livekit/agents";
-import { isOpenAi, type Thinking } from "../domain/stage.ts";
+import type { Thinking } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { Failover } from "../providers/failover.ts";
-import { ProviderTimeout } from "../providers/loading.ts";
+import { loadingOf, ProviderTimeout } from "../providers/loading.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
 import type { Patience } from "../providers/provider-client.ts";
 import { fallbackNotice, redactProviderError } from "../providers/provider-errors.ts";
 import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
-import { alwaysThinks } from "../providers/thinking-models.ts";
+import { thinksLong } from "../providers/thinking-models.ts";
 import { answerOf, type ChatModel, type Said } from "./chat-answer.ts";
 import { conversationOf, RETRACTED } from "./chat-messages.ts";
 import { warmUp } from "./chat-warm-up.ts";
@@ -34,10 +34,6 @@ const ANSWER_MS = 8000;
 const IDLE_MS = 20_000;
 /** The same for models that think, some of them without a sign of it. */
 const THINKING_MS = 60_000;
-/** The shortest time after which servers unload a model that nobody uses, in ms. */
-const WARM_MS = 20_000;
-/** The longest that a model may take to load, in ms. */
-const LOADING_MS = 300_000;
 /** How long the first provider may take to its first words if there is a second, in ms. */
 const FIRST_WORDS_MS = 8000;
 
@@ -89,28 +85,17 @@ export class ChatLlm extends llm.LLM {
   #model(access: ChatModel["access"], isLast: boolean): ChatModel {
     const { memory, thinking, onNotice } = this.#options;
     const facts = memory.of(access);
-    const isSlow = thinking !== "off" && alwaysThinks(access.model);
+    const isSlow = thinksLong(access.model);
     const patience: Patience = {
       answerMs: isSlow ? THINKING_MS : ANSWER_MS,
       idleMs: isSlow ? THINKING_MS : IDLE_MS,
     };
-    const onLoading = isLast ? () => onNotice(LOADING) : undefined;
-    const loading = { facts, warmMs: WARM_MS, maxMs: LOADING_MS, onLoading };
-    return {
-      access,
-      facts,
-      thinking,
-      patience: isOpenAi(access.baseURL) ? patience : { ...patience, loading },
-    };
+    const loading = loadingOf("llm", access, memory, isLast ? onNotice : undefined);
+    const firstWordsMs = isLast ? undefined : FIRST_WORDS_MS;
+    return { access, facts, thinking, patience: { ...patience, loading }, firstWordsMs };
   }
 }
 
-const LOADING: Notice = {
-  code: "model_loading",
-  stage: "llm",
-  transient: true,
-  message: "The language model is being loaded. This may take a minute.",
-};
 function sourceIn({ source }: Access): ProviderSource {
   return source ?? unknownSource("llm");
 }
@@ -155,16 +140,13 @@ class ChatAnswer extends llm.LLMStream {
 
   /** Asks a model and waits for its first words. */
   async #begin(model: ChatModel): Promise<{ begun: Said[]; rest: AsyncGenerator<Said> }> {
-    const { chatCtx, models } = this.#options;
     const { signal } = this.abortController;
     const tooSlow = new AbortController();
-    const isFirst = models.hasSecond;
-    const timer = isFirst
-      ? setTimeout(() => tooSlow.abort(new ProviderTimeout("did not answer")), FIRST_WORDS_MS)
-      : undefined;
+    const giveUp = () => tooSlow.abort(new ProviderTimeout("did not answer"));
+    const timer = model.firstWordsMs && setTimeout(giveUp, model.firstWordsMs);
     const rest = answerOf(
       model,
-      conversationOf(chatCtx),
+      conversationOf(this.chatCtx),
       AbortSignal.any([signal, tooSlow.signal]),
     );
     try {
@@ -175,7 +157,7 @@ class ChatAnswer extends llm.LLMStream {
         if (done || value.kind === "text") return { begun, rest };
       }
     } finally {
-      clearTimeout(timer);
+      if (timer) clearTimeout(timer);
     }
   }
 

@@ -2,11 +2,13 @@ import type { llm as llms, stt as stts, tts as ttss, VAD } from "@livekit/agents
 import * as openai from "@livekit/agents-plugin-openai";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
+import type OpenAI from "openai";
 import type { Thinking } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { Failover } from "../providers/failover.ts";
+import { loadingOf } from "../providers/loading.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
-import { createProviderClient } from "../providers/provider-client.ts";
+import { createProviderClient, TIMEOUTS } from "../providers/provider-client.ts";
 import { fallbackNotice } from "../providers/provider-errors.ts";
 import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
 import { VoiceServer } from "../providers/voice-server.ts";
@@ -129,7 +131,16 @@ export function createPipeline(
   { vadModel, memory }: SharedParts,
 ): Pipeline {
   const vad = new SessionVad(vadModel, VAD_OPTIONS);
-  const stt = createStt(options, vad, vadModel);
+  const clientOf: ClientOf = (stage, server) => {
+    // The engine loads its models before a conversation begins.
+    if (server.headers) return createProviderClient(server);
+    const tell = options[stage].fallback ? undefined : options.onNotice;
+    return createProviderClient(server, {
+      ...TIMEOUTS,
+      loading: loadingOf(stage, server, memory, tell),
+    });
+  };
+  const stt = createStt(options, vad, vadModel, clientOf);
   const llm = new ChatLlm({
     first: options.llm,
     second: options.llm.fallback,
@@ -137,7 +148,7 @@ export function createPipeline(
     memory,
     onNotice: options.onNotice,
   });
-  const tts = createTts(options);
+  const tts = createTts(options, clientOf);
   return {
     vad,
     stt,
@@ -150,15 +161,21 @@ export function createPipeline(
   };
 }
 
-function createTts({ tts: { fallback, ...first }, onNotice }: PipelineOptions): StreamingTts {
+/** The client of a server that may have to load its model first. */
+type ClientOf = (stage: "stt" | "tts", server: ProviderOptions) => OpenAI;
+
+function createTts(
+  { tts: { fallback, ...first }, onNotice }: PipelineOptions,
+  clientOf: ClientOf,
+): StreamingTts {
   const serverOf = (options: typeof first) =>
-    new VoiceServer({ ...options, client: createProviderClient(options) });
+    new VoiceServer({ ...options, client: clientOf("tts", options) });
   const sourceOf = (options: typeof first) => options.source ?? unknownSource("tts");
   const onSwitch = (error: unknown) => {
     if (fallback) onNotice(fallbackNotice("tts", sourceOf(first), sourceOf(fallback), error));
   };
   return new StreamingTts({
-    client: createProviderClient(first),
+    client: clientOf("tts", first),
     servers: new Failover(serverOf(first), fallback && serverOf(fallback), onSwitch),
   });
 }
@@ -167,9 +184,10 @@ function createStt(
   { stt: options, language }: PipelineOptions,
   vad: VAD,
   vadModel: InferenceSession,
+  clientOf: ClientOf,
 ): stts.STT {
   const shared = {
-    client: createProviderClient(options),
+    client: clientOf("stt", options),
     model: options.model,
     ...(language ? { language } : { detectLanguage: true }),
   };

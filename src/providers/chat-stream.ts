@@ -205,7 +205,7 @@ function isFilled(value: unknown): boolean {
 
 function errorIn(chunk: Fields): Fields | undefined {
   const { error, choices } = chunk;
-  if (isFields(error)) return error;
+  if (isFields(error) && Object.keys(error).length > 0) return error;
   if (typeof error === "string" && error !== "") return { message: error };
   if (isFilled(choices)) return undefined;
   // Without choices, a message that is no object is what went wrong.

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isOpenAi, type Stage } from "../domain/stage.ts";
+import type { Notice } from "../domain/transcript.ts";
 import { untilAborted } from "../lib/deadline.ts";
-import type { ModelFacts } from "./model-memory.ts";
+import { STAGE_NOUNS } from "../lib/words.ts";
+import type { ModelFacts, ModelMemory } from "./model-memory.ts";
 
 /** How a request deals with a model that may have to be loaded first. */
 export interface Loading {
@@ -11,6 +14,35 @@ export interface Loading {
   maxMs: number;
   /** Called when a person waits for a model that is probably being loaded. */
   onLoading?: (() => void) | undefined;
+}
+
+/**
+ * After this long without a request, in ms, a server may have unloaded a model: language models are
+ * large and so go first, and a warm-up finds out. The longest that each stage is waited for, in ms.
+ */
+const STAGES: Readonly<Record<Stage, { warmMs: number; maxMs: number }>> = {
+  llm: { warmMs: 20_000, maxMs: 300_000 },
+  stt: { warmMs: 240_000, maxMs: 60_000 },
+  tts: { warmMs: 240_000, maxMs: 60_000 },
+};
+
+/**
+ * How a stage waits for a model to be loaded; undefined for OpenAI's, which are always there.
+ *
+ * @param onNotice tells the person why they wait; undefined if another provider can answer
+ */
+export function loadingOf(
+  stage: Stage,
+  server: { baseURL: string; model: string },
+  memory: ModelMemory,
+  onNotice: ((notice: Notice) => void) | undefined,
+): Loading | undefined {
+  if (isOpenAi(server.baseURL)) return undefined;
+  const noun = STAGE_NOUNS[stage];
+  const message = `${noun.charAt(0).toUpperCase()}${noun.slice(1)} is being loaded. This may take a minute.`;
+  const notice: Notice = { code: "model_loading", stage, transient: true, message };
+  const onLoading = onNotice && (() => onNotice(notice));
+  return { ...STAGES[stage], facts: memory.of(server), onLoading };
 }
 
 /** Thrown when a provider stays silent for longer than it may. */
@@ -63,6 +95,8 @@ export async function whenLoaded(
   };
   const answer = firstByte(sendUntilLoaded(send, wire.signal, begun + maxMs, loadingSeen));
   const noted = answer.then((response) => {
+    // A refusal says nothing about the model.
+    if (!response.ok) return response;
     facts.answeredAt = Date.now();
     if (wasWarm) facts.slowestMs = Math.max(facts.slowestMs, facts.answeredAt - begun);
     return response;

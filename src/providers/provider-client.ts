@@ -11,7 +11,8 @@ export interface Timeouts {
   idleMs: number;
 }
 
-const TIMEOUTS: Timeouts = { answerMs: 8000, idleMs: 5000 };
+/** What a person who waits for an answer bears with. */
+export const TIMEOUTS: Timeouts = { answerMs: 8000, idleMs: 5000 };
 
 /** How a stage waits for its provider. */
 export interface Patience extends Timeouts {

@@ -13,6 +13,11 @@ export function alwaysThinks(model: string): boolean {
   return ALWAYS.test(model) && !/non-?(?:thinking|reasoning)/i.test(model);
 }
 
+/** Whether a model may be silent for long before its first word, as far as its name tells. */
+export function thinksLong(model: string): boolean {
+  return alwaysThinks(model) || /(?:^|\/)o[134](?:-|$)/i.test(model);
+}
+
 /**
  * The fields of a request that ask a model not to think, because a person waits for its voice.
  *
