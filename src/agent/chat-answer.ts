@@ -194,7 +194,7 @@ async function* oneAnswer(
       const text = (await response.text()).slice(0, MAX_REFUSAL_CHARACTERS);
       throw new Refusal(response.status, text);
     }
-    if (response.headers.get("content-type")?.includes("text/html")) throw new AnswerError("page");
+    if (response.headers.get("content-type")?.includes("text/html")) throw errorOf(WEB_PAGE);
     if (!response.body) throw new AnswerError("empty");
     const holds = facts.beginsInThought ?? alwaysThinks(access.model);
     yield* wordsOf(untilFinished(readChat(response.body)), new ThoughtFilter(holds), facts);
@@ -283,6 +283,9 @@ async function* wordsOf(
   if (reason === "error") throw new AnswerError("error_body");
   throw new AnswerError("empty");
 }
+
+/** What stands for a page of HTML in the place of an answer. */
+const WEB_PAGE = { message: "<html>" };
 
 /** The error in a body with a good status. */
 function errorOf(error: Record<string, unknown>): Error {

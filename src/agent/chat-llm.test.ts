@@ -161,7 +161,7 @@ const NO_ANSWERS: [what: string, quirk: Quirk, code: string][] = [
     onWire(origin, (text) => `data: {"error":"boom"}\n\n${text}`),
     "provider_error_body",
   ],
-  ["a page", onWire(origin, () => "<html>Welcome</html>", "text/html"), "provider_page"],
+  ["a page", onWire(origin, () => "<html>Welcome</html>", "text/html"), "provider_not_found"],
 ];
 
 test.each(NO_ANSWERS)("%s is a failure that is told", async (_, quirk, code) => {

@@ -204,10 +204,6 @@ export const FAULTS = {
   cut: { finding: "stopped before its answer was complete", remedy: () => SAY_AGAIN },
   declined: { finding: "declined to answer", remedy: () => "Ask in another way." },
   error_body: { finding: "answered with an error", remedy: (source) => change("model", source) },
-  page: {
-    finding: "answered with a web page",
-    remedy: (source) => change("address", source),
-  },
   format: {
     finding: "sent something that cannot be played",
     remedy: (source) => change("model", source),
