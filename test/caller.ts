@@ -31,6 +31,8 @@ export interface HeardFrame {
   at: number;
   /** Root mean square, 0 to 1. */
   level: number;
+  /** At 48 kHz. */
+  samples: Int16Array;
 }
 
 /** Loudness above which a frame counts as audible. */
@@ -129,7 +131,7 @@ export class Caller implements AsyncDisposable {
     for await (const frame of new AudioStream(track, RATE, 1)) {
       const at = Date.now();
       const level = loudness(frame.data);
-      this.heard.push({ at, level });
+      this.heard.push({ at, level, samples: frame.data });
       if (level <= AUDIBLE) continue;
       const ready = this.#waiters.filter((waiter) => at > waiter.from);
       this.#waiters = this.#waiters.filter((waiter) => at <= waiter.from);

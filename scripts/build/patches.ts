@@ -33,7 +33,22 @@ const ONNXRUNTIME_REQUIRE =
 
 const FFMPEG_SEARCH = "const configureFfmpeg = () => {";
 
+/** The packages of the sound decoders, and their classes. */
+const DECODERS: Readonly<Record<string, string>> = {
+  "mpg123-decoder": "MPEGDecoder",
+  "opus-decoder": "OpusDecoder",
+  "@wasm-audio-decoders/flac": "FLACDecoder",
+  "@wasm-audio-decoders/ogg-vorbis": "OggVorbisDecoder",
+};
+
+/** Their web workers are not used, so the bundler leaves them out, but not the lines about them. */
+function withoutWorker([name, decoder]: [name: string, decoder: string]): Patch {
+  const line = `assignNames(${decoder}WebWorker, "${decoder}WebWorker");`;
+  return { file: `${name}/index.js`, expects: line, apply: (text) => text.replace(line, "") };
+}
+
 const PATCHES: readonly Patch[] = [
+  ...Object.entries(DECODERS).map(withoutWorker),
   {
     file: "better-sqlite3/lib/binding.js",
     expects: SQLITE_SEARCH,

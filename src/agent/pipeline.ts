@@ -165,18 +165,26 @@ export function createPipeline(
 type ClientOf = (stage: "stt" | "tts", server: ProviderOptions) => OpenAI;
 
 function createTts(
-  { tts: { fallback, ...first }, onNotice }: PipelineOptions,
+  { tts: { fallback: second, ...first }, onNotice }: PipelineOptions,
   clientOf: ClientOf,
 ): StreamingTts {
-  const serverOf = (options: typeof first) =>
-    new VoiceServer({ ...options, client: clientOf("tts", options) });
-  const sourceOf = (options: typeof first) => options.source ?? unknownSource("tts");
+  // Where a second voice can speak, the first is not waited for while it loads.
+  const client = second ? createProviderClient(first) : clientOf("tts", first);
+  const sourceIn = (options: typeof first) => options.source ?? unknownSource("tts");
+  let isTold = false;
   const onSwitch = (error: unknown) => {
-    if (fallback) onNotice(fallbackNotice("tts", sourceOf(first), sourceOf(fallback), error));
+    if (isTold || !second) return;
+    isTold = true;
+    onNotice(fallbackNotice("tts", sourceIn(first), sourceIn(second), error));
   };
   return new StreamingTts({
-    client: clientOf("tts", first),
-    servers: new Failover(serverOf(first), fallback && serverOf(fallback), onSwitch),
+    client,
+    model: first.model,
+    servers: new Failover(
+      new VoiceServer({ ...first, client }),
+      second && new VoiceServer({ ...second, client: clientOf("tts", second) }),
+      onSwitch,
+    ),
   });
 }
 

@@ -8,8 +8,9 @@ import type { VoiceServer } from "../providers/voice-server.ts";
 import { RoomSound } from "./room-sound.ts";
 
 export interface VoiceOptions {
-  /** For the plugin, which sends nothing by it. */
+  /** For the plugin, which sends nothing by it, and names the model in its figures. */
   client: OpenAI;
+  model: string;
   servers: Failover<VoiceServer>;
 }
 
@@ -22,8 +23,8 @@ export class StreamingTts extends TTS {
   readonly #servers: Failover<VoiceServer>;
   readonly #closed = new AbortController();
 
-  constructor({ client, servers }: VoiceOptions) {
-    super({ client, apiKey: "unused" });
+  constructor({ client, model, servers }: VoiceOptions) {
+    super({ client, model, apiKey: "unused" });
     this.#servers = servers;
   }
 

@@ -8,6 +8,7 @@ import { ParticipantCall } from "../e2e/participant-call.ts";
 import { spokenTest as test } from "../e2e/spoken.ts";
 import { providerEnv } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
+import { sends } from "../stand-in/quirks/tts.ts";
 import { executable, Machine } from "./machine.ts";
 
 const PUBLIC = join(import.meta.dir, "../../public");
@@ -75,6 +76,28 @@ test("the licences of all its parts are inside", async () => {
     const listed = out.includes(`\n${name} `);
     // What runs models is in parley-offline alone.
     expect({ name, listed }).toEqual({ name, listed: !ENGINE_PACKAGES.includes(name) });
+  }
+});
+
+test("it decodes what voices send", async () => {
+  await using machine = await Machine.with(built);
+  await using provider = await startStandIn();
+  // Nothing listens there, so that the doctor is soon done with LiveKit.
+  const livekit = {
+    LIVEKIT_URL: "ws://127.0.0.1:9",
+    LIVEKIT_API_KEY: "a",
+    LIVEKIT_API_SECRET: "b",
+  };
+  const env = { ...providerEnv(provider.url, false), ...livekit };
+  for (const [format, codec, container] of [
+    ["MP3", "libmp3lame", "mp3"],
+    ["FLAC", "flac", "flac"],
+    ["Ogg", "libvorbis", "ogg"],
+    ["WebM", "libopus", "webm"],
+  ] as const) {
+    provider.quirks = [sends(format, "livekit/agents-js#2320", { codec, container })];
+    const { out } = await machine.run(["doctor", "--json"], env);
+    expect(out).toContain(`sends ${format}, which Parley decodes`);
   }
 });
 

@@ -68,6 +68,21 @@ export function answersInstead(name: string, report: string, body: string, type:
   };
 }
 
+/** The voice is loaded at the first request, which takes so long. */
+export function loads(ms: number): Quirk {
+  let loaded: Promise<void> | undefined;
+  return {
+    name: `the voice takes ${ms} ms to load`,
+    report: "PeoplePlusAI/sunva-ai#52",
+    path: PATH,
+    async answer(request, next) {
+      loaded ??= Bun.sleep(ms);
+      await loaded;
+      return next(request);
+    },
+  };
+}
+
 /** The voice sends zeros that last as long as the speech would. */
 export const sendsSilence = sendsBytes(
   "silence",
@@ -111,14 +126,17 @@ async function asPcm(request: Request, next: Handler): Promise<Response> {
 }
 
 function inParts(bytes: Uint8Array, { type = "audio/pcm", cuts = [], pauseMs = 0 }: Sending) {
-  async function* parts() {
-    let at = 0;
-    for (const length of cuts) {
-      yield bytes.slice(at, at + length);
-      at += length;
-      await Bun.sleep(pauseMs);
-    }
-    yield bytes.slice(at);
-  }
-  return new Response(parts(), { headers: { "Content-Type": type } });
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      let at = 0;
+      for (const length of cuts) {
+        controller.enqueue(bytes.slice(at, at + length));
+        at += length;
+        await Bun.sleep(pauseMs);
+      }
+      controller.enqueue(bytes.slice(at));
+      controller.close();
+    },
+  });
+  return new Response(body, { headers: { "Content-Type": type } });
 }
