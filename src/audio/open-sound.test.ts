@@ -209,6 +209,13 @@ describe("bare samples", () => {
     }
   });
 
+  test("may be a loud, high tone", async () => {
+    for (const hz of [300, 3000, 5000, 8000]) {
+      const loud = VOICE.map((_, at) => 32_000 * Math.sin((2 * Math.PI * hz * at) / RATE));
+      expect((await heard(whole(pcmBytes(loud)), "application/octet-stream")).pcm).toEqual(loud);
+    }
+  });
+
   test("may begin like another format", async () => {
     for (const begin of ["\xff\xfb\x90\x64", "\xff\xf1\x50\x80", "ID", "{", "BM", "\0\0\0\0"]) {
       const body = Buffer.concat([Buffer.from(begin.padEnd(4, "\0"), "latin1"), bytes]);

@@ -36,8 +36,8 @@ function isSmootherSwapped(head: Uint8Array): boolean {
   return roughness(pcmOf(swapped)) < roughness(pcmOf(head));
 }
 
-/** The loudness (RMS, 0 to 1) and roughness from which on samples cannot be speech. */
-const NOISE = { rms: 0.35, roughness: 1.5, samples: 256 };
+/** Random bytes as samples: 1/√3 of full scale, and each sample independent of the one before. */
+const NOISE = { rms: 0.577, rmsRange: 0.15, roughness: 2, roughnessRange: 0.4, samples: 256 };
 
 /** Whether these are the bytes of something else: read as samples they are loud white noise. */
 export function isNoise(
@@ -48,7 +48,10 @@ export function isNoise(
   const pcm = pcmOf(head);
   if (pcm.length < NOISE.samples) return false;
   const rms = Math.sqrt(energy(pcm) / pcm.length) / 32_768;
-  return rms > NOISE.rms && roughness(pcm) > NOISE.roughness;
+  return (
+    Math.abs(rms - NOISE.rms) < NOISE.rmsRange &&
+    Math.abs(roughness(pcm) - NOISE.roughness) < NOISE.roughnessRange
+  );
 }
 
 function energy(pcm: Int16Array): number {

@@ -61,6 +61,7 @@ describe("a server that cannot send what it is asked for", () => {
     ["WAV", 400, ["wav"], "Only response_format 'wav' is supported for this model and voice"],
     ["WAV", 422, ["mp3", "wav"], "value is not a valid enumeration member"],
     ["WAV", 500, ["wav"], "KeyError: unknown format pcm"],
+    ["WAV", 500, ["wav"], "Internal Server Error"],
   ];
   for (const [format, status, formats, message] of refusals) {
     test(`is asked for another once, after ${status} “${message}”`, async () => {

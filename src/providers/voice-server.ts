@@ -61,7 +61,9 @@ export class VoiceServer {
         if (signal?.aborted || this.#isSettled || !isAboutFormat(error)) break;
       }
     }
-    if (failures.length === FORMATS.length) this.#isSettled = true;
+    // A server that breaks may do so for another reason, which passes.
+    const isRefused = failures.every((error) => (statusOf(error) ?? 0) < 500);
+    if (failures.length === FORMATS.length && isRefused) this.#isSettled = true;
     // What came says more than that another format was refused.
     throw asAnswerError(failures.find((error) => error instanceof NotPlayable) ?? failures[0]);
   }
@@ -136,7 +138,8 @@ async function* continued(
 }
 
 const TEXTS: ReadonlySet<string | undefined> = new Set(["HTML", "XML", "JSON", "text"]);
-const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 415, 422]);
+/** What servers answer to a format that they do not know; some of them break. */
+const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 406, 415, 422, 500, 501]);
 
 /** Whether another format may help: by the server's words, or else by the kind of failure. */
 function isAboutFormat(error: unknown): boolean {
