@@ -45,8 +45,8 @@ export function sessionPlan(
 const BEGAN = "The conversation began on {{date}} at {{time}} ({{timezone}}).";
 
 /**
- * The instructions that the language model gets. Parley's own end with the language to answer in
- * and the date; others stay as they are, since they may ask for another language, as an
+ * The instructions that the language model gets. Parley's own end with the date and the language
+ * to answer in; others stay as they are, since they may ask for another language, as an
  * interpreter's do. `{{date}}`, `{{time}}` and `{{timezone}}` are filled in once for a
  * conversation, because local models read everything again after a word that has changed.
  *
@@ -58,7 +58,7 @@ export function instructionsFor(
 ): string {
   if (system_prompt !== DEFAULT_SYSTEM_PROMPT) return withDate(system_prompt, began);
   const wanted = language === null ? "the language that the person speaks" : languageName(language);
-  return withDate(`${system_prompt} Answer in ${wanted}. ${BEGAN}`, began);
+  return withDate(`${system_prompt} ${BEGAN} Answer in ${wanted}.`, began);
 }
 
 function withDate(prompt: string, at: Date): string {
