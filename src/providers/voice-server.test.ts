@@ -56,6 +56,25 @@ test("an answer in another format is played, and the server is not asked again",
   expect(requests).toBe(1);
 });
 
+test("the first sound is there while the server still sends", async () => {
+  const report = "speaches-ai/speaches#493";
+  for (const encoding of [
+    { codec: "pcm_s16le", container: "wav", rate: 48_000 },
+    { codec: "libmp3lame", container: "mp3" },
+  ]) {
+    const more = Promise.withResolvers<void>();
+    ai.quirks = [sends("a slow sound", report, encoding, { cuts: [3000], until: more.promise })];
+    const { pieces } = await server().speak(TEXT);
+    const { value: begin } = await pieces.next();
+    more.resolve();
+    let samples = begin?.pcm.length ?? 0;
+    expect(samples).toBeGreaterThan(0);
+    for await (const { pcm } of pieces) samples += pcm.length;
+    const expected = (SPEECH.length * (begin?.rate ?? 0)) / 24_000;
+    expect(Math.abs(samples - expected)).toBeLessThan(20);
+  }
+});
+
 describe("a server that cannot send what it is asked for", () => {
   const refusals: [string, number, readonly string[], string][] = [
     ["WAV", 400, ["wav"], "Only response_format 'wav' is supported for this model and voice"],

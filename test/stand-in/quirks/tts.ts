@@ -12,8 +12,8 @@ interface Sending {
   type?: string;
   /** The lengths of the first parts; the rest comes as a whole. */
   cuts?: readonly number[];
-  /** Between two parts. */
-  pauseMs?: number;
+  /** What the server waits for before it sends the rest. */
+  until?: Promise<unknown>;
 }
 
 /** The voice sends this format, whatever it is asked for. */
@@ -125,15 +125,17 @@ async function asPcm(request: Request, next: Handler): Promise<Response> {
   return next(new Request(url, { method, headers, signal, body: JSON.stringify(body) }));
 }
 
-function inParts(bytes: Uint8Array, { type = "audio/pcm", cuts = [], pauseMs = 0 }: Sending) {
+function inParts(bytes: Uint8Array, { type = "audio/pcm", cuts = [], until }: Sending) {
   const body = new ReadableStream<Uint8Array>({
     async start(controller) {
       let at = 0;
       for (const length of cuts) {
         controller.enqueue(bytes.slice(at, at + length));
         at += length;
-        await Bun.sleep(pauseMs);
+        // Each part is sent by itself.
+        await Bun.sleep(0);
       }
+      await until;
       controller.enqueue(bytes.slice(at));
       controller.close();
     },
