@@ -144,7 +144,9 @@ async function hasEndpoint(stage: Stage, base: string, request: Requester): Prom
   const { status, type, json } = answer;
   const text = JSON.stringify(json) ?? "";
   if (isGood(status)) {
-    return /^audio|octet-stream|event-stream/.test(type) || /"(choices|text)"/.test(text);
+    // LM Studio answers 200 where there is nothing, whisper.cpp where something is missing.
+    if (/unexpected endpoint|not found/i.test(text)) return false;
+    return /^audio|octet-stream|event-stream/.test(type) || /"(choices|text|error)"/.test(text);
   }
   // A model that does not exist is a 404, too.
   if (status === 404) return /\bmodel\b/i.test(text);

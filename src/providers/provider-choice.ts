@@ -324,7 +324,10 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     const provider = this.remoteStages()[stage];
     const { baseURL, apiKey } = provider;
     const usesOpenAi = baseURL === OPENAI_URL;
-    const found = this.#options.servers.settled(stage, provider) ?? withoutGuesses(stage, provider);
+    // Where nothing was chosen and the server has not been asked, OpenAI's names are a guess.
+    const found =
+      this.#options.servers.settled(stage, provider) ??
+      (choice.use === "endpoint" ? { ...choice, baseURL } : withoutGuesses(stage, provider));
     return {
       ...shared,
       use: usesOpenAi ? "openai" : "endpoint",

@@ -73,6 +73,19 @@ describe("an address", () => {
     },
   );
 
+  test("of a server that answers 200 even to an empty request is taken", async () => {
+    await using whisper = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ method, url }) =>
+        method === "POST" && url.endsWith("/v1/audio/transcriptions")
+          ? Response.json({ error: "no 'file' field in the request" })
+          : new Response("File Not Found", { status: 404 }),
+    });
+    const { baseURL } = await servers().settle("stt", wish(whisper.url.origin));
+    expect(baseURL).toBe(`${whisper.url.origin}/v1`);
+  });
+
   test("of a web page is refused with what to write", async () => {
     standIn.quirks = [webPage];
     const failure = await failureOf(servers().settle("llm", wish(`${origin}/v1`)));

@@ -14,15 +14,18 @@ import { modelsFor } from "./name-list.ts";
 import { notChosen, notFoundFailure, notListed, notOffered } from "./server-failures.ts";
 import { likelyVoice, type Settled, settleModel, settleVoice, type Wish } from "./settle-names.ts";
 
-/** What is known of a server, for a minute. */
+/** What is known of a server. */
 interface Known extends FoundApi {
-  until: number;
+  /** When it answered, ms since the epoch. */
+  at: number;
   /** The stages that it was found to serve, or not, where its list does not tell. */
   serves: Map<Stage, boolean>;
   voices?: Promise<string[] | undefined>;
 }
 
 const CACHE_MS = 60_000;
+/** For a person who may have just changed what a server offers. */
+const FRESH_MS = 2000;
 /** Bound of what is remembered; addresses that people try out come and go. */
 const MAX_KNOWN = 100;
 
@@ -44,9 +47,11 @@ export class ProviderServers {
 
   /**
    * Finds the server of a stage.
+   *
+   * @param maxAgeMs how old the answer may be
    * @throws Failure that says what is wrong with the address, the key or the server
    */
-  async find(provider: StageEndpoint): Promise<FoundApi> {
+  async find(provider: StageEndpoint, maxAgeMs = CACHE_MS): Promise<FoundApi> {
     const { stage, baseURL, apiKey } = provider;
     if (apiKey === undefined && isOpenAi(baseURL)) {
       throw new Failure(
@@ -54,7 +59,7 @@ export class ProviderServers {
         `No provider is set up for ${STAGE_NOUNS[stage]}: choose one on the Models page, or set OPENAI_API_KEY or ${stage.toUpperCase()}_BASE_URL and start Parley again.`,
       );
     }
-    return this.#knownOf(provider);
+    return this.#knownOf(provider, maxAgeMs);
   }
 
   /**
@@ -66,7 +71,7 @@ export class ProviderServers {
    */
   async settle<W extends Wish>(stage: Stage, wish: W, strict = false): Promise<W> {
     const { host } = new URL(wish.baseURL);
-    const server = await this.find({ stage, ...wish });
+    const server = await this.find({ stage, ...wish }, strict ? FRESH_MS : CACHE_MS);
     const at = { baseURL: server.baseURL, apiKey: wish.apiKey };
     if (isOpenAi(at.baseURL)) return { ...wish, ...at };
     if (!(await this.#serves(stage, at))) throw notOffered(stage, host);
@@ -158,7 +163,7 @@ export class ProviderServers {
     return known.voices;
   }
 
-  async #knownOf(provider: StageEndpoint): Promise<Known> {
+  async #knownOf(provider: StageEndpoint, maxAgeMs = CACHE_MS): Promise<Known> {
     const { stage, baseURL, apiKey } = provider;
     const id = `${baseURL} ${apiKey ?? ""}`;
     // Stages of one server wait for its answer to the first of them.
@@ -167,7 +172,7 @@ export class ProviderServers {
     }
     const known = this.#known.get(id);
     const tellsOfStage = known && (known.models !== undefined || known.serves.has(stage));
-    if (known && tellsOfStage && known.until > Date.now()) return known;
+    if (known && tellsOfStage && Date.now() - known.at < maxAgeMs) return known;
     const asking = this.#ask(provider).finally(() => this.#asking.delete(id));
     this.#asking.set(id, asking);
     return asking;
@@ -178,7 +183,7 @@ export class ProviderServers {
     const found = await findServer(stage, provider, this.#answerMs);
     if ("why" in found) throw notFoundFailure(provider, found);
     const serves = found.models === undefined ? [[stage, true] as const] : [];
-    const known = { ...found, until: Date.now() + CACHE_MS, serves: new Map(serves) };
+    const known = { ...found, at: Date.now(), serves: new Map(serves) };
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     for (const address of [baseURL, found.baseURL]) {
       this.#known.set(`${address} ${apiKey ?? ""}`, known);
