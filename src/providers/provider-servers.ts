@@ -24,8 +24,8 @@ interface Known extends FoundApi {
 }
 
 const CACHE_MS = 60_000;
-/** For a person who may have just changed what a server offers. */
-const FRESH_MS = 2000;
+/** A person may have just changed what a server offers: only an answer from now on counts. */
+const FRESH_MS = 0;
 /** Bound of what is remembered; addresses that people try out come and go. */
 const MAX_KNOWN = 100;
 
@@ -166,13 +166,14 @@ export class ProviderServers {
   async #knownOf(provider: StageEndpoint, maxAgeMs = CACHE_MS): Promise<Known> {
     const { stage, baseURL, apiKey } = provider;
     const id = `${baseURL} ${apiKey ?? ""}`;
+    const oldest = Date.now() - maxAgeMs;
     // Stages of one server wait for its answer to the first of them.
     for (let before = this.#asking.get(id); before; before = this.#asking.get(id)) {
       await before.catch(() => undefined);
     }
     const known = this.#known.get(id);
     const tellsOfStage = known && (known.models !== undefined || known.serves.has(stage));
-    if (known && tellsOfStage && Date.now() - known.at < maxAgeMs) return known;
+    if (known && tellsOfStage && known.at >= oldest) return known;
     const asking = this.#ask(provider).finally(() => this.#asking.delete(id));
     this.#asking.set(id, asking);
     return asking;
