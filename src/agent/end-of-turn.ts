@@ -25,8 +25,7 @@ const CONTINUING = /(?:[,;:–—\-、，،；：؛]|…|\.\.\.)\s*$/u;
 /** The end of a sentence, in the scripts that have a mark for it. */
 const COMPLETE = /[.?!。？！।؟]["'”’)\]]*\s*$/;
 /** Groups of digits, as in a telephone number, and not the decimals of a number or a time. */
-const DIGITS =
-  /(?<![\p{L}\p{N}.,:])[+(]*\p{Nd}+(?:\)?(?:[.,]?\s+|[-/])\(?\p{Nd}+)*[.,。।]*\s*$/u;
+const DIGITS = /(?<![\p{L}\p{N}.,:])[+(]*\p{Nd}+(?:\)?(?:[.,]?\s+|[-/])\(?\p{Nd}+)*[.,。।]*\s*$/u;
 /** Fewer digits are a number; more are dictated in groups, with pauses between them. */
 const FEWEST_DICTATED = 3;
 const YEAR = /^(?:19|20)\d\d\D*$/;

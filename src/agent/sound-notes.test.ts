@@ -83,7 +83,7 @@ describe("words", () => {
     "0 1 7 2",
     "はい。",
     "음악 틀어줘",
-    ])("stay as they are: %s", (text) => {
+  ])("stay as they are: %s", (text) => {
     expect(wordsIn(text, 700)).toBe(text);
   });
 

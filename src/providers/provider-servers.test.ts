@@ -233,6 +233,27 @@ describe("names", () => {
   });
 });
 
+test("a server without a list is asked once for each stage", async () => {
+  let asked = 0;
+  standIn.quirks = [
+    noModels,
+    {
+      ...noModels,
+      path: /\/v1\//,
+      answer: async (request, next) => {
+        asked += 1;
+        return next(request);
+      },
+    },
+  ].reverse();
+  const all = servers();
+  const stages = ["stt", "llm", "tts", "stt", "llm", "tts"] as const;
+  for (const stage of stages.slice(0, 3)) await all.settle(stage, wish(standIn.url));
+  const first = asked;
+  for (const stage of stages) await all.find({ stage, baseURL: standIn.url, apiKey: undefined });
+  expect(asked).toBe(first);
+});
+
 test("a server that was down is asked again at once", async () => {
   const later = servers();
   const { port } = new URL(standIn.url);

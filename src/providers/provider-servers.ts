@@ -183,8 +183,12 @@ export class ProviderServers {
     const { stage, baseURL, apiKey } = provider;
     const found = await findServer(stage, provider, this.#answerMs);
     if ("why" in found) throw notFoundFailure(provider, found);
-    const serves = found.models === undefined ? [[stage, true] as const] : [];
-    const known = { ...found, at: Date.now(), serves: new Map(serves) };
+    // A server without a list is asked for each stage, and its answers to the others stay.
+    const serves = new Map(
+      found.models === undefined ? this.#known.get(`${baseURL} ${apiKey ?? ""}`)?.serves : [],
+    );
+    if (found.models === undefined) serves.set(stage, true);
+    const known = { ...found, at: Date.now(), serves };
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     for (const address of [baseURL, found.baseURL]) {
       this.#known.set(`${address} ${apiKey ?? ""}`, known);
