@@ -4,6 +4,7 @@ import { z } from "zod";
 import { eventually } from "../../test/e2e/wait.ts";
 import type { Fault } from "../../test/stand-in/faults.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
+import { betaNames, noUsage } from "../../test/stand-in/quirks/realtime-model.ts";
 import { reportSignals } from "./agent-session.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import { createSpeechToSpeech, greetingInstructions } from "./speech-to-speech.ts";
@@ -115,6 +116,15 @@ describe("a realtime model", () => {
       (open) => open === 0,
     );
   });
+});
+
+test("the event names of the beta are understood, and a server that counts nothing has no tokens", async () => {
+  await using ai = await startStandIn({ reply: () => "Yes." });
+  ai.realtimeModelQuirks = [betaNames, noUsage];
+  await using talk = await Talk.begin(ai);
+  talk.ask("Are you there?");
+  await talk.signal("agent_turn", ({ text }) => text === "Yes.");
+  expect(talk.signals.filter(({ kind }) => kind === "tokens")).toEqual([]);
 });
 
 describe("a failure", () => {

@@ -1,7 +1,8 @@
 import { type Controls, type Fault, pause, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./log.ts";
 import type { Quirk } from "./quirks.ts";
-import type { RealtimeModelQuirk, ToolCall } from "./realtime-model.ts";
+import type { ToolCall } from "./realtime-answers.ts";
+import type { RealtimeModelQuirk } from "./realtime-model.ts";
 import type { Vocabulary } from "./recognise.ts";
 
 /** What the endpoints share. */

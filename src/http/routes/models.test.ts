@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { temporaryFolder } from "../../../test/database.ts";
 import { form, type HttpSide, openHttp, PASSWORD, problemOf } from "../../../test/http-harness.ts";
 import { bytesOf, ModelServer, tinyModel } from "../../../test/model-server.ts";
+import { startStandIn } from "../../../test/stand-in/openai.ts";
 import { Failure } from "../../errors.ts";
 
 const KEY = "sk-secret-of-the-test";
@@ -304,4 +305,22 @@ test("the offer's one consent puts the recommended models to use", async () => {
   using _subscription = http.offline.subscribe(() => used.resolve());
   if (http.offline.underWay) await used.promise;
   expect(http.providers.overview()[1]).toMatchObject({ use: "local", model: "tiny-llm" });
+});
+
+test("has one realtime model serve all stages, once its server accepts it, and the stages again", async () => {
+  await using ai = await startStandIn({ apiKey: "sk-right", knownModel: "talker" });
+  await using http = side();
+  const choice = { base_url: ai.url, api_key: "sk-right", model: "talker", voice: "ash" };
+  const post = (fields: Record<string, string>) =>
+    http.guest("/providers/speech-to-speech", form(fields));
+  const refused = await problemOf(await post({ ...choice, api_key: "sk-wrong" }));
+  expect(refused).toMatchObject({ status: 502, detail: expect.stringContaining("key") });
+  expect((await post({ ...choice, model: "" })).status).toBe(400);
+  expect((await post(choice)).headers.get("Location")).toBe("/models");
+  const html = await (await http.guest("/models")).text();
+  expect(html).toContain("In use: talker, voice ash");
+  expect(html).not.toContain("sk-right");
+  expect(await (await http.guest("/")).text()).not.toContain("Choose your AI provider");
+  await http.guest("/providers/stages", form({}));
+  expect(await (await http.guest("/models")).text()).not.toContain("In use: talker");
 });
