@@ -11,6 +11,7 @@ import {
   voiceList,
   webPage,
 } from "../../test/stand-in/quirks/setup.ts";
+import type { Quirk } from "../../test/stand-in/quirks.ts";
 import { serverAddress } from "../domain/server-address.ts";
 import { ProviderServers } from "./provider-servers.ts";
 
@@ -235,17 +236,15 @@ describe("names", () => {
 
 test("a server without a list is asked once for each stage", async () => {
   let asked = 0;
-  standIn.quirks = [
-    noModels,
-    {
-      ...noModels,
-      path: /\/v1\//,
-      answer: async (request, next) => {
-        asked += 1;
-        return next(request);
-      },
+  const counting: Quirk = {
+    ...noModels,
+    path: /\/v1\//,
+    answer: async (request, next) => {
+      asked += 1;
+      return next(request);
     },
-  ].reverse();
+  };
+  standIn.quirks = [counting, noModels];
   const all = servers();
   const stages = ["stt", "llm", "tts", "stt", "llm", "tts"] as const;
   for (const stage of stages.slice(0, 3)) await all.settle(stage, wish(standIn.url));
