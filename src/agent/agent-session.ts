@@ -73,6 +73,8 @@ export function createSession(pipeline: Pipeline, prepares: boolean): voice.Agen
 export class TurnReportingAgent extends voice.Agent {
   readonly #emit: (signal: AgentSignal) => void;
   readonly #speech: Pick<SpeechOptions, "tts" | "language">;
+  /** The answer that was begun last, prepared ones included. */
+  #newest: voice.SpeechHandle | undefined;
 
   constructor(
     instructions: string,
@@ -87,7 +89,15 @@ export class TurnReportingAgent extends voice.Agent {
   override ttsNode(
     text: Parameters<voice.Agent["ttsNode"]>[0],
   ): ReturnType<voice.Agent["ttsNode"]> {
-    return Promise.resolve(speak(text, { ...this.#speech, connOptions: CONNECTION }));
+    const answer = this.#newest;
+    const isWanted = () => answer?.interrupted !== true;
+    return Promise.resolve(speak(text, { ...this.#speech, isWanted, connOptions: CONNECTION }));
+  }
+
+  override async onEnter(): Promise<void> {
+    this.session.on(voice.AgentSessionEventTypes.SpeechCreated, ({ speechHandle }) => {
+      this.#newest = speechHandle;
+    });
   }
 
   override async onUserTurnCompleted(

@@ -59,12 +59,12 @@ class HeldRequest extends ttss.ChunkedStream {
 
 beforeAll(() => initializeLogger({ pretty: false, level: "silent" }));
 
-function speaking(text: ReadableStream<string>) {
+function speaking(text: ReadableStream<string>, isWanted = () => true) {
   const voice = new HeldVoice();
   const connOptions: SpeechOptions["connOptions"] = {
     ...{ maxRetry: 0, retryIntervalMs: 0, timeoutMs: 1000 },
   };
-  const sound = speak(text, { tts: voice, language: "en", connOptions });
+  const sound = speak(text, { tts: voice, language: "en", isWanted, connOptions });
   return { voice, sound };
 }
 
@@ -139,6 +139,26 @@ describe("an answer is spoken", () => {
     );
     expect(await voice.asked(1)).toEqual(["Hello there."]);
   });
+});
+
+test("what is left of an interrupted answer is not asked for", async () => {
+  const isWritten = Promise.withResolvers<void>();
+  let isWanted = true;
+  const text = new ReadableStream<string>({
+    start: (controller) => controller.enqueue("One is. Two"),
+    async pull(controller) {
+      await isWritten.promise;
+      controller.close();
+    },
+  });
+  const { voice, sound } = speaking(text, () => isWanted);
+  const hearing = heard(sound);
+  await voice.asked(1);
+  isWanted = false;
+  isWritten.resolve();
+  voice.requests[0]?.answer.resolve();
+  await hearing;
+  expect(voice.requests).toHaveLength(1);
 });
 
 test("who stops listening ends all requests, also those of a text that never ends", async () => {

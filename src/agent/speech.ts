@@ -16,6 +16,8 @@ export interface SpeechOptions {
   tts: ttss.TTS;
   /** An ISO 639-1 code; null: the text tells the language. */
   language: string | null;
+  /** False once the answer was interrupted or discarded; what is left is not requested then. */
+  isWanted(): boolean;
   connOptions: APIConnectOptions;
 }
 
@@ -27,7 +29,7 @@ export interface SpeechOptions {
  */
 export function speak(
   text: ReadableStream<string> | AsyncIterable<string>,
-  { tts, language, connOptions }: SpeechOptions,
+  { tts, language, isWanted, connOptions }: SpeechOptions,
 ): ReadableStream<AudioFrame> {
   const stopped = new AbortController();
   const source = text instanceof ReadableStream ? text.values() : text[Symbol.asyncIterator]();
@@ -39,7 +41,7 @@ export function speak(
         const { done, value } = await pieces.next();
         await Promise.race([begun, delay(STAGGER_MS)]);
         if (stopped.signal.aborted) return;
-        if (done) return controller.close();
+        if (done || !isWanted()) return controller.close();
         const request = tts.synthesize(value, connOptions, stopped.signal);
         const first = request.next();
         begun = first;
