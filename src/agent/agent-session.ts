@@ -16,6 +16,8 @@ import { type SpeechOptions, speak } from "./speech.ts";
 const BARGE_IN_MS = 120;
 /** Silence after a false barge-in, in ms, until the agent continues where it stopped. */
 const FALSE_INTERRUPTION_MS = 1500;
+/** So many messages tell in which language an answer is that has no words, such as a table. */
+const CONTEXT_MESSAGES = 4;
 /** No retries here: the providers' clients retry where it helps and have their own timeouts. */
 const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
 
@@ -91,7 +93,18 @@ export class TurnReportingAgent extends voice.Agent {
   ): ReturnType<voice.Agent["ttsNode"]> {
     const answer = this.#newest;
     const isWanted = () => answer?.interrupted !== true;
-    return Promise.resolve(speak(text, { ...this.#speech, isWanted, connOptions: CONNECTION }));
+    const options = { ...this.#speech, context: this.#saidBefore(), isWanted };
+    return Promise.resolve(speak(text, { ...options, connOptions: CONNECTION }));
+  }
+
+  #saidBefore(): string {
+    const said = this.chatCtx.items.filter(
+      (item) => item.type === "message" && (item.role === "user" || item.role === "assistant"),
+    );
+    return said
+      .slice(-CONTEXT_MESSAGES)
+      .map((item) => ("textContent" in item && item.textContent) || "")
+      .join("\n");
   }
 
   override async onEnter(): Promise<void> {

@@ -64,7 +64,7 @@ function speaking(text: ReadableStream<string>, isWanted = () => true) {
   const connOptions: SpeechOptions["connOptions"] = {
     ...{ maxRetry: 0, retryIntervalMs: 0, timeoutMs: 1000 },
   };
-  const sound = speak(text, { tts: voice, language: "en", isWanted, connOptions });
+  const sound = speak(text, { tts: voice, language: "en", context: "", isWanted, connOptions });
   return { voice, sound };
 }
 

@@ -16,6 +16,8 @@ export interface SpeechOptions {
   tts: ttss.TTS;
   /** An ISO 639-1 code; null: the text tells the language. */
   language: string | null;
+  /** What was said before, which tells the language of an answer without words. */
+  context: string;
   /** False once the answer was interrupted or discarded; what is left is not requested then. */
   isWanted(): boolean;
   connOptions: APIConnectOptions;
@@ -29,11 +31,11 @@ export interface SpeechOptions {
  */
 export function speak(
   text: ReadableStream<string> | AsyncIterable<string>,
-  { tts, language, isWanted, connOptions }: SpeechOptions,
+  { tts, language, context, isWanted, connOptions }: SpeechOptions,
 ): ReadableStream<AudioFrame> {
   const stopped = new AbortController();
   const source = text instanceof ReadableStream ? text.values() : text[Symbol.asyncIterator]();
-  const pieces = spokenPieces(source, language);
+  const pieces = spokenPieces(source, language, context);
   let begun: Promise<unknown> = Promise.resolve();
   const requests = new ReadableStream<AsyncGenerator<AudioFrame>>(
     {

@@ -3,7 +3,8 @@ import { toCardinal } from "n2words/en-US";
 import type { SpokenLanguage } from "./language.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-const ISO_DATE = /(?<![\p{Script=Latin}\p{N}.-])(\d{4})-(\d{2})-(\d{2})(?![\p{N}-])/gu;
+const ISO_DATE =
+  /(?<![\p{Script=Latin}\p{N}.-])(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\p{N}-])/gu;
 const POINT_DATE = /(?<![\p{Script=Latin}\p{N}.])(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?![\p{N}])/gu;
 const SLASH_DATE = /(?<![\p{Script=Latin}\p{N}/])(\d{1,2})\/(\d{1,2})\/(\d{4})(?![\p{N}/])/gu;
 const TIME_RANGE = /(?<![\p{N}:])(\d{1,2}:\d{2})\s?[-–—]\s?(\d{1,2}:\d{2})(?![\p{N}:])/gu;
@@ -23,9 +24,10 @@ export function readDates(text: string, language: SpokenLanguage, words: Vocabul
     return isMonthFirst ? say(all, year, first, second) : say(all, year, second, first);
   };
   return text
-    .replace(ISO_DATE, (all, year: string, month: string, day: string) =>
-      say(all, year, month, day),
-    )
+    .replace(ISO_DATE, (all, year: string, month: string, day: string, time?: string) => {
+      const date = say(all, year, month, day);
+      return time === undefined || date === all ? date : `${date}, ${time}`;
+    })
     .replace(POINT_DATE, (all, day: string, month: string, year: string) =>
       say(all, year, month, day),
     )
@@ -48,6 +50,13 @@ const TIMES: Readonly<Partial<Record<SpokenLanguage, SayTime>>> = {
   ar: (hour, minute) => (minute === 0 ? `${hour}` : `${hour} و${minute} دقيقة`),
 };
 
+const AFTER_TIME: Readonly<Partial<Record<SpokenLanguage, RegExp>>> = {
+  es: /(?<=\d{1,2}:\d{2})\s?h(?:s|oras)?\b\.?/gu,
+  pt: /(?<=\d{1,2}:\d{2})\s?h(?:oras)?\b/gu,
+  nl: /(?<=\d{1,2}:\d{2})\s?(?:uur|u\.)(?!\p{L})/gu,
+  hi: /(?<=\d{1,2}:\d{2})\s?बजे/gu,
+};
+
 /** Reads times of the day, and ranges of them. */
 export function readTimes(text: string, language: SpokenLanguage, words: Vocabulary): string {
   const time = TIMES[language];
@@ -63,6 +72,9 @@ export function readTimes(text: string, language: SpokenLanguage, words: Vocabul
   if (language === "de") {
     said = said.replace(/(?<![\p{N}.])(\d{1,2})[.:](\d{2})\s?Uhr\b/gu, say);
   }
+  // Some languages write a word for the hour behind, which is said within.
+  const hours = AFTER_TIME[language];
+  if (hours) said = said.replace(hours, "");
   return said.replace(TIME, say);
 }
 

@@ -7,7 +7,8 @@ const FORMULA =
 const GREEK =
   "alpha|beta|gamma|delta|epsilon|theta|lambda|mu|pi|rho|sigma|tau|phi|omega|Delta|Sigma|Omega";
 /** What a simple formula may hold when its commands are words: the rest would not be understood. */
-const SIMPLE = /^[\p{L}\p{M}\p{N}\s.,'+-]*$/u;
+const SIMPLE = /^[\p{L}\p{M}\p{N}\s.,'()|!+-]*$/u;
+const ENVIRONMENT = /\\begin\{([a-z]+\*?)\}[\s\S]*?\\end\{\1\}/g;
 const LONGEST_FORMULA = 120;
 
 /**
@@ -16,10 +17,12 @@ const LONGEST_FORMULA = 120;
  * @param words of the language; English ones if it is unknown
  */
 export function readFormulas(text: string, words: Vocabulary = VOCABULARY.en): string {
-  return text.replace(FORMULA, (_all, ...groups: (string | undefined)[]) => {
-    const formula = groups.slice(0, 4).find((group) => group !== undefined) ?? "";
-    return ` ${inWords(formula, words) ?? words.formula} `;
-  });
+  return text
+    .replace(ENVIRONMENT, ` ${words.formula} `)
+    .replace(FORMULA, (_all, ...groups: (string | undefined)[]) => {
+      const formula = groups.slice(0, 4).find((group) => group !== undefined) ?? "";
+      return ` ${inWords(formula, words) ?? words.formula} `;
+    });
 }
 
 /** A formula in words; undefined if it is too complex. */
@@ -40,6 +43,7 @@ function inWords(formula: string, words: Vocabulary): string | undefined {
     .replace(/\\(?:cdot|times|ast)(?![a-z])|[*×·]/g, ` ${words.times} `)
     .replace(/\\(?:div)(?![a-z])|[/÷]/g, ` ${words.over} `)
     .replace(new RegExp(`\\\\(${GREEK})(?![a-z])`, "g"), " $1 ")
+    .replace(/\\pm(?![a-z])/g, ` ${words.plus} ${words.minus} `)
     .replace(/\\%/g, "%")
     .replace(/[{}]/g, " ")
     .replace(/[=]/g, ` ${words.equals} `)

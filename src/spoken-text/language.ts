@@ -23,6 +23,9 @@ const SCRIPTS: readonly [RegExp, SpokenLanguage][] = [
   [/\p{Script=Arabic}/gu, "ar"],
 ];
 
+/** Addresses are Latin in every language. */
+const ADDRESS = /[\x21-\x7E]*(?:@|:\/\/|www\.)[\x21-\x7E]*/g;
+
 /** Letters of languages that share a script with one above and are none of them. */
 const OTHER_LANGUAGES = /[پچژگکیٹڈڑےھ]/u;
 
@@ -32,7 +35,7 @@ const COMMON_WORDS: Readonly<Partial<Record<SpokenLanguage, readonly string[]>>>
     "the and is are was were of to in it you that this with for not have has be can will my your there here hello yes please what how we they he she at on by from but or if do does which would could should about just one all its who when people good day it's i'm don't that's she's he's we're you're isn't can't than then into out up me us him as no some more three two",
   ),
   de: words(
-    "der die das und ist sind war nicht ein eine einen einem einer zu mit für auf ich du sie wir es den dem des von vom im am hallo ja bitte was wie auch kann hat haben wird bei oder aber nach aus um noch nur sehr gut heute man kostet uhr zum zur",
+    "der die das und ist sind war nicht ein eine einen einem einer zu mit für auf ich du sie wir es den dem des von vom im am hallo ja bitte was wie auch kann hat haben wird bei oder aber nach aus um noch nur sehr gut heute man kostet uhr zum zur bzw ca lautet liegt gibt mehr viel sich dass wenn über unter zwischen jahr tag man",
   ),
   es: words(
     "el la los las son no un una que de del en por para con se lo está hay hola sí qué cómo su más pero muy al es este esta fue como buenos cuesta hoy tiene gracias",
@@ -78,8 +81,14 @@ const LETTERS: Readonly<Partial<Record<SpokenLanguage, RegExp>>> = {
  * question. Null means that none of the languages fits.
  *
  * @param chosen an ISO 639-1 code, or null for no choice
+ * @param assumed the language of a text without any word that tells
  */
-export function languageOf(text: string, chosen: string | null): SpokenLanguage | null {
+export function languageOf(
+  written: string,
+  chosen: string | null,
+  assumed: SpokenLanguage | null = null,
+): SpokenLanguage | null {
+  const text = written.replace(ADDRESS, " ");
   const preferred = SPOKEN_LANGUAGES.find((language) => language === chosen) ?? null;
   const latin = count(text, /\p{Script=Latin}/gu);
   const script = SCRIPTS.find(([letters]) => count(text, letters) * 2 > latin);
@@ -91,7 +100,7 @@ export function languageOf(text: string, chosen: string | null): SpokenLanguage 
   // A script that none of the languages has, such as Cyrillic.
   if (count(text, /\p{L}/gu) > latin * 2 + 2) return null;
   if (isOtherLanguage(chosen, preferred)) return null;
-  return byWords(text, preferred);
+  return byWords(text, preferred, assumed);
 }
 
 /** A language was chosen, and it is none that numbers can be read in. */
@@ -99,7 +108,11 @@ function isOtherLanguage(chosen: string | null, preferred: SpokenLanguage | null
   return chosen !== null && preferred === null;
 }
 
-function byWords(text: string, preferred: SpokenLanguage | null): SpokenLanguage | null {
+function byWords(
+  text: string,
+  preferred: SpokenLanguage | null,
+  assumed: SpokenLanguage | null,
+): SpokenLanguage | null {
   const lower = text.toLowerCase();
   const found = lower.match(/(?<![\p{L}.])[\p{L}'’]{2,}|[èéy](?!\p{L})/gu) ?? [];
   const scores = Object.entries(COMMON_WORDS).map(([language, common]) => {
@@ -114,6 +127,7 @@ function byWords(text: string, preferred: SpokenLanguage | null): SpokenLanguage
   const lead = best.score - Math.max(second?.score ?? 0, ...others);
   // English words are in all kinds of texts, so that others must have more.
   const isTold = lead > 0 || (lead === 0 && best.score > 0 && best.language === "en");
+  if (Math.max(best.score, ...others) === 0) return preferred ?? assumed;
   if (preferred === null) return isTold ? best.language : null;
   const own = scores.find(({ language }) => language === preferred)?.score ?? 0;
   return best.score >= 4 && own * 3 < best.score && lead > 0 ? best.language : preferred;

@@ -99,6 +99,16 @@ const CASES: [what: string, written: string, said: string[]][] = [
   ],
   ["no space after a mark", "Really!Yes it is!", ["Really!", "Yes it is!"]],
   ["only a web address", "https://example.org/a", ["example dot org"]],
+  [
+    "a formula with an environment",
+    "So \\begin{align}a &= b\\end{align} and \\(f(x) = \\pm x\\).",
+    ["So formula omitted and f(x) equals plus minus x."],
+  ],
+  [
+    "an abbreviation in brackets",
+    "It is big (pop. 2,000). Yes.",
+    ["It is big (pop. two thousand).", "Yes."],
+  ],
   ["arrows", "Oslo → Bergen.", ["Oslo, Bergen."]],
   ["Windows line ends", "One.\r\n- Two\r\n- Three", ["One.", "Two", "Three"]],
   ["a paragraph over lines", "One goes\non here.\nTwo.", ["One goes on here.", "Two."]],

@@ -32,6 +32,7 @@ const CASES: Partial<Record<SpokenLanguage, [written: string, said: string][]>> 
     ["On 12/24/2026 we met.", "On December 24, twenty twenty-six we met."],
     ["On 24/12/2026 we met.", "On December 24, twenty twenty-six we met."],
     ["On 2026-13-45 we met.", "On 2026-13-45 we met."],
+    ["At 2024-12-25T14:30:00Z.", "At December 25, twenty twenty-four, 14:30."],
     ["At 14:30 or 3 pm.", "At 14:30 or 3 pm."],
     ["9:00–17:00", "9:00 to 17:00"],
     ["In 1999, in 1905 and in 2000.", "In nineteen ninety-nine, in nineteen oh five and in 2000."],
@@ -71,12 +72,18 @@ const CASES: Partial<Record<SpokenLanguage, [written: string, said: string][]>> 
     ["3 Mio. Euro, 5 Mrd. €", "3 Millionen Euro, 5 Milliarden Euro"],
     ["Max & Moritz, 2 + 2 = 4", "Max und Moritz, 2 plus 2 gleich 4"],
     ["Ruf 030 1234567 an.", "Ruf 0 3 0, 1 2 3 4 5 6 7 an."],
+    [
+      "Tel. 0171 2345678, +49 (0)30 123456",
+      "Tel. 0 1 7 1, 2 3 4 5 6 7 8, plus 4 9, 0, 3 0, 1 2 3 4 5 6",
+    ],
+    ["1.087.863 Leute", "eine Million siebenundachtzigtausendachthundertdreiundsechzig Leute"],
     ["Version 1.2.3", "Version 1 Punkt 2 Punkt 3"],
   ],
   es: [
     ["Hace 10–12 °C.", "Hace diez a doce grados Celsius."],
     ["Cuesta 5,50 € o $20.", "Cuesta cinco euros con cincuenta o veinte dólares."],
     ["El 24/12/2026 a las 14:30.", "El 24 de diciembre de 2026 a las 14 y 30."],
+    ["Son las 14:30 h en EE. UU. hoy.", "Son las 14 y 30 en Estados Unidos hoy."],
     ["1.500 personas, 21 km", "1500 personas, 21 kilómetros"],
     ["El Sr. Gil, p. ej., etc.", "El señor Gil, por ejemplo, etcétera."],
     ["el siglo XIX", "el siglo 19"],
@@ -109,6 +116,7 @@ const CASES: Partial<Record<SpokenLanguage, [written: string, said: string][]>> 
   hi: [
     ["तापमान 10–12 °C है।", "तापमान 10 से 12 डिग्री सेल्सियस है।"],
     ["कीमत ₹500 है, १०–१२ %।", "कीमत 500 रुपये है, 10 से 12 प्रतिशत।"],
+    ["समय 14:30 बजे है।", "समय 14 बजकर 30 मिनट है।"],
     ["समय 14:30 है।", "समय 14 बजकर 30 मिनट है।"],
   ],
   ar: [

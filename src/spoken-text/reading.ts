@@ -5,7 +5,7 @@ import { readMoney, readNumbers, readRanges, readUnits } from "./quantities.ts";
 import { VOCABULARY, type Vocabulary } from "./vocabulary.ts";
 
 const PHONE =
-  /(?<![\p{Script=Latin}\p{N}.,])(?:\+\d{1,3}(?:[ \u00A0()./-]{1,2}\d{1,}){2,}|\+\d{9,15}|\(\d{2,5}\)[ -]?\d{3,}(?:[ -]\d+)*|0\d{2,4}[ /-]\d{3,}(?:[ -]\d+)*|\d{3}-\d{3}-\d{4})(?![\p{Script=Latin}\p{N}])/gu;
+  /(?<![\p{Script=Latin}\p{N}.,])(?:\+\d{1,3}(?:[ \u00A0()./-]{1,2}\d{1,}){2,}|\+\d{9,15}|\(\d{2,5}\)[ -]?\d{3,}(?:[ -]\d+)*|0\d{1,4}[ /-]\d{3,}(?:[ -]\d+)*|\d{3}-\d{3}-\d{4})(?![\p{Script=Latin}\p{N}])/gu;
 const VERSION =
   /(?<![\p{Script=Latin}\p{N}.])(v?)(\d{1,4}(?:\.\d{1,4}){2,})(?![\p{Script=Latin}\p{N}]|\.\d)/gu;
 const ROMAN =

@@ -6,13 +6,13 @@ const CLOSED_AFTER_MARK = /[.!?…؟۔]["'”’»“‹›)\]*_~]+$/u;
 
 /** Abbreviations before a name, a number or more of the sentence: they never end one. */
 const NEVER_LAST = abbreviations(
-  "al dr mr mrs ms st prof rev sgt capt lt mt messrs vs e.g i.e " +
+  "al ee dr mr mrs ms st prof rev sgt capt lt mt messrs vs e.g i.e " +
     "z.b d.h u.a o.ä s.o s.u i.d.r bzw ca vgl ggf evtl inkl exkl zzgl bspw sog hrsg mind hr hrn frl sr " +
     "sra dña p.ej p.ex mme mlle dott sig sig.ra avv dhr mevr bijv o.a m.b.t t.o.v",
 );
 /** Abbreviations and words like them that may end a sentence; what follows tells. */
 const MAYBE_LAST = abbreviations(
-  "std sek mio mrd einw etc usw usf ff jr inc ltd co corp u.s u.s.a u.k u.n a.m p.m am pm ph.d b.a m.a b.c a.d " +
+  "uu std sek mio mrd einw etc usw usf ff jr inc ltd co corp u.s u.s.a u.k u.n a.m p.m am pm ph.d b.a m.a b.c a.d " +
     "u.v.m v.chr n.chr i.r ecc ss enz cia s.a ave blvd rd no nr nos fig abb art vol cap col gen " +
     "hon ft min max tel str bd geb abs approx est dept univ env ex num núm pág pag p pp n " +
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc",
@@ -28,6 +28,8 @@ const ORDINAL =
   /(?:^|\s)(?:am|der|die|das|dem|den|des|vom|zum|zur|im|ins|bis|ab|seit|jede[mnrs]?|\d{1,2}\.)\s+\d{1,3}\.$/iu;
 /** Only the number or letter of a list item, so far. */
 const LIST_NUMBER = /^[\s>]*(?:\d{1,4}|\p{L})[.)]\s*$/u;
+/** A king or a chapter by its number. */
+const ROMAN_STOP = /\s[IVX]{2,6}\.$/;
 const ELLIPSIS = /(?:…|\.\.)["'”’»)\]]*$/u;
 
 /** What may follow the mark and is not spoken: footnotes, citations, comments, closing tags. */
@@ -45,13 +47,20 @@ export function sentenceEnd(written: string): SentenceEnd {
   const text = written.replace(UNSPOKEN_END, "");
   if (!SPACED_MARK.test(text) || LIST_NUMBER.test(text)) return "no";
   if (ELLIPSIS.test(text)) return "unclear";
+  if (isOpen(text, "«", "»")) return "unclear";
   if (!text.endsWith(".")) return CLOSED_AFTER_MARK.test(text) ? "unclear" : "yes";
   const word = WORD_BEFORE_STOP.exec(text)?.[1]?.toLowerCase();
   if (word !== undefined && MAYBE_LAST.has(word)) return "unclear";
   if (word !== undefined && NEVER_LAST.has(word)) return "no";
   if (ORDINAL.test(text) || TWO_WORDS.test(text)) return "no";
   if (INITIAL.test(text)) return /\bI\.$/.test(text) ? "unclear" : "no";
-  return NUMBER_STOP.test(text) ? "unclear" : "yes";
+  const isUnclear = NUMBER_STOP.test(text) || ROMAN_STOP.test(text) || isOpen(text, "(", ")");
+  return isUnclear ? "unclear" : "yes";
+}
+
+/** Whether a bracket or quotation mark is open at the end: what it holds may be abbreviated. */
+function isOpen(text: string, opening: string, closing: string): boolean {
+  return text.lastIndexOf(opening) > text.lastIndexOf(closing);
 }
 
 /**

@@ -8,12 +8,14 @@ const PAUSE_MS = 400;
  *
  * @param text Markdown as it arrives; if it fails, what came is still spoken
  * @param language an ISO 639-1 code; null: it is told by the text
+ * @param context what was said before
  */
 export async function* spokenPieces(
   text: AsyncIterator<string>,
   language: string | null,
+  context: string,
 ): AsyncGenerator<string> {
-  const spoken = new SpokenText(language);
+  const spoken = new SpokenText(language, context);
   for (;;) {
     const next = text.next().catch(() => ({ done: true, value: undefined }) as const);
     if (await isLate(next)) yield* spoken.settle();

@@ -130,6 +130,7 @@ const UNCUT = [
   "Fragen Sie Hrn. Dr. Maier, ca. 5 usw. reichen.",
   "“Really?” she asked, and (why not?) he nodded.",
   "El Sr. Gil y la Sra. Paz, p. ej. aquí.",
+  "Ludwig XIV. war König, « Bonjour ! » dit-il, EE. UU. y más.",
   "Well... maybe, and so on… or not.",
   "彼は「はい。いいえ。」と言った。",
   "Read [the guide. Now](https://example.org/a.b) first.",
@@ -178,6 +179,13 @@ describe("a text that pauses", () => {
     answer.push(text);
     expect(answer.settle()).toEqual([]);
   });
+});
+
+test("an answer without words is in the language of what was said before", () => {
+  const table = "| Tee | 3,50 € |\n";
+  const answer = new SpokenText(null, "Was kostet der Tee?");
+  expect(answer.push(table)).toEqual(["Tee, drei Euro fünfzig"]);
+  expect(new SpokenText(null).push(table)).toEqual(["Tee, 3,50 €"]);
 });
 
 test("a lone mark is no request and delays nothing", () => {

@@ -1,5 +1,5 @@
 import { cutLong, LONGEST_PIECE, pauseToCut, placeToCut } from "./cut-long.ts";
-import { languageOf } from "./language.ts";
+import { languageOf, type SpokenLanguage } from "./language.ts";
 import {
   closesFence,
   endsWithLine,
@@ -30,6 +30,8 @@ const TELLING_LENGTH = 2000;
  */
 export class SpokenText {
   readonly #chosenLanguage: string | null;
+  /** The language of what was said before, for an answer that does not tell its own. */
+  readonly #assumedLanguage: SpokenLanguage | null;
   /** What has not been spoken yet. */
   #raw = "";
   /** Whether `#raw` begins a line. */
@@ -43,9 +45,13 @@ export class SpokenText {
   #hasSpoken = false;
   #hasNamedCode = false;
 
-  /** @param language an ISO 639-1 code; null: it is told by the text */
-  constructor(language: string | null) {
+  /**
+   * @param language an ISO 639-1 code; null: it is told by the text
+   * @param context what was said before, which tells the language of an answer without words
+   */
+  constructor(language: string | null, context = "") {
     this.#chosenLanguage = language;
+    this.#assumedLanguage = languageOf(context.slice(-TELLING_LENGTH), language);
   }
 
   /** Takes more text and returns the sentences that are complete with it. */
@@ -183,7 +189,7 @@ export class SpokenText {
     if (this.#hasNamedCode) return [];
     this.#hasNamedCode = true;
     this.#hasSpoken = true;
-    const language = languageOf(this.#spoken, this.#chosenLanguage) ?? "en";
+    const language = this.#language() ?? "en";
     return [VOCABULARY[language].code];
   }
 
@@ -205,12 +211,16 @@ export class SpokenText {
   }
 
   #piecesOf(part: string, isLineStart: boolean): string[] {
-    const language = languageOf(this.#spoken, this.#chosenLanguage);
+    const language = this.#language();
     const words = language === null ? undefined : VOCABULARY[language];
     return withoutMarkup(part, isLineStart, words)
       .split("\n")
       .map((line) => (language === null ? line.trim() : readAloud(line, language)))
       .flatMap(cutLong)
       .filter((piece) => /[\p{L}\p{N}]/u.test(piece));
+  }
+
+  #language(): SpokenLanguage | null {
+    return languageOf(this.#spoken, this.#chosenLanguage, this.#assumedLanguage);
   }
 }
