@@ -58,7 +58,8 @@ export class OggDecoder implements SoundDecoder {
   }
 
   #nextPage(): Page | undefined {
-    const start = Buffer.from(this.#bytes).indexOf("OggS");
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    const start = Buffer.from(buffer, byteOffset, byteLength).indexOf("OggS");
     if (start < 0) {
       this.#bytes = this.#bytes.slice(-3);
       return undefined;

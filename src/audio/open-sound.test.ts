@@ -138,6 +138,10 @@ test("files in a row are one sound, whatever their headers say", async () => {
     const { pcm } = await heard(parts(all, () => random(90)));
     expect([...pcm]).toEqual([...VOICE, ...VOICE, ...VOICE]);
   }
+  // A sound of an odd length is followed by a zero, which is no sample.
+  const odd = encode(voice(0.2).subarray(0, 4799), RATE, wavOf("pcm_u8"));
+  const { pcm } = await heard(whole(Buffer.concat([odd, odd])));
+  expect([pcm.length, largestStep(pcm) < 6000]).toEqual([9598, true]);
   for (const name of ["MP3", "Ogg Opus", "Ogg Vorbis", "FLAC"]) {
     const one = encode(VOICE, RATE, { ...LOSSLESS, ...LOSSY }[name] as Encoding);
     const { pcm } = await heard(parts(Buffer.concat([one, one]), () => random(3000)));

@@ -22,6 +22,8 @@ export class WavDecoder implements SoundDecoder {
   #skip = 0;
   /** Bytes of the sound that are still to come; undefined outside a `data` chunk. */
   #left: number | undefined;
+  /** Whether the sound that has ended has an odd length, after which a zero may stand. */
+  #isPadded = false;
   #reader: SampleReader | undefined;
   #littleEndian = true;
   /** The length in RF64's `ds64` chunk. */
@@ -60,7 +62,9 @@ export class WavDecoder implements SoundDecoder {
   }
 
   #readChunk(): boolean {
-    if (this.#bytes.length < 8) return false;
+    if (this.#bytes.length < (this.#isPadded ? 9 : 8)) return false;
+    if (this.#isPadded && this.#bytes[0] === 0) this.#take(1);
+    this.#isPadded = false;
     const name = tagAt(this.#bytes, 0);
     if (RIFF.has(name)) return this.#readHeader(name);
     const size = this.#view().getUint32(4, this.#littleEndian);
@@ -105,6 +109,7 @@ export class WavDecoder implements SoundDecoder {
     this.#heard = true;
     const known = UNKNOWN_SIZES.has(size) ? this.#longSize : size;
     this.#left = known || Number.POSITIVE_INFINITY;
+    this.#isPadded = this.#left % 2 === 1;
     this.#take(8);
     return true;
   }
