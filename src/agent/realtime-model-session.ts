@@ -24,7 +24,7 @@ export interface RealtimeModelEvents {
 }
 
 /** How long the server may take to connect, to begin an answer, and between two parts of it, ms. */
-const ANSWER_MS = 10_000;
+export const ANSWER_MS = 10_000;
 /** Wait before a connection is tried again, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 300;
 /** A connection that lasted this long, in ms, or gave an answer was a good one. */
@@ -56,6 +56,7 @@ const PluginSession = openai.realtime.RealtimeSession as unknown as PluginSessio
 export class RealtimeModelSession extends PluginSession {
   readonly #provider: SpeechToSpeechProvider;
   readonly #events: RealtimeModelEvents;
+  readonly #answerMs: number;
   readonly #closing = new AbortController();
   #connection: RealtimeModelConnection | undefined;
   #connectedAt = 0;
@@ -69,8 +70,10 @@ export class RealtimeModelSession extends PluginSession {
     model: openai.realtime.RealtimeModel,
     provider: SpeechToSpeechProvider,
     events: RealtimeModelEvents,
+    answerMs: number,
   ) {
     super(model);
+    this.#answerMs = answerMs;
     this.#provider = provider;
     this.#events = events;
   }
@@ -82,7 +85,7 @@ export class RealtimeModelSession extends PluginSession {
     if (this.#connection) await this.#connectionLost();
     while (!this.#closing.signal.aborted) {
       try {
-        const socket = await openRealtimeModel(this.#provider, ANSWER_MS);
+        const socket = await openRealtimeModel(this.#provider, this.#answerMs);
         this.#connection = new RealtimeModelConnection(socket, (event) => this.#received(event));
         this.#connectedAt = Date.now();
         if (this.#closing.signal.aborted) this.#connection.close();
@@ -219,7 +222,7 @@ export class RealtimeModelSession extends PluginSession {
       this.#timedOut = true;
       // A new connection gets the conversation so far, and may do better.
       this.#connection?.close();
-    }, ANSWER_MS);
+    }, this.#answerMs);
   }
 
   #stopWaiting(): void {

@@ -18,21 +18,26 @@ class Talk implements AsyncDisposable {
   readonly session: voice.AgentSession;
   #changed = () => {};
 
-  private constructor(ai: StandIn, model: string) {
+  private constructor(ai: StandIn, answerMs: number | undefined) {
     const order = new SpeechToSpeechSignals((signal) => {
       this.signals.push(signal);
       this.#changed();
     }, 0);
-    const provider = { baseURL: ai.url, apiKey: "sk-secret", model, voice: "alloy" };
+    const provider = { baseURL: ai.url, apiKey: "sk-secret", model: "m", voice: "alloy" };
     this.session = createSpeechToSpeech(
       { ...provider, language: null, keyterms: [] },
       order,
+      answerMs,
     ).session;
     reportSignals(this.session, undefined, (signal) => order.take(signal));
   }
 
-  static async begin(ai: StandIn, tools: llm.ToolContextLike = [], model = "m"): Promise<Talk> {
-    const talk = new Talk(ai, model);
+  static async begin(
+    ai: StandIn,
+    tools: llm.ToolContextLike = [],
+    answerMs?: number,
+  ): Promise<Talk> {
+    const talk = new Talk(ai, answerMs);
     await talk.session.start({ agent: new voice.Agent({ instructions: "Be brief.", tools }) });
     return talk;
   }
@@ -151,6 +156,17 @@ describe("a failure", () => {
       expect(asked?.messages?.map(({ content }) => content)).toContain("First question.");
     },
   );
+
+  test("a server that never answers is told, and asked again on a new connection", async () => {
+    await using ai = await startStandIn({ reply: () => "Yes." });
+    await using talk = await Talk.begin(ai, [], 1000);
+    ai.fail("llm", { kind: "hang" });
+    talk.ask("First question.");
+    expect(await talk.signal("error")).toMatchObject({ code: "provider_timeout" });
+    await talk.signal("agent_state", ({ state }) => state === "listening");
+    talk.ask("Second question.");
+    await talk.signal("agent_turn", ({ text }) => text === "Yes.");
+  });
 
   test("an answer without words is told", async () => {
     await using ai = await startStandIn({ reply: () => "" });

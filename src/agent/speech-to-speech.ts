@@ -1,7 +1,11 @@
 import { voice } from "@livekit/agents";
 import * as openai from "@livekit/agents-plugin-openai";
 import { isOpenAi, type SpeechToSpeechProvider } from "../domain/stage.ts";
-import { type RealtimeModelEvents, RealtimeModelSession } from "./realtime-model-session.ts";
+import {
+  ANSWER_MS,
+  type RealtimeModelEvents,
+  RealtimeModelSession,
+} from "./realtime-model-session.ts";
 
 export interface SpeechToSpeechOptions extends SpeechToSpeechProvider {
   /** The language that is spoken, as a BCP 47 tag; null: the server finds out. */
@@ -28,8 +32,9 @@ const TURN_DETECTION = {
 class SpeechToSpeechModel extends openai.realtime.RealtimeModel {
   readonly #options: SpeechToSpeechOptions;
   readonly #events: RealtimeModelEvents;
+  readonly #answerMs: number;
 
-  constructor(options: SpeechToSpeechOptions, events: RealtimeModelEvents) {
+  constructor(options: SpeechToSpeechOptions, events: RealtimeModelEvents, answerMs: number) {
     super({
       baseURL: options.baseURL,
       // Required by the plugin, which does not open the connection here.
@@ -43,10 +48,11 @@ class SpeechToSpeechModel extends openai.realtime.RealtimeModel {
     });
     this.#options = options;
     this.#events = events;
+    this.#answerMs = answerMs;
   }
 
   override session(): openai.realtime.RealtimeSession {
-    const session = new RealtimeModelSession(this, this.#options, this.#events);
+    const session = new RealtimeModelSession(this, this.#options, this.#events, this.#answerMs);
     return session as unknown as openai.realtime.RealtimeSession;
   }
 }
@@ -59,10 +65,18 @@ function transcription({ baseURL, language, keyterms }: SpeechToSpeechOptions) {
   };
 }
 
-/** Creates the framework's session for a realtime model that serves all three stages. */
-export function createSpeechToSpeech(options: SpeechToSpeechOptions, events: RealtimeModelEvents) {
+/**
+ * Creates the framework's session for a realtime model that serves all three stages.
+ *
+ * @param answerMs how long the server may be silent where it has to say something, in ms
+ */
+export function createSpeechToSpeech(
+  options: SpeechToSpeechOptions,
+  events: RealtimeModelEvents,
+  answerMs: number = ANSWER_MS,
+) {
   const session = new voice.AgentSession({
-    llm: new SpeechToSpeechModel(options, events),
+    llm: new SpeechToSpeechModel(options, events, answerMs),
     // The server hears when the user speaks; no model of this machine does.
     vad: null,
     userAwayTimeout: null,

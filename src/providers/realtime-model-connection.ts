@@ -54,7 +54,7 @@ export class RealtimeModelConnection {
 }
 
 /** Where a server's realtime model is reached. */
-export function realtimeModelUrl(baseURL: string, model: string): URL {
+function realtimeModelUrl(baseURL: string, model: string): URL {
   const url = new URL(`${baseURL.replace(/^http/, "ws")}/realtime`);
   url.searchParams.set("model", model);
   return url;

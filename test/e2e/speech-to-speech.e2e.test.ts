@@ -10,6 +10,7 @@ import { eventually } from "./wait.ts";
 const GREETING = "Hello Ada.";
 const STORY = "Tell me a long story.";
 const STOP = "Wait, please stop talking now.";
+const LOST = "Can you hear me?";
 const TYPED = "Are you there?";
 const WORDS =
   "Once upon a time a small boat left the harbour before sunrise. Its captain was looking for " +
@@ -63,6 +64,12 @@ spokenTest("one realtime model hears, answers, is interrupted and remembers", as
   await finalOf(listener, "agent", "All right.");
   await user.reads("agent", "All right.");
 
+  ai.fail("llm", { kind: "status", status: 429 });
+  await parley.post(`/session/${id}/message`, { text: LOST });
+  await event(listener, "the failure is told", ({ type, data }) => {
+    return type === "error" && data.code === "provider_rate_limited" && data.recoverable;
+  });
+
   const response = await parley.post(`/session/${id}/message`, { text: TYPED });
   expect(response.status).toBe(202);
   await finalOf(listener, "agent", "Yes.");
@@ -79,6 +86,7 @@ spokenTest("one realtime model hears, answers, is interrupted and remembers", as
     `agent: ${cut}`,
     `user: ${STOP}`,
     "agent: All right.",
+    `user: ${LOST}`,
     `user: ${TYPED}`,
     "agent: Yes.",
   ]);

@@ -6,7 +6,7 @@ import { type Check, type Finding, failed, ok } from "./check.ts";
 const ANSWER_MS = 7000;
 
 /** Checks that a realtime model accepts a session, as a conversation would open it. */
-export function realtimeModelCheck(provider: SpeechToSpeechProvider): Check {
+export function speechToSpeechCheck(provider: SpeechToSpeechProvider): Check {
   const { host } = new URL(provider.baseURL);
   return {
     name: "speech to speech",
