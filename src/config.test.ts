@@ -153,7 +153,7 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ["STT_BASE_URL", "ftp://localhost", /http:\/\/ or https:\/\/ URL/],
   ["LLM_BASE_URL", "file:///etc/passwd", /http:\/\/ or https:\/\/ URL/],
   ["TTS_BASE_URL", "http:", /http:\/\/ or https:\/\/ URL/],
-  ["REALTIME_BASE_URL", "wss://a", /http:\/\/ or https:\/\/ URL/],
+  ["REALTIME_BASE_URL", "ftp://a", /http:\/\/ or https:\/\/ URL/],
   ["STT_REALTIME", "yes", /"auto", "true" or "false"/],
   ["LLM_THINKING", "maybe", /"auto", "on" or "off"/],
   ["LLM_PREPARE_ANSWERS", "yes", /"true" or "false"/],

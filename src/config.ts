@@ -149,7 +149,7 @@ export const environment = z.object({
   TTS_API_KEY: apiKey,
   TTS_MODEL: text,
   TTS_VOICE: text,
-  REALTIME_BASE_URL: httpUrl,
+  REALTIME_BASE_URL: providerAddress,
   REALTIME_API_KEY: apiKey,
   REALTIME_MODEL: text,
   REALTIME_VOICE: text,

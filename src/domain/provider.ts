@@ -83,6 +83,8 @@ export interface StageOverview {
   baseURL: string | undefined;
   model: string | undefined;
   voice: string | undefined;
+  /** Whether speech recognition uses the realtime WebSocket; undefined: automatic. */
+  realtime?: boolean | undefined;
   /** Whether a key is stored for the endpoint. */
   hasKey: boolean;
   /** The environment variable that decides the stage; the page cannot change it then. */

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import type { FoundServer } from "../domain/provider.ts";
+import { modelsFor, readNames } from "./name-list.ts";
 
 /** Where servers with OpenAI's API listen by default. */
 const DEFAULTS: readonly Omit<FoundServer, "models">[] = [
@@ -10,8 +10,6 @@ const DEFAULTS: readonly Omit<FoundServer, "models">[] = [
 const ANSWER_MS = 700;
 const CACHE_MS = 30_000;
 const MAX_MODELS = 20;
-
-const modelList = z.object({ data: z.array(z.object({ id: z.string().min(1).max(256) })) });
 
 /**
  * Creates a search for language model servers on this machine.
@@ -48,11 +46,8 @@ async function modelsOf(baseURL: string): Promise<string[]> {
       redirect: "error",
       signal: AbortSignal.timeout(ANSWER_MS),
     });
-    const { data } = modelList.parse(await response.json());
-    return data
-      .map(({ id }) => id)
-      .filter((id) => !/embed/i.test(id))
-      .slice(0, MAX_MODELS);
+    const list = readNames(await response.json());
+    return modelsFor("llm", list?.entries ?? []).slice(0, MAX_MODELS);
   } catch {
     // Nothing listens there, or it is another kind of server.
     return [];

@@ -46,6 +46,10 @@ function set(baseURL: string, stage: Stage) {
   return { ...at(baseURL, stage), fixedBy: `${stage.toUpperCase()}_BASE_URL` };
 }
 
+async function assertReady({ servers }: ProviderCheck, providers: StageEndpoint[]): Promise<void> {
+  await Promise.all(providers.map((provider) => servers.find(provider)));
+}
+
 afterEach(() => {
   setSystemTime();
 });
@@ -53,21 +57,21 @@ afterEach(() => {
 describe("a provider before a session", () => {
   test("that answers is ready", async () => {
     await using provider = startProvider();
-    await new ProviderCheck().assertReady([at(provider.url)]);
+    await assertReady(new ProviderCheck(), [at(provider.url)]);
     expect(provider.seen).toEqual(["/v1/models Bearer sk-1"]);
   });
 
   test("without a key of its own gets no key", async () => {
     await using provider = startProvider();
     const keyless: StageEndpoint = { stage: "llm", baseURL: provider.url, apiKey: undefined };
-    await new ProviderCheck().assertReady([keyless]);
+    await assertReady(new ProviderCheck(), [keyless]);
     expect(provider.seen).toEqual(["/v1/models null"]);
   });
 
   test.each([401, 403])("that answers %i refuses the key: no session starts", async (status) => {
     await using provider = startProvider();
     provider.status = status;
-    const failure = await failureOf(new ProviderCheck().assertReady([set(provider.url, "tts")]));
+    const failure = await failureOf(assertReady(new ProviderCheck(), [set(provider.url, "tts")]));
     expect(failure.kind).toBe("upstream_failed");
     expect(failure.message).toContain(`(${status}). Check TTS_API_KEY.`);
     expect(failure.message).not.toContain("sk-1");
@@ -78,7 +82,7 @@ describe("a provider before a session", () => {
     async (status) => {
       await using provider = startProvider();
       provider.status = status;
-      await new ProviderCheck().assertReady([at(provider.url)]);
+      await assertReady(new ProviderCheck(), [at(provider.url)]);
       expect(provider.seen).toHaveLength(1);
     },
   );
@@ -86,7 +90,7 @@ describe("a provider before a session", () => {
   test("that is down is named with the variables to look at", async () => {
     const provider = startProvider();
     await provider[Symbol.asyncDispose]();
-    const failure = await failureOf(new ProviderCheck().assertReady([set(provider.url, "stt")]));
+    const failure = await failureOf(assertReady(new ProviderCheck(), [set(provider.url, "stt")]));
     expect(failure.kind).toBe("upstream_failed");
     expect(failure.message).toContain(new URL(provider.url).host);
     expect(failure.message).toContain("Is it running? Check STT_BASE_URL.");
@@ -99,7 +103,7 @@ describe("a provider before a session", () => {
       baseURL: "https://api.openai.com/v1",
       apiKey: undefined,
     };
-    const failure = await failureOf(new ProviderCheck().assertReady([openai]));
+    const failure = await failureOf(assertReady(new ProviderCheck(), [openai]));
     expect(failure.kind).toBe("unavailable");
     expect(failure.message).toContain("OPENAI_API_KEY");
   });
@@ -107,7 +111,7 @@ describe("a provider before a session", () => {
   test("with a key no header can hold is refused without showing it", async () => {
     await using provider = startProvider();
     const odd = at(provider.url, "llm", "sk-“1”");
-    const failure = await failureOf(new ProviderCheck().assertReady([odd]));
+    const failure = await failureOf(assertReady(new ProviderCheck(), [odd]));
     expect(failure.kind).toBe("upstream_failed");
     expect(failure.message).not.toContain("sk-");
     expect(provider.seen).toEqual([]);
@@ -120,20 +124,20 @@ describe("what is known of a provider", () => {
     const check = new ProviderCheck();
     const stages = [at(provider.url, "stt"), at(provider.url, "llm"), at(provider.url, "tts")];
     setSystemTime(new Date("2026-01-01T00:00:00Z"));
-    await check.assertReady(stages);
-    await check.assertReady(stages);
+    await assertReady(check, stages);
+    await assertReady(check, stages);
     setSystemTime(new Date("2026-01-01T00:00:59Z"));
-    await check.assertReady(stages);
+    await assertReady(check, stages);
     expect(provider.seen).toHaveLength(1);
     setSystemTime(new Date("2026-01-01T00:01:01Z"));
-    await check.assertReady(stages);
+    await assertReady(check, stages);
     expect(provider.seen).toHaveLength(2);
   });
 
   test("is asked for each key", async () => {
     await using provider = startProvider();
     const keys = [at(provider.url, "stt", "sk-1"), at(provider.url, "llm", "sk-2")];
-    await new ProviderCheck().assertReady(keys);
+    await assertReady(new ProviderCheck(), keys);
     expect(provider.seen.sort()).toEqual(["/v1/models Bearer sk-1", "/v1/models Bearer sk-2"]);
   });
 
@@ -141,9 +145,9 @@ describe("what is known of a provider", () => {
     await using provider = startProvider();
     const check = new ProviderCheck();
     provider.status = 401;
-    await failureOf(check.assertReady([at(provider.url)]));
+    await failureOf(assertReady(check, [at(provider.url)]));
     provider.status = 200;
-    await check.assertReady([at(provider.url)]);
+    await assertReady(check, [at(provider.url)]);
     expect(provider.seen).toHaveLength(2);
   });
 });
@@ -196,6 +200,6 @@ test("a provider that takes the question and never answers is given up", async (
   });
   const check = new ProviderCheck(50);
   const provider = at(server.url.origin, "stt");
-  expect((await failureOf(check.assertReady([provider]))).kind).toBe("upstream_failed");
+  expect((await failureOf(assertReady(check, [provider]))).kind).toBe("upstream_failed");
   expect(await check.answersRealtime(provider, "m")).toBe(false);
 });

@@ -22,14 +22,6 @@ export class ProviderCheck {
     this.servers = new ProviderServers(answerMs);
   }
 
-  /**
-   * @throws Failure `unavailable` when a key is missing, `upstream_failed` when the provider
-   *   cannot be reached or refuses the key, `invalid` when the address is another service's
-   */
-  async assertReady(providers: StageEndpoint[]): Promise<void> {
-    await Promise.all(providers.map((provider) => this.servers.find(provider)));
-  }
-
   /** The stages of a session as their servers take them. @throws Failure */
   settleAll(stages: StageProviders): Promise<StageProviders> {
     return this.servers.settleAll(stages);

@@ -334,6 +334,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
       baseURL: found.baseURL,
       model: found.model,
       voice: found.voice,
+      realtime: choice.use === "endpoint" ? choice.realtime : undefined,
       hasKey: apiKey !== undefined,
       problem: usesOpenAi && apiKey === undefined ? "No API key yet." : undefined,
     };

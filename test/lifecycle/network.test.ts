@@ -48,7 +48,8 @@ describe("with a proxy in the environment", () => {
   ])("in %s, everything on this machine is reached directly", async (_, names) => {
     await using proxy = await startProxy();
     const proxies = Object.fromEntries(names.map((name) => [name, proxy.url]));
-    const variables = { ...providerEnv(ai.url, true), ...proxies };
+    // The address lacks its path, which is found on the way.
+    const variables = { ...providerEnv(new URL(ai.url).origin, true), ...proxies };
     await using parley: Parley = await startParley({ env: variables });
     await parley.ready();
     const { checks } = await parley.json("/ready", READY);

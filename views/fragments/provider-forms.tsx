@@ -117,7 +117,9 @@ export function EndpointForm(props: {
         hx-swap="innerHTML"
         hx-trigger={offerTrigger(id)}
       ></div>
-      {stages.includes("stt") ? <RealtimeField {...named("stt_realtime")} /> : null}
+      {stages.includes("stt") ? (
+        <RealtimeField {...named("stt_realtime")} current={current?.realtime} />
+      ) : null}
       {several ? <StageBoxes id={id} stages={stages} /> : null}
       <p>
         <button class="button" type="submit">
@@ -135,14 +137,22 @@ function offerTrigger(id: string): string {
   return [...changed, `focusin once from:#${id}-form`].join(", ");
 }
 
-function RealtimeField({ id, name }: { id: string; name: string }) {
+function RealtimeField(props: { id: string; name: string; current: boolean | undefined }) {
+  const { id, name, current } = props;
+  const choices = [
+    { value: "", label: "Automatic", chosen: current === undefined },
+    { value: "true", label: "Always", chosen: current === true },
+    { value: "false", label: "Never", chosen: current === false },
+  ];
   return (
     <div class="stack tight">
       <label for={id}>Realtime transcription</label>
       <select id={id} name={name}>
-        <option value="">Automatic</option>
-        <option value="true">Always</option>
-        <option value="false">Never</option>
+        {choices.map(({ value, label, chosen }) => (
+          <option value={value} selected={chosen}>
+            {label}
+          </option>
+        ))}
       </select>
     </div>
   );
