@@ -177,6 +177,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
       statusRoutes({
         metrics,
         checks: readyChecks(config, parts),
+        seconds: () => secondChecks(providers),
       }),
       tokenRoutes({
         livekitUrl,
@@ -220,6 +221,12 @@ function readyChecks(
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
     ...Object.fromEntries(STAGES.map((stage) => [stage, () => providers.check(stage)])),
   };
+}
+
+/** What `/ready` asks of the second providers; a person may choose others at any time. */
+function secondChecks(providers: ProviderChoice): Record<string, () => Promise<unknown>> {
+  const stages = STAGES.filter((stage) => providers.hasSecond(stage));
+  return Object.fromEntries(stages.map((stage) => [stage, () => providers.checkSecond(stage)]));
 }
 
 function createAuth(config: Config): Auth {

@@ -46,6 +46,9 @@ describe("without any variable", () => {
         voice: "marin",
         fixedBy: undefined,
       },
+      seconds: { stt: undefined, llm: undefined, tts: undefined },
+      fallbackFixedBy: { stt: undefined, llm: undefined, tts: undefined },
+      fallbackPaths: { stt: undefined, llm: undefined, tts: undefined },
       modelsCatalog: undefined,
       greeting: undefined,
       language: null,
@@ -173,6 +176,9 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
     Array.from({ length: 101 }, (_, i) => i).join(),
     /more than 100 words to expect/,
   ],
+  ["STT_FALLBACK_BASE_URL", "ftp://localhost", /http:\/\/ or https:\/\/ URL/],
+  ["LLM_FALLBACK_BASE_URL", "ftp://a.org", /http:\/\/ or https:\/\/ URL/],
+  ["TTS_FALLBACK_BASE_URL", "file:///a", /http:\/\/ or https:\/\/ URL/],
   ["REDIS_URL", "localhost:6379", /redis:\/\/ or rediss:\/\/ URL/],
   ["AUTH_DISABLED", "1", /"true" or "false"/],
   ["MAX_SESSIONS", "0", /whole number from 1 to 10000/],
@@ -203,19 +209,55 @@ test("every variable with a rule has a case in which it is refused", () => {
     "TTS_API_KEY",
     "REALTIME_API_KEY",
     "AUTH_PASSWORD",
+    "STT_FALLBACK_API_KEY",
+    "LLM_FALLBACK_API_KEY",
+    "TTS_FALLBACK_API_KEY",
   ];
   const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN", "MODELS_CATALOG"];
   const free = [...files, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"];
-  const names = [
-    "REALTIME_MODEL",
-    "REALTIME_VOICE",
-    "STT_MODEL",
-    "LLM_MODEL",
-    "TTS_MODEL",
-    "TTS_VOICE",
-  ];
+  const stages = ["STT", "LLM", "TTS", "STT_FALLBACK", "LLM_FALLBACK", "TTS_FALLBACK"];
+  const voices = ["REALTIME_MODEL", "REALTIME_VOICE", "TTS_VOICE", "TTS_FALLBACK_VOICE"];
+  const names = [...voices, ...stages.map((stage) => `${stage}_MODEL`)];
   const tried = new Set([...REFUSED.map(([name]) => name), ...secret, ...free, ...names]);
   expect([...tried].sort()).toEqual(Object.keys(environment.shape).sort());
+});
+
+describe("the second provider of a stage", () => {
+  const own = { OPENAI_API_KEY: "sk-1" };
+
+  test("has its own address, key, model and voice", () => {
+    const { seconds, fallbackFixedBy } = readConfig({
+      ...own,
+      TTS_FALLBACK_BASE_URL: "http://a/v1/",
+      TTS_FALLBACK_MODEL: "kokoro",
+      TTS_FALLBACK_VOICE: "af_heart",
+    });
+    expect(seconds.tts).toEqual({
+      ...{ baseURL: "http://a/v1", apiKey: undefined, model: "kokoro", voice: "af_heart" },
+    });
+    expect(fallbackFixedBy).toEqual({
+      ...{ stt: undefined, llm: undefined, tts: "TTS_FALLBACK_BASE_URL" },
+    });
+  });
+
+  test("gets OpenAI's key at OpenAI's address alone", () => {
+    const at = (url: string) => readConfig({ ...own, LLM_FALLBACK_BASE_URL: url }).seconds.llm;
+    expect(at(OPENAI)).toEqual({ baseURL: OPENAI, apiKey: "sk-1", model: "gpt-4o-mini" });
+    expect(at("http://a/v1")?.apiKey).toBeUndefined();
+    const other = { ...own, OPENAI_BASE_URL: "http://a/v1", LLM_FALLBACK_BASE_URL: OPENAI };
+    expect(readConfig(other).seconds.llm?.apiKey).toBeUndefined();
+  });
+
+  test("may be another model of the same server, or a file", () => {
+    const { seconds } = readConfig({ ...own, STT_FALLBACK_MODEL: "whisper-1" });
+    expect(seconds.stt).toEqual({
+      ...{ baseURL: OPENAI, apiKey: "sk-1", model: "whisper-1", realtime: false },
+    });
+    const local = readConfig({ ...own, LLM_FALLBACK_MODEL: "./small.gguf" });
+    expect(local.seconds.llm).toBeUndefined();
+    expect(local.fallbackPaths.llm).toBe("./small.gguf");
+    expect(local.fallbackFixedBy.llm).toBe("LLM_FALLBACK_MODEL");
+  });
 });
 
 describe("who decides a stage", () => {

@@ -5,7 +5,9 @@ import { KEY_PATTERN } from "./domain/provider.ts";
 import { serverAddress } from "./domain/server-address.ts";
 import { DEFAULT_SYSTEM_PROMPT, keyterms, languageChoice } from "./domain/session.ts";
 import {
+  OPENAI_DEFAULTS,
   OPENAI_URL,
+  type SecondProviders,
   type SpeechToSpeechProvider,
   type Stage,
   type StageProviders,
@@ -36,6 +38,10 @@ export interface Config extends StageProviders {
   fixedBy: Readonly<Record<Stage, string | undefined>>;
   /** Local files that a stage's `…_MODEL` names, as a path or a file:// URL. */
   modelPaths: Readonly<Record<Stage, string | undefined>>;
+  /** The second providers that variables name, and the same of them. */
+  seconds: SecondProviders;
+  fallbackFixedBy: Readonly<Record<Stage, string | undefined>>;
+  fallbackPaths: Readonly<Record<Stage, string | undefined>>;
   /** Another catalogue of models, as a path or an http(s) URL. */
   modelsCatalog: string | undefined;
   speechToSpeech: SpeechToSpeechProvider;
@@ -153,6 +159,16 @@ export const environment = z.object({
   REALTIME_API_KEY: apiKey,
   REALTIME_MODEL: text,
   REALTIME_VOICE: text,
+  STT_FALLBACK_BASE_URL: providerAddress,
+  STT_FALLBACK_API_KEY: apiKey,
+  STT_FALLBACK_MODEL: text,
+  LLM_FALLBACK_BASE_URL: providerAddress,
+  LLM_FALLBACK_API_KEY: apiKey,
+  LLM_FALLBACK_MODEL: text,
+  TTS_FALLBACK_BASE_URL: providerAddress,
+  TTS_FALLBACK_API_KEY: apiKey,
+  TTS_FALLBACK_MODEL: text,
+  TTS_FALLBACK_VOICE: text,
   MODELS_CATALOG: text,
   STT_LANGUAGE: languageChoice,
   STT_KEYTERMS: text.transform(listed).pipe(keyterms),
@@ -226,9 +242,12 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     livekitPublicUrl: env.LIVEKIT_PUBLIC_URL && socketUrl(env.LIVEKIT_PUBLIC_URL),
     livekitServerBin: env.LIVEKIT_SERVER_BIN,
     ...providers(env),
+    seconds: secondProviders(env),
     fixedBy: eachStage((stage) => decidingVariable(env, stage)),
     modelPaths: eachStage((stage) => filesNamed(env[`${stage}_MODEL`])),
     speechToSpeech: speechToSpeech(env),
+    fallbackFixedBy: eachStage((stage) => decidingFallback(env, stage)),
+    fallbackPaths: eachStage((stage) => filesNamed(env[`${stage}_FALLBACK_MODEL`])),
     modelsCatalog: env.MODELS_CATALOG,
     systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_SYSTEM_PROMPT,
     greeting: env.GREETING,
@@ -255,6 +274,7 @@ function providers(env: Variables): StageProviders {
     apiKey: apiKey ?? (baseURL === undefined ? shared.apiKey : undefined),
   });
   const realtime = env.STT_REALTIME ?? "auto";
+  const { llm, tts, voice } = OPENAI_DEFAULTS;
   return {
     stt: {
       ...stage(env.STT_BASE_URL, env.STT_API_KEY),
@@ -263,14 +283,38 @@ function providers(env: Variables): StageProviders {
     },
     llm: {
       ...stage(env.LLM_BASE_URL, env.LLM_API_KEY),
-      model: env.LLM_MODEL ?? "gpt-4o-mini",
+      model: env.LLM_MODEL ?? llm,
       thinking: env.LLM_THINKING,
       prepares: env.LLM_PREPARE_ANSWERS === "false" ? false : undefined,
     },
     tts: {
       ...stage(env.TTS_BASE_URL, env.TTS_API_KEY),
-      model: env.TTS_MODEL ?? "gpt-4o-mini-tts",
-      voice: env.TTS_VOICE ?? "alloy",
+      model: env.TTS_MODEL ?? tts,
+      voice: env.TTS_VOICE ?? voice,
+    },
+  };
+}
+
+/** The second providers that the environment names, except those that are local files. */
+function secondProviders(env: Variables): SecondProviders {
+  const { llm, tts, voice } = OPENAI_DEFAULTS;
+  const endpoint = (prefix: StagePrefix) => {
+    const isNamed = decidingFallback(env, prefix) !== undefined;
+    if (!isNamed || filesNamed(env[`${prefix}_FALLBACK_MODEL`]) !== undefined) return undefined;
+    const shared = env.OPENAI_BASE_URL ?? OPENAI_URL;
+    const baseURL = env[`${prefix}_FALLBACK_BASE_URL`] ?? shared;
+    const own = env[`${prefix}_FALLBACK_API_KEY`];
+    // The shared key belongs to the shared server, and to no other.
+    return { baseURL, apiKey: own ?? (baseURL === shared ? env.OPENAI_API_KEY : undefined) };
+  };
+  const [sttAt, llmAt, ttsAt] = [endpoint("STT"), endpoint("LLM"), endpoint("TTS")];
+  return {
+    stt: sttAt && { ...sttAt, model: env.STT_FALLBACK_MODEL, realtime: false },
+    llm: llmAt && { ...llmAt, model: env.LLM_FALLBACK_MODEL ?? llm },
+    tts: ttsAt && {
+      ...ttsAt,
+      model: env.TTS_FALLBACK_MODEL ?? tts,
+      voice: env.TTS_FALLBACK_VOICE ?? voice,
     },
   };
 }
@@ -305,6 +349,18 @@ function decidingVariable(env: Variables, stage: StagePrefix): string | undefine
     "OPENAI_API_KEY",
   ] as const;
   return names.find((name) => env[name] !== undefined);
+}
+
+function decidingFallback(env: Variables, stage: StagePrefix): string | undefined {
+  const model = `${stage}_FALLBACK_MODEL` as const;
+  if (filesNamed(env[model]) !== undefined) return model;
+  const names = [
+    `${stage}_FALLBACK_BASE_URL`,
+    model,
+    `${stage}_FALLBACK_API_KEY`,
+    "TTS_FALLBACK_VOICE",
+  ] as const;
+  return names.find((name) => name.startsWith(stage) && env[name] !== undefined);
 }
 
 /** The value if it is a path or a file:// URL; no server names its models like that. */

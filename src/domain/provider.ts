@@ -72,12 +72,13 @@ export const providerSettings = z.strictObject({
   stages: z.partialRecord(z.enum(STAGES), stageChoice).default({}),
   /** Present: one realtime model serves all stages. */
   speech_to_speech: speechToSpeechChoice.optional(),
+  /** What takes over when a stage fails. */
+  fallbacks: z.partialRecord(z.enum(STAGES), stageChoice).optional(),
 });
 export type ProviderSettings = z.infer<typeof providerSettings>;
 
-/** What serves a stage, without secrets. */
-export interface StageOverview {
-  stage: Stage;
+/** A provider as pages show it, without secrets. */
+export interface ProviderOverview {
   use: StageChoice["use"];
   /** For OpenAI or another endpoint. */
   baseURL: string | undefined;
@@ -91,6 +92,13 @@ export interface StageOverview {
   fixedBy: string | undefined;
   /** Why it cannot serve and what to do; undefined when it can be tried. */
   problem: string | undefined;
+}
+
+/** What serves a stage. */
+export interface StageOverview extends ProviderOverview {
+  stage: Stage;
+  /** What takes over when it fails. */
+  second?: ProviderOverview | undefined;
 }
 
 /** Whether one realtime model serves all stages, and which; without secrets. */
@@ -169,6 +177,12 @@ export interface ProviderSettingsService {
    * @throws Failure `conflict` when the environment decides, `unavailable` or `upstream_failed`
    */
   useSpeechToSpeech(choice: SpeechToSpeechChoice | undefined): Promise<void>;
+  /**
+   * Chooses what takes over when a stage fails.
+   * @param choice undefined: nothing
+   * @throws Failure as above, and `conflict` if a variable decides it
+   */
+  useSecond(stage: Stage, choice: StageChoice | undefined): Promise<void>;
   /** Deletes all stored keys and choices. */
   forget(): void;
   /** Servers on this machine; they are searched for at most every half minute. */

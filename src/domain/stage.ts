@@ -5,6 +5,9 @@ export type Stage = (typeof STAGES)[number];
 /** OpenAI's API, the provider of every stage that has none of its own. */
 export const OPENAI_URL = "https://api.openai.com/v1";
 
+/** What OpenAI is asked for where nothing else is chosen. */
+export const OPENAI_DEFAULTS = { llm: "gpt-4o-mini", tts: "gpt-4o-mini-tts", voice: "alloy" };
+
 /** Whether the address is OpenAI's own, which needs a key and has realtime transcription. */
 export function isOpenAi(baseURL: string): boolean {
   return new URL(baseURL).host === new URL(OPENAI_URL).host;
@@ -45,6 +48,9 @@ type WithFallback<P> = P & { fallback?: P | undefined };
 
 /** Whether a model may think before it answers. */
 export type Thinking = "auto" | "on" | "off";
+
+/** The providers that take over, for the stages that have one. */
+export type SecondProviders = { [S in Stage]?: StageProviders[S]["fallback"] };
 
 /** What serves each stage of a session. */
 export interface StageProviders {

@@ -23,8 +23,8 @@ export class ProviderCheck {
   }
 
   /** The stages of a session as their servers take them. @throws Failure */
-  settleAll(stages: StageProviders): Promise<StageProviders> {
-    return this.servers.settleAll(stages);
+  settleAll(...args: Parameters<ProviderServers["settleAll"]>): Promise<StageProviders> {
+    return this.servers.settleAll(...args);
   }
 
   /** Whether the server accepts OpenAI's realtime transcription WebSocket. Never throws. */

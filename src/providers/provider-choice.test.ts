@@ -324,3 +324,81 @@ describe("speech to speech", () => {
     expect(world.choice.speechToSpeech().chosen).toBe(false);
   });
 });
+
+describe("a second provider", () => {
+  const endpoint = { use: "endpoint", base_url: "http://10.0.0.2/v1", model: "small" } as const;
+
+  test("is tried, stored, shown without its key, used, and taken back", async () => {
+    using world = open({ LLM_BASE_URL: "http://10.0.0.1/v1", LLM_MODEL: "big" });
+    const { choice } = world;
+    await choice.useSecond("llm", { ...endpoint, api_key: KEY });
+    using stages = choice.stages();
+    expect(stages.llm).toMatchObject({
+      baseURL: "http://10.0.0.1/v1",
+      fallback: { baseURL: endpoint.base_url, apiKey: KEY, model: "small" },
+    });
+    expect(stages.stt.fallback).toBeUndefined();
+    const [, llm] = choice.overview();
+    expect(llm?.second).toMatchObject({ use: "endpoint", model: "small", hasKey: true });
+    expect(JSON.stringify(choice.overview())).not.toContain(KEY);
+    expect(world.stored()).toEqual({
+      stages: {},
+      fallbacks: { llm: { ...endpoint, api_key: KEY } },
+    });
+    await choice.useSecond("llm", undefined);
+    expect(choice.stages().llm.fallback).toBeUndefined();
+  });
+
+  test("that is a local model is served by the engine, for which no session waits", async () => {
+    using world = open({ OPENAI_API_KEY: KEY });
+    await world.choice.useSecond("llm", { use: "local", model: "qwen", kind: "gguf" });
+    using stages = world.choice.stages();
+    expect(stages.llm).toMatchObject({
+      baseURL: "https://api.openai.com/v1",
+      fallback: { baseURL: "http://127.0.0.1:7000/v1", model: "qwen", isEngine: true },
+    });
+    await stages.ready();
+    expect(world.engine).toEqual(["created for qwen", "ready"]);
+  });
+
+  test("whose engine does not start keeps no session from starting", async () => {
+    const createEngine: ProviderChoiceOptions["createEngine"] = () => ({
+      ...{ baseURL: "http://127.0.0.1:7000/v1", apiKey: "k", use: () => {} },
+      ready: () => Promise.reject(new Failure("unavailable", "no memory")),
+      [Symbol.asyncDispose]: async () => {},
+    });
+    using world = open({ OPENAI_API_KEY: KEY }, { createEngine });
+    await world.choice.useSecond("llm", { use: "local", model: "qwen", kind: "gguf" });
+    using stages = world.choice.stages();
+    await stages.ready();
+  });
+
+  test("without its files is none, and the overview says why", async () => {
+    const lost: ProviderChoiceOptions["modelAt"] = () => {
+      throw new Failure("not_found", "LLM_FALLBACK_MODEL names ./a.gguf, which does not exist");
+    };
+    const variables = { OPENAI_API_KEY: KEY, LLM_FALLBACK_MODEL: "./a.gguf" };
+    using world = open(variables, { modelAt: lost });
+    expect(world.choice.stages().llm.fallback).toBeUndefined();
+    const [, llm] = world.choice.overview();
+    expect(llm?.second).toMatchObject({ use: "local", problem: expect.stringContaining("a.gguf") });
+  });
+
+  test("that a variable names cannot be changed on the page", async () => {
+    const variables = { TTS_FALLBACK_BASE_URL: "http://10.0.0.3/v1", TTS_FALLBACK_VOICE: "amy" };
+    using world = open(variables);
+    expect((await failureOf(world.choice.useSecond("tts", undefined))).message).toContain(
+      "TTS_FALLBACK_BASE_URL is set",
+    );
+    expect(world.choice.stages().tts.fallback).toMatchObject({
+      ...{ baseURL: "http://10.0.0.3/v1", model: "gpt-4o-mini-tts", voice: "amy" },
+    });
+  });
+
+  test("that is OpenAI needs a stored key", async () => {
+    using world = open({ LLM_BASE_URL: "http://10.0.0.1/v1" });
+    expect((await failureOf(world.choice.useSecond("llm", { use: "openai" }))).kind).toBe(
+      "invalid",
+    );
+  });
+});

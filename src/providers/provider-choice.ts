@@ -21,16 +21,23 @@ import {
   type Stage,
   type StageProviders,
 } from "../domain/stage.ts";
-import { Failure, messageOf } from "../errors.ts";
+import { Failure } from "../errors.ts";
 import { downloadedModel } from "../models/model-folder.ts";
 import { noEngine } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { localServerSearch } from "./local-servers.ts";
+import { overviewOf } from "./provider-overview.ts";
 import type { ProviderServers } from "./provider-servers.ts";
 import { realtimeModelCheck } from "./realtime-model-check.ts";
-import { choiceOf, type LocalModels, resolveStages, type StageConfig } from "./resolve-stages.ts";
+import {
+  choiceOf,
+  type LocalModels,
+  type ProviderPick,
+  resolveStages,
+  type StageConfig,
+  secondChoiceOf,
+} from "./resolve-stages.ts";
 import { readSettings, writeSettings } from "./settings-file.ts";
-import { withoutGuesses } from "./settle-names.ts";
 import { speechToSpeechOverview, speechToSpeechProvider } from "./speech-to-speech.ts";
 
 export interface ProviderChoiceOptions {
@@ -82,7 +89,7 @@ export interface StageLease extends StageProviders, Disposable {
   /** The realtime model that serves the session in place of the stages. */
   realtimeModel?: SpeechToSpeechProvider | undefined;
   /**
-   * Waits for the engine, or for a realtime model to accept a session.
+   * Waits for the engine, if it is the first provider of a stage, or for a realtime model to accept a session.
    *
    * @param wish the names that the session asks of a realtime model
    * @throws Failure
@@ -124,18 +131,17 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
         [Symbol.dispose]: () => {},
       };
     }
-    const local: LocalModels = {};
-    for (const stage of STAGES) {
-      const model = this.#localModel(stage);
-      if (model) Object.assign(local, { [stage]: model });
-    }
-    const models = Object.values(local);
+    const first = localModels((stage) => this.#localModel(stage));
+    const second = localModels((stage) => this.#localSecond(stage));
+    const models = [...Object.values(first), ...Object.values(second)];
     if (models.length > 0) this.#inUse.add(models);
     const engine = models.length === 0 ? undefined : this.#engineFor(this.#modelsInUse());
     const server = engine ?? { baseURL: "", apiKey: "" };
+    const ready = async () => engine?.ready();
     return {
-      ...resolveStages(this.#options.config, this.#settings, local, server),
-      ready: async () => engine?.ready(),
+      ...resolveStages(this.#options.config, this.#settings, { first, second }, server),
+      // A model that only takes over is loaded meanwhile; if that fails, so do its requests.
+      ready: Object.keys(first).length > 0 ? ready : async () => void ready().catch(() => {}),
       [Symbol.dispose]: () => this.#inUse.delete(models),
     };
   }
@@ -147,7 +153,8 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
 
   /** The stages as if no local model was chosen; those that other servers serve are unchanged. */
   remoteStages(): StageProviders {
-    return resolveStages(this.#options.config, this.#settings, {}, { baseURL: "", apiKey: "" });
+    const none = { first: {}, second: {} };
+    return resolveStages(this.#options.config, this.#settings, none, { baseURL: "", apiKey: "" });
   }
 
   /** The voice and the language model that a conversation begins with; empty: the server's. */
@@ -167,11 +174,28 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     await this.#options.servers.settle(stage, this.remoteStages()[stage]);
   }
 
+  /** Whether what takes over for a stage can be used. @throws Failure */
+  async checkSecond(stage: Stage): Promise<void> {
+    const { fallback } = this.remoteStages()[stage];
+    if (fallback) await this.#options.servers.settle(stage, fallback);
+    const pick = secondChoiceOf(this.#options.config, this.#settings, stage);
+    if (pick) this.#modelOf(stage, pick);
+  }
+
+  /** Whether a stage has a second provider. */
+  hasSecond(stage: Stage): boolean {
+    return secondChoiceOf(this.#options.config, this.#settings, stage) !== undefined;
+  }
+
   overview(): StageOverview[] {
     const { chosen, problem } = this.speechToSpeech();
     // Then the stages need no provider, but the realtime model does.
     const needed = chosen ? { problem } : {};
-    return STAGES.map((stage) => ({ ...this.#overviewOf(stage), ...needed }));
+    const { config, servers } = this.#options;
+    const remote = this.remoteStages();
+    const modelOf = (stage: Stage, pick: ProviderPick) => this.#modelOf(stage, pick);
+    const known = { config, settings: this.#settings, remote, servers, modelOf };
+    return STAGES.map((stage) => ({ ...overviewOf(stage, known), ...needed }));
   }
 
   /** The realtime model of speech to speech, whether or not it was chosen. */
@@ -251,7 +275,8 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   /** The key that is stored for a server, wherever its API is. */
   #keyFor(address: string): string | undefined {
     const places = new Set(apiAddresses(address));
-    for (const choice of Object.values(this.#settings.stages)) {
+    const { stages, fallbacks = {} } = this.#settings;
+    for (const choice of [...Object.values(stages), ...Object.values(fallbacks)]) {
       if (choice.use === "endpoint" && choice.api_key && places.has(choice.base_url)) {
         return choice.api_key;
       }
@@ -268,6 +293,31 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
       ...this.#settings,
       stages: { ...this.#settings.stages, [stage]: choice },
     });
+  }
+
+  async useSecond(stage: Stage, choice: StageChoice | undefined): Promise<void> {
+    const fixedBy = this.#options.config.fallbackFixedBy[stage];
+    if (fixedBy !== undefined) throw decidedBy(fixedBy);
+    const { [stage]: _, ...others } = this.#settings.fallbacks ?? {};
+    const fallbacks =
+      choice === undefined ? others : { ...others, [stage]: await this.#usable(stage, choice) };
+    this.#store({ ...this.#settings, fallbacks });
+  }
+
+  /** A choice as it can be stored, after it was tried. @throws Failure */
+  async #usable(stage: Stage, choice: StageChoice): Promise<StageChoice> {
+    switch (choice.use) {
+      case "endpoint": {
+        const { use: _, ...endpoint } = choice;
+        return this.#settled(stage, endpoint);
+      }
+      case "openai":
+        if (this.hasOpenAiKey) return choice;
+        throw new Failure("invalid", "Enter your OpenAI key first.");
+      case "local":
+        this.#modelOf(stage, choice);
+        return choice;
+    }
   }
 
   forget(): void {
@@ -298,10 +348,26 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
 
   /** The local model of a stage, if it has one. @throws Failure when its files are missing */
   #localModel(stage: Stage): LocalModel | undefined {
-    const { config, modelAt, downloaded } = this.#options;
-    const choice = choiceOf(config, this.#settings, stage);
-    if (choice.use === "path") return modelAt(stage, choice.path);
-    if (choice.use === "local") return downloaded(stage, { id: choice.model, kind: choice.kind });
+    return this.#modelOf(stage, choiceOf(this.#options.config, this.#settings, stage));
+  }
+
+  /** The local model that takes over for a stage, if its files are there. */
+  #localSecond(stage: Stage): LocalModel | undefined {
+    const pick = secondChoiceOf(this.#options.config, this.#settings, stage);
+    try {
+      return pick && this.#modelOf(stage, pick);
+    } catch (error) {
+      // The overview and `parley doctor` say what is missing; the first provider may work.
+      if (error instanceof Failure) return undefined;
+      throw error;
+    }
+  }
+
+  /** The local model of a choice, if it is one. @throws Failure when its files are missing */
+  #modelOf(stage: Stage, pick: ProviderPick): LocalModel | undefined {
+    const { modelAt, downloaded } = this.#options;
+    if (pick.use === "path") return modelAt(stage, pick.path);
+    if (pick.use === "local") return downloaded(stage, { id: pick.model, kind: pick.kind });
     return undefined;
   }
 
@@ -312,41 +378,11 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     this.#served = served;
     return this.#engine;
   }
+}
 
-  #overviewOf(stage: Stage): StageOverview {
-    const { config } = this.#options;
-    const choice = choiceOf(config, this.#settings, stage);
-    const shared = { stage, fixedBy: config.fixedBy[stage], voice: undefined, hasKey: false };
-    if (choice.use === "path" || choice.use === "local") {
-      const named = choice.use === "path" ? choice.path : choice.model;
-      return { ...shared, use: "local", baseURL: undefined, ...this.#tryLocal(stage, named) };
-    }
-    const provider = this.remoteStages()[stage];
-    const { baseURL, apiKey } = provider;
-    const usesOpenAi = baseURL === OPENAI_URL;
-    // Where nothing was chosen and the server has not been asked, OpenAI's names are a guess.
-    const found =
-      this.#options.servers.settled(stage, provider) ??
-      (choice.use === "endpoint" ? { ...choice, baseURL } : withoutGuesses(stage, provider));
-    return {
-      ...shared,
-      use: usesOpenAi ? "openai" : "endpoint",
-      baseURL: found.baseURL,
-      model: found.model,
-      voice: found.voice,
-      realtime: choice.use === "endpoint" ? choice.realtime : undefined,
-      hasKey: apiKey !== undefined,
-      problem: usesOpenAi && apiKey === undefined ? "No API key yet." : undefined,
-    };
-  }
-
-  #tryLocal(stage: Stage, named: string): Pick<StageOverview, "model" | "problem"> {
-    try {
-      return { model: this.#localModel(stage)?.id ?? named, problem: undefined };
-    } catch (error) {
-      return { model: named, problem: messageOf(error) };
-    }
-  }
+function localModels(find: (stage: Stage) => LocalModel | undefined): LocalModels {
+  const models = STAGES.map((stage) => [stage, find(stage)] as const);
+  return Object.fromEntries(models.filter(([, model]) => model !== undefined));
 }
 
 function each<T>(stages: readonly Stage[], value: T): Partial<Record<Stage, T>> {

@@ -233,7 +233,7 @@ test("a second provider that takes over is told with both names and the reason",
     stage: "llm",
     transient: false,
     message:
-      "The language model: 10.0.0.1:8000 cannot be reached: nothing listens there. This machine answers instead.",
+      "The language model: 10.0.0.1:8000 cannot be reached: nothing listens there. Now this machine answers.",
   });
 });
 

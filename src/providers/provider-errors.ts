@@ -75,7 +75,7 @@ export function fallbackNotice(
     first.server === second.server
       ? [`${first.server} (${first.model})`, `${second.server} (${second.model})`]
       : [first.server, second.server];
-  const message = `${what}: ${before} ${finding}. ${capitalised(after)} answers instead.`;
+  const message = `${what}: ${before} ${finding}. Now ${after} answers.`;
   return { code: "provider_fallback", stage, transient: false, message };
 }
 

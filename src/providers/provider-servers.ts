@@ -107,12 +107,21 @@ export class ProviderServers {
     return { baseURL, models: modelsFor(stage, models ?? []), voices: voices ?? [] };
   }
 
-  /** The stages of a session as their servers take them. @throws Failure as `settle` */
-  async settleAll(stages: StageProviders): Promise<StageProviders> {
+  /**
+   * The stages of a session as their servers take them.
+   *
+   * @param onSecond called when only the second provider of a stage answers, with the failure of
+   *   the first
+   * @throws Failure as `settle`, for a stage without a provider that answers
+   */
+  async settleAll(
+    stages: StageProviders,
+    onSecond: (stage: Stage, error: unknown) => void = () => {},
+  ): Promise<StageProviders> {
     const [stt, llm, tts] = await Promise.all([
-      this.#withFallback("stt", stages.stt),
-      this.#withFallback("llm", stages.llm),
-      this.#withFallback("tts", stages.tts),
+      this.#withFallback("stt", stages.stt, onSecond),
+      this.#withFallback("llm", stages.llm, onSecond),
+      this.#withFallback("tts", stages.tts, onSecond),
     ]);
     return { stt, llm, tts };
   }
@@ -120,13 +129,19 @@ export class ProviderServers {
   async #withFallback<W extends Wish & { isEngine?: boolean; fallback?: W | undefined }>(
     stage: Stage,
     provider: W,
+    onSecond: (stage: Stage, error: unknown) => void,
   ): Promise<W> {
-    const settled = provider.isEngine ? provider : await this.settle(stage, provider);
+    const settled = async (one: W) => (one.isEngine ? one : this.settle(stage, one));
     const { fallback } = provider;
-    if (!fallback || fallback.isEngine) return settled;
-    // A second provider is for later: whether it works shows then.
-    const second = await this.settle(stage, fallback).catch(() => fallback);
-    return { ...settled, fallback: second };
+    if (fallback === undefined) return settled(provider);
+    // One of the two is enough; whether the other works shows when it is needed.
+    const [first, second] = await Promise.allSettled([settled(provider), settled(fallback)]);
+    if (first.status === "fulfilled") {
+      return { ...first.value, fallback: second.status === "fulfilled" ? second.value : fallback };
+    }
+    if (second.status === "rejected") throw first.reason;
+    onSecond(stage, first.reason);
+    return { ...provider, fallback: second.value };
   }
 
   /** Servers accept names that they do not list, too: unless it is a typo, the server decides. */

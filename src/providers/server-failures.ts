@@ -14,7 +14,7 @@ export function notFoundFailure(provider: StageEndpoint, reason: NotFound): Fail
     new Failure("upstream_failed", message, { cause });
   switch (reason.why) {
     case "refused":
-      return failure(describeProviderError(stage, { status: reason.status }, source).message);
+      return failure(describeProviderError(stage, reason, source).message, reason);
     case "unreachable":
       return failure(describeProviderError(stage, reason.cause, source).message, reason.cause);
     case "forwards": {

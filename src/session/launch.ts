@@ -4,9 +4,11 @@ import type { AgentModels } from "../agent/running-agent.ts";
 import { recogniserCode } from "../domain/language.ts";
 import type { EndReason, Session } from "../domain/session.ts";
 import { type Stage, type StageProviders, sttModelFor } from "../domain/stage.ts";
+import type { Notice } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 import { untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
+import { fallbackNotice } from "../providers/provider-errors.ts";
 import { type RequestedChoice, sourceOf } from "../providers/provider-source.ts";
 import { EndedWhileStarting, whyEnded } from "./end.ts";
 import { type LanguagesOf, languageNotice } from "./language-notice.ts";
@@ -42,8 +44,11 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
   const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
   const { llm_model: model, voice } = asked;
   await orAborted(stages.ready({ model, voice }));
+  const notices: Notice[] = [];
+  const onSecond = (stage: Stage, error: unknown) =>
+    notices.push(...noticeOf(stages, stage, error));
   const ready = Promise.all([
-    stages.realtimeModel ? stages : providers.settleAll(wished(live)),
+    stages.realtimeModel ? stages : providers.settleAll(wished(live), onSecond),
     livekit.ready,
   ]);
   const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
@@ -68,6 +73,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
   abort.signal.throwIfAborted();
   live.update({ state: "active" });
   live.publish({ type: "session", data: { state: "active" } });
+  for (const notice of notices) live.receive({ kind: "notice", ...notice });
   logger.info({ session_id: live.id, room: session.room }, "session started");
   void tellLanguage(live, options);
 }
@@ -123,6 +129,14 @@ async function agentModels(
     voice: served.tts.voice,
   });
   return { pipeline: pipelineOf(live.session, asConfigured(served, stages, asked), realtime) };
+}
+
+/** What to tell when the second provider of a stage serves from the start. */
+function noticeOf(stages: StageProviders, stage: Stage, error: unknown): Notice[] {
+  const { fallback } = stages[stage];
+  if (fallback === undefined) return [];
+  const why = error instanceof Failure ? error.cause : error;
+  return [fallbackNotice(stage, sourceOf(stage, stages[stage]), sourceOf(stage, fallback), why)];
 }
 
 /** The stages with the names that the conversation asks for. */

@@ -34,6 +34,8 @@ export class LiveSession {
   /** What a person was told about the newest failure. */
   lastFailure: string | undefined;
   readonly #options: LiveSessionOptions;
+  /** The notices that were told. */
+  readonly #told = new Set<string>();
   #transcript = initialTranscriptState;
 
   constructor(options: LiveSessionOptions) {
@@ -70,7 +72,7 @@ export class LiveSession {
 
   /** Publishes what the agent reports. */
   receive(signal: AgentSignal): void {
-    if (this.session.state === "ended") return;
+    if (this.session.state === "ended" || this.#isToldAlready(signal)) return;
     if (signal.kind !== "agent_state" && signal.kind !== "error") this.lastActivity = Date.now();
     if (signal.kind === "error") this.lastFailure = signal.message;
     const { state, events } = normalize(this.#transcript, signal, {
@@ -81,6 +83,15 @@ export class LiveSession {
     });
     this.#transcript = state;
     for (const event of events) this.publish(event);
+  }
+
+  /** A notice that stays on the page is told once; the requests behind it may repeat. */
+  #isToldAlready(signal: AgentSignal): boolean {
+    if (signal.kind !== "notice" || signal.transient) return false;
+    const what = `${signal.code} ${signal.stage}`;
+    if (this.#told.has(what)) return true;
+    this.#told.add(what);
+    return false;
   }
 
   /** Notes that the person joined or, with undefined, left. */
