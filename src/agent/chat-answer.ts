@@ -44,6 +44,9 @@ const AFTER_FINISH_MS = 1000;
 /** The longest that a single answer may take, in ms. */
 const MAX_ANSWER_MS = 600_000;
 const MAX_REFUSAL_CHARACTERS = 65_536;
+/** How servers say that they do not know a field. */
+const UNKNOWN_FIELD =
+  /extra|unknown|unexpected|unrecogni[sz]ed|unsupported|not permitted|additional/i;
 const NO_TOOLS = "There are no tools. Answer in words.";
 
 /**
@@ -86,13 +89,12 @@ export async function* answerOf(
         // The next request is shorter.
       } else if (error instanceof Refusal && refusesSystem(error, facts, sent)) {
         facts.refusesSystem = true;
-      } else if (error instanceof Refusal && refusesFields(error, fields)) {
-        const { named, all } = refusedFields(error, fields);
-        // If the server does not name the field, only a request without it shows that it was that.
-        if (named.length === 0) doubted = all;
-        for (const field of named.length > 0 ? named : all) facts.refused.add(field);
       } else {
-        throw plain(error);
+        const refused = error instanceof Refusal ? refusedFields(error, fields) : [];
+        if (refused.length === 0) throw plain(error);
+        // If the server does not name the field, only a request without it shows that it was that.
+        if (!refused.some((name) => (error as Refusal).text.includes(name))) doubted = refused;
+        for (const name of refused) facts.refused.add(name);
       }
     }
   }
@@ -102,11 +104,13 @@ export async function* answerOf(
 class Refusal extends Error {
   readonly status: number;
   readonly text: string;
+  readonly headers: Headers;
 
-  constructor(status: number, text: string) {
+  constructor(status: number, text: string, headers = new Headers()) {
     super(`the provider answered ${status}`);
     this.status = status;
     this.text = text;
+    this.headers = headers;
   }
 }
 
@@ -118,11 +122,11 @@ function plain(error: unknown): unknown {
   if (error instanceof ToolCalled) return new AnswerError("empty", "it called a tool");
   if (!(error instanceof Refusal)) return error;
   if (contextRefusal(error.status, error.text)) return new AnswerError("context");
-  return statusError(error.status, error.text);
+  return statusError(error.status, error.text, error.headers);
 }
 
-function statusError(status: number, text: string): Error {
-  return OpenAI.APIError.generate(status, bodyOf(text), undefined, new Headers());
+function statusError(status: number, text: string, headers = new Headers()): Error {
+  return OpenAI.APIError.generate(status, bodyOf(text), undefined, headers);
 }
 
 function bodyOf(text: string): object {
@@ -160,13 +164,13 @@ function refusesSystem({ status, text }: Refusal, facts: ModelFacts, sent: Conve
   return /system/i.test(text) && /role|template|support|allowed/i.test(text);
 }
 
-function refusesFields({ status }: Refusal, fields: Record<string, unknown>): boolean {
-  return (status === 400 || status === 422) && Object.keys(fields).length > 0;
-}
-
-function refusedFields({ text }: Refusal, fields: Record<string, unknown>) {
+/** The fields that a server may have refused: those that it names, or else all that few know. */
+function refusedFields({ status, text }: Refusal, fields: Record<string, unknown>): string[] {
+  if (status !== 400 && status !== 422) return [];
   const all = Object.keys(fields);
-  return { all, named: all.filter((name) => text.includes(name)) };
+  const named = all.filter((name) => text.includes(name));
+  if (named.length > 0) return named;
+  return all.length > 1 || UNKNOWN_FIELD.test(text) ? all : [];
 }
 
 async function* oneAnswer(
@@ -192,7 +196,7 @@ async function* oneAnswer(
     );
     if (!response.ok) {
       const text = (await response.text()).slice(0, MAX_REFUSAL_CHARACTERS);
-      throw new Refusal(response.status, text);
+      throw new Refusal(response.status, text, response.headers);
     }
     if (response.headers.get("content-type")?.includes("text/html")) throw errorOf(WEB_PAGE);
     if (!response.body) throw new AnswerError("empty");

@@ -87,7 +87,7 @@ export function messagesOf({ system, turns }: Conversation, withSystem: boolean)
  * An estimate of a text's tokens that is rather too high: 3.5 characters of Latin script each, and
  * one of any other script.
  */
-export function tokensIn(text: string): number {
+function tokensIn(text: string): number {
   const others = text.match(/[^\p{ASCII}\p{Script=Latin}]/gu)?.length ?? 0;
   return Math.ceil((text.length - others) / 3.5 + others) + 4;
 }

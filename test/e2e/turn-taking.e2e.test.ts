@@ -256,6 +256,11 @@ async function expectOneTurn(
     seq > since && type === "transcript" && data.role === "user" ? [data.segment_id] : [],
   );
   expect(new Set(segments).size).toBe(1);
+  // One answer is prepared at the first pause; whoever goes on gets another.
+  const asked = fixture.ai.requests.filter(
+    ({ stage, at, messages = [] }) => stage === "llm" && at > from && messages.length > 1,
+  );
+  expect(asked.length).toBeLessThanOrEqual(2);
 }
 
 describe("when somebody leaves", () => {
