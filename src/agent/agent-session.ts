@@ -1,4 +1,5 @@
 import { type metrics, voice } from "@livekit/agents";
+import { detectedLanguage } from "../domain/language.ts";
 import type { Stage } from "../domain/stage.ts";
 import { isFromSecond } from "../providers/failover.ts";
 import { describeProviderError } from "../providers/provider-errors.ts";
@@ -160,7 +161,8 @@ export function reportSignals(
   };
   const onText = (event: voice.UserInputTranscribedEvent) => {
     worked.add("stt");
-    emit({ kind: "user_text", text: event.transcript, final: event.isFinal });
+    const language = detectedLanguage(event.language);
+    emit({ kind: "user_text", text: event.transcript, final: event.isFinal, language });
   };
   const onItem = (event: voice.ConversationItemAddedEvent) => reportItem(event, emit);
   const onMetrics = (event: voice.MetricsCollectedEvent) => {

@@ -11,11 +11,13 @@ import type { ModelMemory } from "../providers/model-memory.ts";
 import { createProviderClient, TIMEOUTS } from "../providers/provider-client.ts";
 import { fallbackNotice } from "../providers/provider-errors.ts";
 import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
+import { promptOf, Transcriber } from "../providers/transcription.ts";
 import { VoiceServer } from "../providers/voice-server.ts";
 import { ChatLlm } from "./chat-llm.ts";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
 import { type ConnectionEvents, RealtimeStt } from "./realtime-stt.ts";
 import { StreamingTts } from "./streaming-tts.ts";
+import type { SttWrapper } from "./stt-wrapper.ts";
 import { UtteranceStt } from "./utterance-stt.ts";
 
 /** How a provider of a stage is reached. */
@@ -33,12 +35,19 @@ export interface ProviderOptions {
 export type StageOptions<Extra = unknown> = ProviderOptions &
   Extra & { fallback?: (ProviderOptions & Extra) | undefined };
 
+/** How the same server is asked when its realtime transcription does not work. */
+export interface RequestsInstead {
+  model: string;
+  /** Called when requests have taken over, with the reason. */
+  onSwitch(why: string): void;
+}
+
 export interface PipelineOptions {
   /** The language that is spoken, as an ISO 639-1 code; null: the recogniser detects it. */
   language: string | null;
   /** Words and names that the recogniser should expect. */
   keyterms: readonly string[];
-  stt: StageOptions<{ realtime: boolean }>;
+  stt: StageOptions<{ realtime: boolean }> & { requests?: RequestsInstead | undefined };
   llm: StageOptions & {
     /** `auto` by default. */
     thinking?: Thinking | undefined;
@@ -94,6 +103,7 @@ class SessionVad extends silero.VAD {
  */
 class ConnectionVad extends SessionVad implements ConnectionEvents {
   onOpen = () => {};
+  onVad: ConnectionEvents["onVad"] = () => {};
 
   override stream(): ReturnType<silero.VAD["stream"]> {
     const stream = super.stream();
@@ -101,6 +111,12 @@ class ConnectionVad extends SessionVad implements ConnectionEvents {
     stream.pushFrame = (frame) => {
       this.onOpen();
       push(frame);
+    };
+    const next = stream.next.bind(stream);
+    stream.next = async () => {
+      const result = await next();
+      if (!result.done) this.onVad(result.value);
+      return result;
     };
     return stream;
   }
@@ -140,7 +156,7 @@ export function createPipeline(
       loading: loadingOf(stage, server, memory, tell),
     });
   };
-  const stt = createStt(options, vad, vadModel, clientOf);
+  const stt = createStt(options, vad, { vadModel, memory }, clientOf);
   const llm = new ChatLlm({
     first: options.llm,
     second: options.llm.fallback,
@@ -189,34 +205,72 @@ function createTts(
 }
 
 function createStt(
-  { stt: options, language }: PipelineOptions,
+  options: PipelineOptions,
   vad: VAD,
-  vadModel: InferenceSession,
+  { vadModel, memory }: SharedParts,
   clientOf: ClientOf,
-): stts.STT {
-  const shared = {
-    client: clientOf("stt", options),
-    model: options.model,
-    ...(language ? { language } : { detectLanguage: true }),
-  };
-  if (!options.realtime) {
-    return new UtteranceStt(
-      new openai.STT({ ...shared, apiKey: "unused", useRealtime: false }),
-      vad,
-    );
+): SttWrapper {
+  const { stt, language, keyterms } = options;
+  const requests = createRequestStt(options, vad, memory, clientOf);
+  if (!stt.realtime) {
+    if (!requests) throw new Error("no server transcribes requests");
+    return requests;
   }
-  const connectionVad = new ConnectionVad(vadModel, VAD_OPTIONS);
-  return new RealtimeStt(
-    new openai.STT({
-      ...shared,
-      // The plugin's WebSocket does not use the client, but these.
-      apiKey: options.apiKey ?? "none",
-      baseURL: options.baseURL,
-      useRealtime: true,
-      // Parley's VAD commits the audio at the first short silence, sooner than the server's would.
-      turnDetection: null,
-      vad: connectionVad,
-    }),
-    connectionVad,
-  );
+  const prompt = promptOf(keyterms);
+  const connectionEvents = new ConnectionVad(vadModel, VAD_OPTIONS);
+  const recognizer = new openai.STT({
+    client: clientOf("stt", stt),
+    model: stt.model,
+    ...(language ? { language } : { detectLanguage: true }),
+    ...(prompt ? { prompt } : {}),
+    // The plugin's WebSocket does not use the client, but these.
+    apiKey: stt.apiKey ?? "none",
+    baseURL: stt.baseURL,
+    useRealtime: true,
+    // Parley's VAD commits the audio at the first short silence, sooner than the server's would.
+    turnDetection: null,
+    vad: connectionEvents,
+  });
+  return new RealtimeStt({
+    recognizer,
+    connectionEvents,
+    language,
+    hasPrompt: prompt !== undefined,
+    requests,
+    onSwitch: (why, error) => {
+      if (stt.requests) stt.requests.onSwitch(why);
+      else if (stt.fallback) options.onNotice(sttFallbackNotice(stt, stt.fallback, error));
+    },
+  });
+}
+
+function sttFallbackNotice(first: ProviderOptions, second: ProviderOptions, error: unknown) {
+  const sourceOf = ({ source }: ProviderOptions) => source ?? unknownSource("stt");
+  return fallbackNotice("stt", sourceOf(first), sourceOf(second), error);
+}
+
+/** Recognition by requests: at the stage's server where that is allowed, then at the second one. */
+function createRequestStt(
+  { stt, language, keyterms, onNotice }: PipelineOptions,
+  vad: VAD,
+  memory: ModelMemory,
+  clientOf: ClientOf,
+): UtteranceStt | undefined {
+  const { fallback, requests } = stt;
+  const transcriber = (server: ProviderOptions, client: OpenAI) => {
+    const { refused } = memory.of(server);
+    return new Transcriber({ client, model: server.model, language, keyterms, refused });
+  };
+  const second = fallback && transcriber(fallback, clientOf("stt", fallback));
+  const model = stt.realtime ? requests?.model : stt.model;
+  const server = model === undefined ? undefined : { ...stt, model };
+  // Where another provider can answer, a model is not waited for until it is loaded.
+  const client = server && (second ? createProviderClient(server) : clientOf("stt", server));
+  const first = server && client ? transcriber(server, client) : second;
+  if (!first) return undefined;
+  const onSwitch = (error: unknown) => {
+    if (fallback) onNotice(sttFallbackNotice(stt, fallback, error));
+  };
+  const servers = new Failover(first, first === second ? undefined : second, onSwitch);
+  return new UtteranceStt(first.model, servers, language, vad);
 }

@@ -2,8 +2,8 @@ import { isVideoCredit } from "./video-credits.ts";
 
 /** Less speech than this, in ms, is too little for the credits that recognisers hear in noise. */
 const WEAK_MS = 500;
-/** Less speech than this, in ms, is too little for a word. */
-const WORDLESS_MS = 200;
+/** Less speech than this, in ms, is too little for a word; a click of 150 ms is detected as 220. */
+const WORDLESS_MS = 280;
 /** The shortest word in a row of the same words takes this long, in ms. */
 const SHORTEST_WORD_MS = 60;
 /** How often a phrase of at most `LONGEST_LOOP` words has to follow itself to count as a loop. */
@@ -89,7 +89,10 @@ export function wordsIn(text: string, voicedMs: number = Number.POSITIVE_INFINIT
   const words = withoutMarked(plain, (note) => SOUNDS.test(note));
   if (!hasWords(words)) return "";
   const tidy = words === text ? words.trim() : words.replace(/\s+/g, " ").trim();
-  return isHeardInNoise(tidy, voicedMs) ? "" : tidy;
+  if (isHeardInNoise(tidy, voicedMs)) return "";
+  // Whisper's most frequent answer to silence; it writes a capital or a full stop for a person.
+  const shortest = text === " you" ? WEAK_MS : WORDLESS_MS;
+  return tidy === "you" && voicedMs < shortest ? "" : tidy;
 }
 
 /** The same for a text that is still growing: a note that has begun is left out as well. */
@@ -111,10 +114,7 @@ function hasWords(text: string): boolean {
 }
 
 function isHeardInNoise(text: string, voicedMs: number): boolean {
-  if (isVideoCredit(text, voicedMs < WEAK_MS)) return true;
-  // Whisper's most frequent answer to silence. Somebody who says it gets a capital or a full stop.
-  if (text === "you") return voicedMs < WORDLESS_MS;
-  return isLoop(text, voicedMs);
+  return isVideoCredit(text, voicedMs < WEAK_MS) || isLoop(text, voicedMs);
 }
 
 /** Whether one phrase is repeated more often than a person could have said it in the time. */

@@ -1,35 +1,21 @@
-import { type AudioBuffer, stt } from "@livekit/agents";
-import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
+import { stt } from "@livekit/agents";
 
 /** The framework's error event; its type is not exported by name. */
 export type SttError = Parameters<stt.STTCallbacks["error"]>[0];
 
-/**
- * A streaming speech-to-text around the plugin's `STT`. A subclass decides what its streams make of
- * the audio.
- */
+/** A code as the framework's events carry it; empty where the language is not known. */
+export type EventLanguage = NonNullable<stt.SpeechEvent["alternatives"]>[0]["language"];
+
+/** A streaming speech-to-text. A subclass decides what its streams make of the audio. */
 export abstract class SttWrapper extends stt.STT {
-  readonly recognizer: OpenAiStt;
   readonly #streams = new Set<stt.SpeechStream>();
 
-  constructor(recognizer: OpenAiStt) {
+  constructor() {
     super({ streaming: true, interimResults: true, alignedTranscript: false });
-    this.recognizer = recognizer;
   }
 
   /** @param onClose to be called when the stream has ended */
   protected abstract createStream(onClose: () => void): stt.SpeechStream;
-
-  override get model(): string {
-    return this.recognizer.model;
-  }
-
-  protected override _recognize(
-    audio: AudioBuffer,
-    signal?: AbortSignal,
-  ): Promise<stt.SpeechEvent> {
-    return this.recognizer.recognize(audio, signal);
-  }
 
   override stream(): stt.SpeechStream {
     const stream = this.createStream(() => this.#streams.delete(stream));
@@ -46,6 +32,5 @@ export abstract class SttWrapper extends stt.STT {
 
   override async close(): Promise<void> {
     for (const stream of this.#streams) stream.close();
-    await this.recognizer.close();
   }
 }

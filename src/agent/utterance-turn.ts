@@ -1,9 +1,12 @@
 import { durationOf, type Frame, totalDuration } from "./audio-frames.ts";
 import { SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
+import { wordsIn } from "./sound-notes.ts";
 
 export interface TurnHandlers<F extends Frame> {
   /** Transcribes the frames; resolves with the text, empty if they contain no speech. */
   transcribe(frames: F[], signal: AbortSignal): Promise<string>;
+  /** The language that is spoken (ISO 639-1), as far as it is known. */
+  language?(): string | undefined;
   /** The text so far of a turn that continued after a pause. */
   onInterim(text: string): void;
   /** The text so far of a turn that may be over, so that the answer can be prepared. */
@@ -53,6 +56,8 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   /** The audio of the current turn; undefined between turns. */
   #frames: F[] | undefined;
   #speaking = false;
+  /** How much speech was detected in the current turn, in ms. */
+  #voicedMs = 0;
   #attempt: Attempt | undefined;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -76,16 +81,23 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
    * The VAD detected that speech began, or continued after a pause.
    * @param lagMs how far the VAD lags behind the pushed audio; on a busy machine the first word
    *   would be lost without it
+   * @param voicedMs how much speech there was before it was certain
    */
-  speechStarted(lagMs = 0): void {
+  speechStarted(lagMs = 0, voicedMs = 0): void {
     this.#speaking = true;
     clearTimeout(this.#endTimer);
     if (this.#attempt) this.#attempt.paused = false;
     if (!this.#frames) {
+      this.#voicedMs = voicedMs;
       this.#trimPrefix(this.#timing.prefixMs + lagMs);
       this.#frames = this.#prefix;
       this.#dropPrefix();
     }
+  }
+
+  /** The VAD found speech in the next `ms` of audio. */
+  voiced(ms: number): void {
+    this.#voicedMs += ms;
   }
 
   /**
@@ -104,9 +116,10 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   }
 
   async #transcribe(frames: F[], attempt: Attempt, lastSpeechAt: number): Promise<void> {
+    const voicedMs = this.#voicedMs;
     let text: string;
     try {
-      text = (await this.#handlers.transcribe(frames, attempt.abort.signal)).trim();
+      text = wordsIn(await this.#handlers.transcribe(frames, attempt.abort.signal), voicedMs);
     } catch (error) {
       if (attempt.abort.signal.aborted) return;
       this.#attempt = undefined;
@@ -128,10 +141,14 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   #awaitEnd(text: string, frames: F[], lastSpeechAt: number): void {
     const isTooLong = totalDuration(frames) > this.#timing.maxTurnMs;
     // Audio without text may be the beginning of a word, so it is kept for the speech that follows.
-    const silence = text === "" ? SILENCE_MS.unfinished : silenceBeforeTurnEnds(text);
+    const silence = text === "" ? SILENCE_MS.unfinished : this.#silenceAfter(text);
     const wait = isTooLong ? 0 : lastSpeechAt + silence - Date.now();
     if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
     this.#endTimer = setTimeout(() => this.#end(text), Math.max(0, wait));
+  }
+
+  #silenceAfter(text: string): number {
+    return silenceBeforeTurnEnds(text, this.#handlers.language?.());
   }
 
   #end(text: string): void {

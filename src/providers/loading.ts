@@ -22,7 +22,7 @@ export interface Loading {
  */
 const STAGES: Readonly<Record<Stage, { warmMs: number; maxMs: number }>> = {
   llm: { warmMs: 20_000, maxMs: 300_000 },
-  stt: { warmMs: 240_000, maxMs: 60_000 },
+  stt: { warmMs: 25_000, maxMs: 120_000 },
   tts: { warmMs: 240_000, maxMs: 60_000 },
 };
 

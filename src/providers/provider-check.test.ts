@@ -25,7 +25,13 @@ function startProvider(): FakeProvider {
       if (!provider.realtime) return new Response("no", { status: 404 });
       return upgrader.upgrade(request) ? undefined : new Response("no", { status: 400 });
     },
-    websocket: { message: () => {} },
+    websocket: {
+      message: (socket) => {
+        socket.send(
+          JSON.stringify({ type: "session.updated", session: { type: "transcription" } }),
+        );
+      },
+    },
   });
   const provider: FakeProvider = {
     url: `http://127.0.0.1:${server.port}/v1`,
@@ -153,7 +159,7 @@ describe("what is known of a provider", () => {
 });
 
 describe("realtime transcription", () => {
-  test("exists when the server opens the WebSocket, and is asked for once", async () => {
+  test("exists when the server confirms it on the WebSocket, and is asked for once", async () => {
     await using provider = startProvider();
     provider.realtime = true;
     const check = new ProviderCheck();
@@ -171,6 +177,40 @@ describe("realtime transcription", () => {
     expect(await check.answersRealtime(at(provider.url, "stt"), "m")).toBe(false);
     setSystemTime(new Date("2026-01-01T00:01:01Z"));
     expect(await check.answersRealtime(at(provider.url, "stt"), "m")).toBe(true);
+    expect(provider.seen).toHaveLength(2);
+  });
+
+  test("that fails after all is not used for an hour, and then asked for again", async () => {
+    await using provider = startProvider();
+    provider.realtime = true;
+    const check = new ProviderCheck();
+    const asked = () => check.answersRealtime(at(provider.url, "stt"), "m");
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    expect(await asked()).toBe(true);
+    check.realtimeFailed(at(provider.url, "stt"), "m");
+    setSystemTime(new Date("2026-01-01T00:59:00Z"));
+    expect(await asked()).toBe(false);
+    setSystemTime(new Date("2026-01-01T01:01:00Z"));
+    expect(await asked()).toBe(true);
+    expect(provider.seen).toHaveLength(2);
+  });
+
+  test("that works is asked for again after an hour", async () => {
+    await using provider = startProvider();
+    provider.realtime = true;
+    const check = new ProviderCheck();
+    setSystemTime(new Date("2026-01-01T00:00:00Z"));
+    expect(await check.answersRealtime(at(provider.url, "stt"), "m")).toBe(true);
+    provider.realtime = false;
+    setSystemTime(new Date("2026-01-01T01:01:00Z"));
+    expect(await check.answersRealtime(at(provider.url, "stt"), "m")).toBe(false);
+  });
+
+  test("is asked for each key", async () => {
+    await using provider = startProvider();
+    const check = new ProviderCheck();
+    await check.answersRealtime(at(provider.url, "stt", "sk-1"), "m");
+    await check.answersRealtime(at(provider.url, "stt", "sk-2"), "m");
     expect(provider.seen).toHaveLength(2);
   });
 

@@ -1,9 +1,11 @@
-import { isOpenAi, type StageEndpoint, type StageProviders } from "../domain/stage.ts";
-import { authorization } from "./authorization.ts";
+import type { StageEndpoint, StageProviders } from "../domain/stage.ts";
 import { ProviderServers } from "./provider-servers.ts";
+import { probeRealtime } from "./realtime-probe.ts";
 
-/** How long an answer is cached, in ms. */
+/** How long it is remembered that a server could not be asked about realtime, in ms. */
 const CACHE_MS = 60_000;
+/** How long its answer is remembered, in ms; it changes with the server's version. */
+const REALTIME_MS = 3_600_000;
 const ANSWER_MS = 4000;
 
 /**
@@ -27,38 +29,34 @@ export class ProviderCheck {
     return this.servers.settleAll(...args);
   }
 
-  /** Whether the server accepts OpenAI's realtime transcription WebSocket. Never throws. */
-  async answersRealtime(provider: StageEndpoint, model: string): Promise<boolean> {
-    const id = `${provider.baseURL} ${model}`;
+  /**
+   * Whether the server transcribes over OpenAI's realtime WebSocket. The answer is remembered for
+   * an hour for this server, key and model. Never throws.
+   *
+   * @param onRefusal called when a server that was asked now does not, with the reason
+   */
+  async answersRealtime(
+    provider: StageEndpoint,
+    model: string,
+    onRefusal: (why: string) => void = () => {},
+  ): Promise<boolean> {
+    const id = realtimeId(provider, model);
     const known = this.#realtime.get(id);
     if (known && known.until > Date.now()) return known.answer;
-    const answer = await opensRealtime(provider, model, this.#answerMs);
-    this.#realtime.set(id, {
-      answer,
-      until: answer ? Number.POSITIVE_INFINITY : Date.now() + CACHE_MS,
-    });
-    return answer;
+    const verdict = await probeRealtime(provider, model, this.#answerMs);
+    if (!verdict.works) onRefusal(verdict.why);
+    const keptMs = verdict.works || verdict.isCertain ? REALTIME_MS : CACHE_MS;
+    this.#realtime.set(id, { answer: verdict.works, until: Date.now() + keptMs });
+    return verdict.works;
+  }
+
+  /** Remembers that realtime transcription, which the server had confirmed, has failed. */
+  realtimeFailed(provider: StageEndpoint, model: string): void {
+    const until = Date.now() + REALTIME_MS;
+    this.#realtime.set(realtimeId(provider, model), { answer: false, until });
   }
 }
 
-function opensRealtime(provider: StageEndpoint, model: string, answerMs: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const headers = authorization(provider);
-  const socket = new WebSocket(realtimeUrl(provider.baseURL, model), { headers });
-  const timer = setTimeout(() => resolve(false), answerMs);
-  socket.onopen = () => resolve(true);
-  socket.onerror = () => resolve(false);
-  socket.onclose = () => resolve(false);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.close();
-  });
-}
-
-/** The address of a server's realtime transcription. OpenAI itself takes no model there. */
-export function realtimeUrl(baseURL: string, model: string): URL {
-  const url = new URL(`${baseURL.replace(/^http/, "ws")}/realtime`);
-  url.searchParams.set("intent", "transcription");
-  if (!isOpenAi(baseURL)) url.searchParams.set("model", model);
-  return url;
+function realtimeId({ baseURL, apiKey }: StageEndpoint, model: string): string {
+  return `${baseURL} ${apiKey ?? ""} ${model}`;
 }

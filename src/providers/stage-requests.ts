@@ -1,9 +1,9 @@
 import type { StageProviders } from "../domain/stage.ts";
 import { type Audio, wav } from "../lib/wav.ts";
 import { authorization } from "./authorization.ts";
-import { realtimeUrl } from "./provider-check.ts";
 import { createProviderClient } from "./provider-client.ts";
 import { AnswerError } from "./provider-errors.ts";
+import { realtimeUrl } from "./realtime-probe.ts";
 import { VoiceServer } from "./voice-server.ts";
 
 // The smallest real request to each stage, as a conversation makes it. Each function throws what

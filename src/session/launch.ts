@@ -22,7 +22,7 @@ export interface LaunchOptions {
   livekit: { url: string; ready: Promise<void>; hint: string };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
-  providers: Pick<ProviderCheck, "settleAll" | "answersRealtime">;
+  providers: Pick<ProviderCheck, "settleAll" | "answersRealtime" | "realtimeFailed">;
   languagesOf: LanguagesOf;
   logger: Logger;
   /** The agent can no longer go on. */
@@ -53,7 +53,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
   ]);
   const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
   const loaded = await orAborted(stack().catch(cannotLoad));
-  const models = await orAborted(agentModels(live, served, providers));
+  const models = await orAborted(agentModels(live, served, options));
   const { session } = live;
   live.agent = await loaded.start(
     {
@@ -114,21 +114,23 @@ export function startFailure(
 async function agentModels(
   live: LiveSession,
   served: StageProviders,
-  providers: LaunchOptions["providers"],
+  options: LaunchOptions,
 ): Promise<AgentModels> {
   const { stages, session: asked } = live;
   if (stages.realtimeModel) {
     const { llm_model: model, voice, language, keyterms } = asked;
     return { speechToSpeech: { ...stages.realtimeModel, model, voice, language, keyterms } };
   }
-  const realtime = await usesRealtime(served.stt, providers);
+  const realtime = await usesRealtime(served.stt, live.id, options);
   live.update({
     stt_model: sttModelFor(served.stt, realtime),
     llm_model: served.llm.model,
     tts_model: served.tts.model,
     voice: served.tts.voice,
   });
-  return { pipeline: pipelineOf(live.session, asConfigured(served, stages, asked), realtime) };
+  const onSwitch = (why: string) => realtimeFailed(live, served.stt, why, options);
+  const configured = asConfigured(served, stages, asked);
+  return { pipeline: pipelineOf(live.session, configured, realtime, onSwitch) };
 }
 
 /** What to tell when the second provider of a stage serves from the start. */
@@ -167,13 +169,36 @@ function asConfigured(
 
 async function usesRealtime(
   stt: StageProviders["stt"],
-  providers: LaunchOptions["providers"],
+  session_id: string,
+  { providers, logger }: LaunchOptions,
 ): Promise<boolean> {
   if (stt.realtime !== "auto") return stt.realtime;
-  return providers.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true));
+  const onRefusal = (why: string) =>
+    logger.info({ session_id }, `speech is recognised by requests, because the server ${why}`);
+  return providers.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true), onRefusal);
 }
 
-function pipelineOf(session: Session, { stt, llm, tts }: StageProviders, realtime: boolean) {
+/** Notes that a session's speech is recognised by requests from now on. */
+function realtimeFailed(
+  live: LiveSession,
+  stt: StageProviders["stt"],
+  why: string,
+  { providers, logger }: LaunchOptions,
+): void {
+  providers.realtimeFailed({ stage: "stt", ...stt }, sttModelFor(stt, true));
+  live.update({ stt_model: sttModelFor(stt, false) });
+  logger.warn(
+    { session_id: live.id },
+    `speech is recognised by requests, because realtime transcription failed: ${why}`,
+  );
+}
+
+function pipelineOf(
+  session: Session,
+  { stt, llm, tts }: StageProviders,
+  realtime: boolean,
+  onSwitch: (why: string) => void,
+) {
   const { stt_model, llm_model, tts_model, language, keyterms, voice } = session;
   return {
     language: language && recogniserCode(language),
@@ -182,6 +207,7 @@ function pipelineOf(session: Session, { stt, llm, tts }: StageProviders, realtim
       ...requestOptions("stt", stt, session, { model: stt_model }),
       model: stt_model,
       realtime,
+      requests: stt.realtime === "auto" ? { model: sttModelFor(stt, false), onSwitch } : undefined,
       fallback: stt.fallback && {
         ...requestOptions("stt", stt.fallback, session),
         model: sttModelFor(stt.fallback, false),

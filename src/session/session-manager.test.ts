@@ -15,6 +15,7 @@ import { Hub } from "../transcript/hub.ts";
 import { SessionManager, type SessionManagerOptions } from "./session-manager.ts";
 
 const settleAll = async (stages: StageProviders) => stages;
+const realtimeFailed = () => {};
 
 type RunningOptions = Parameters<AgentStack["start"]>[0];
 
@@ -83,7 +84,7 @@ class ManagerFixture implements AsyncDisposable {
         }),
         livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), hint: "Fix it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
-        providers: { settleAll, answersRealtime: async () => false },
+        providers: { settleAll, answersRealtime: async () => false, realtimeFailed },
         languagesOf: async () => ["en"],
         node: "here",
         logger,
@@ -224,6 +225,7 @@ describe("start", () => {
     const providers = {
       settleAll,
       answersRealtime: async () => true,
+      realtimeFailed,
     };
     await using fixture = new ManagerFixture({ providers }, {});
     const session = await fixture.manager.start({ room: "r" });
@@ -322,7 +324,7 @@ describe("a start that fails", () => {
   const withStart = (start: AgentStack["start"]) => ({
     stack: async () => ({ start, close: async () => {} }),
   });
-  const refusing = { settleAll: refused, answersRealtime: async () => false };
+  const refusing = { settleAll: refused, answersRealtime: async () => false, realtimeFailed };
 
   const STEPS: [what: string, change: () => Partial<SessionManagerOptions>, kind: FailureKind][] = [
     [
@@ -523,7 +525,7 @@ describe("a stop during the start", () => {
     [
       "a provider",
       (never: Promise<never>) => ({
-        providers: { settleAll: () => never, answersRealtime: () => never },
+        providers: { settleAll: () => never, answersRealtime: () => never, realtimeFailed },
       }),
     ],
   ])("does not wait for %s", async (_what, change) => {

@@ -1,3 +1,4 @@
+import type { RealtimeDialect } from "./dialect.ts";
 import { type Controls, type Fault, pause, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, now, type RequestLog } from "./log.ts";
 import type { Quirk } from "./quirks.ts";
@@ -14,6 +15,8 @@ export interface StandInContext {
   readonly closing: AbortSignal;
   /** Whether `/v1/realtime` exists. */
   realtime: boolean;
+  /** In what way `/v1/realtime` deviates from OpenAI's. */
+  dialect: RealtimeDialect | undefined;
   reply: (messages: readonly ChatMessage[]) => string;
   /** The only model of the realtime protocol that is known; undefined: any. */
   knownModel: string | undefined;

@@ -31,7 +31,7 @@ export interface LoggedRequest {
   messages?: ChatMessage[];
   /** Speech: the voice that was asked for. */
   voice?: string;
-  /** Recognition over HTTP: the form fields `language` and `prompt`, where they were sent. */
+  /** Recognition: the fields `language` and `prompt`, where they were sent. */
   language?: string;
   prompt?: string;
   /** Length in ms of the audio received or made. */

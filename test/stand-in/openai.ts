@@ -1,6 +1,7 @@
 import { utter } from "../audio/speech.ts";
 import type { StandInContext } from "./answer.ts";
 import { defaultReply } from "./chat.ts";
+import type { RealtimeDialect } from "./dialect.ts";
 import { Controls, type Fault, type PerStage, type Stage } from "./faults.ts";
 import { type ChatMessage, type LoggedRequest, RequestLog } from "./log.ts";
 import type { Quirk } from "./quirks.ts";
@@ -19,6 +20,8 @@ export interface StandInOptions {
   apiKey?: string;
   /** Whether `/v1/realtime` exists; true by default. Without it, its upgrade gets 404. */
   realtime?: boolean;
+  /** In what way `/v1/realtime` deviates from OpenAI's; not at all by default. */
+  realtimeDialect?: RealtimeDialect;
   /** The agent's words, from all messages of a request; `defaultReply` by default. */
   reply?: (messages: readonly ChatMessage[]) => string;
   /** Waits in ms before the first byte of each stage; 0 by default. */
@@ -63,6 +66,7 @@ export class StandIn implements AsyncDisposable {
       vocabulary: new Vocabulary(options.phrases),
       closing: this.#stopping.signal,
       realtime: options.realtime ?? true,
+      dialect: options.realtimeDialect,
       reply: options.reply ?? defaultReply,
       wordsPerMinute: options.wordsPerMinute ?? 175,
       quirks: options.quirks ?? [],
@@ -97,6 +101,11 @@ export class StandIn implements AsyncDisposable {
   /** Switches `/v1/realtime` on or off for connections to come. */
   set realtime(on: boolean) {
     this.#context.realtime = on;
+  }
+
+  /** Changes in what way `/v1/realtime` deviates, for connections to come. */
+  set realtimeDialect(dialect: RealtimeDialect | undefined) {
+    this.#context.dialect = dialect;
   }
 
   /** Changes in what way the server deviates, for requests to come. */

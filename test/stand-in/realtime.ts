@@ -41,6 +41,7 @@ export class RealtimeSession {
   #rate = DEFAULT_RATE;
   #vad: { detector: EnergyVad; prefixMs: number } | undefined;
   #model = "";
+  readonly #hints: Pick<LoggedRequest, "language" | "prompt"> = {};
   #events = 0;
   #items = 0;
   #previous: string | null = null;
@@ -93,6 +94,10 @@ export class RealtimeSession {
     }
     const model = field(field(input, "transcription"), "model");
     if (typeof model === "string") this.#model = model;
+    for (const name of ["language", "prompt"] as const) {
+      const value = field(field(input, "transcription"), name);
+      if (typeof value === "string") this.#hints[name] = value;
+    }
     const detection = field(input, "turn_detection");
     if (detection === null) this.#vad = undefined;
     else if (detection !== undefined) {
@@ -152,6 +157,7 @@ export class RealtimeSession {
     const text = words.join(" ");
     const { deltas, audioMs } = item;
     log.note(entry, { text, workMs, audioMs, model: this.#model, deltas, streaming: true });
+    log.note(entry, this.#hints);
     if (fault !== undefined) log.note(entry, { fault: fault.kind });
     if (fault?.kind === "hang") return;
     if (controls.delays.stt > 0 && !(await pause(controls.delays.stt, this.#signal))) return;

@@ -1,9 +1,10 @@
 import type { Server } from "bun";
 import { failure, hang, refuse, reset, type StandInContext, statusFault } from "./answer.ts";
 import { completions } from "./chat.ts";
+import type { Receiver } from "./dialect.ts";
 import type { LoggedRequest } from "./log.ts";
 import { withQuirks } from "./quirks.ts";
-import { RealtimeSession } from "./realtime.ts";
+import { RealtimeSession, type Wire } from "./realtime.ts";
 import { RealtimeModelSession } from "./realtime-model.ts";
 import { speech } from "./speech.ts";
 import { transcriptions } from "./transcription.ts";
@@ -14,6 +15,7 @@ interface SocketData {
   transcribes: boolean;
   cut: boolean;
   session?: RealtimeSession | RealtimeModelSession;
+  receiver?: Receiver;
 }
 
 const MODELS = ["gpt-4o-mini", "gpt-4o-mini-transcribe", "gpt-4o-mini-tts", "whisper-1", "tts-1"];
@@ -56,15 +58,19 @@ export function serve(
     websocket: {
       open(socket) {
         const { data } = socket;
-        const session = data.transcribes
-          ? new RealtimeSession(context, socket, data.model)
-          : new RealtimeModelSession(context, socket, data.model);
-        data.session = session;
-        sockets.add(session);
+        const begin = (wire: Wire) => {
+          const session = data.transcribes
+            ? new RealtimeSession(context, wire, data.model)
+            : new RealtimeModelSession(context, wire, data.model);
+          data.session = session;
+          sockets.add(session);
+          return session;
+        };
+        data.receiver = context.dialect?.connect(socket, begin) ?? begin(socket);
         if (data.cut) socket.terminate();
       },
       message(socket, message) {
-        socket.data.session?.receive(message.toString());
+        socket.data.receiver?.receive(message.toString());
       },
       close(socket) {
         const { session } = socket.data;
