@@ -12,8 +12,11 @@ interface Page {
   serial: number;
   /** The position after its last packet; undefined if no packet ends in it. */
   position: number | undefined;
-  /** Its packets; the last may go on in the next page. */
+  /** Its packets that are there; the last may go on in the next page. */
   packets: Uint8Array[];
+  /** How many it has when all of it is there. */
+  count: number;
+  isWhole: boolean;
   /** Whether the first packet goes on from the page before. */
   continues: boolean;
   /** Whether the last packet goes on in the next page. */
@@ -25,6 +28,8 @@ const HEADER_BYTES = 27;
 /** One logical stream of an Ogg file. */
 interface OggStream {
   page(page: Page): Promise<Audio[]>;
+  /** Called with what is there of a page, which may last for a second. */
+  begunPage?(page: Page): Promise<Audio[]>;
   end(): Promise<Audio[]>;
   close(): void;
 }
@@ -42,8 +47,10 @@ export class OggDecoder implements SoundDecoder {
   async push(bytes: Uint8Array): Promise<Audio[]> {
     this.#bytes = joined(this.#bytes, bytes);
     const sound: Audio[] = [];
-    for (let page = this.#nextPage(); page; page = this.#nextPage()) {
-      sound.push(...(await this.#readPage(page)));
+    let page = this.#nextPage();
+    for (; page?.isWhole; page = this.#nextPage()) sound.push(...(await this.#readPage(page)));
+    if (page && !page.begins && page.serial === this.#serial) {
+      sound.push(...((await this.#stream?.begunPage?.(page)) ?? []));
     }
     return sound;
   }
@@ -66,7 +73,7 @@ export class OggDecoder implements SoundDecoder {
     }
     if (start > 0) this.#bytes = this.#bytes.slice(start);
     const page = readPage(this.#bytes);
-    if (page) this.#bytes = this.#bytes.slice(page.bytes.length);
+    if (page?.isWhole) this.#bytes = this.#bytes.slice(page.bytes.length);
     return page;
   }
 
@@ -95,19 +102,19 @@ function readPage(bytes: Uint8Array): Page | undefined {
   if (bytes.length < head) return undefined;
   const sizes = bytes.subarray(HEADER_BYTES, head);
   const length = head + sizes.reduce((sum, size) => sum + size, 0);
-  if (bytes.length < length) return undefined;
+  const isWhole = bytes.length >= length;
   const packets: Uint8Array[] = [];
   let from = head;
   let to = head;
   for (const size of sizes) {
     to += size;
     if (size === 255) continue;
-    packets.push(bytes.slice(from, to));
+    if (to <= bytes.length) packets.push(bytes.slice(from, to));
     from = to;
   }
   const isOpen = from < length;
-  if (isOpen) packets.push(bytes.slice(from, length));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  if (isOpen && isWhole) packets.push(bytes.slice(from, length));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, head);
   const flags = view.getUint8(5);
   const position = view.getBigInt64(6, true);
   return {
@@ -118,6 +125,8 @@ function readPage(bytes: Uint8Array): Page | undefined {
     serial: view.getUint32(14, true),
     position: position < 0n ? undefined : Number(position),
     packets,
+    count: sizes.filter((size) => size < 255).length,
+    isWhole,
     isOpen,
   };
 }
@@ -139,26 +148,49 @@ function pageByPage(decoder: SoundDecoder): OggStream {
   };
 }
 
+/** Packets at the end of a sound that wait for all of it, since part of them may be cut off. */
+const LAST_PACKETS = 3;
+
 class OpusStream implements OggStream {
   readonly #packets: OpusPackets;
   /** The beginning of a packet that goes on in the next page. */
   #open: Uint8Array | undefined;
   #headers = 2;
+  /** Packets of the page that were decoded before all of it was there. */
+  #taken = 0;
 
   constructor(head: Uint8Array) {
     this.#packets = new OpusPackets(head);
   }
 
-  async page({ packets, continues, isOpen, ends, position }: Page): Promise<Audio[]> {
-    const whole = [...packets];
-    if (continues && whole[0] && this.#open) whole[0] = joined(this.#open, whole[0]);
-    else if (continues) whole.shift();
-    this.#open = isOpen ? whole.pop() : undefined;
+  async page(page: Page): Promise<Audio[]> {
+    const packets = this.#packetsOf(page);
+    this.#open = page.isOpen ? packets.pop() : undefined;
+    const sound = await this.#decode(packets, page.ends ? page.position : undefined);
+    this.#taken = 0;
+    return sound;
+  }
+
+  begunPage(page: Page): Promise<Audio[]> {
+    const until = page.ends ? Math.max(0, page.count - LAST_PACKETS) : page.count;
+    return this.#decode(this.#packetsOf(page).slice(0, until));
+  }
+
+  #packetsOf({ packets, continues }: Page): Uint8Array[] {
+    const [first, ...others] = packets;
+    if (!continues || !first) return packets;
+    return this.#open ? [joined(this.#open, first), ...others] : others;
+  }
+
+  /** Decodes the packets of a page that were not decoded yet. */
+  async #decode(packets: Uint8Array[], endsAt?: number): Promise<Audio[]> {
+    const fresh = packets.slice(this.#taken);
+    this.#taken = Math.max(this.#taken, packets.length);
     // The identification and the comment are not sound.
-    const headers = Math.min(this.#headers, whole.length);
+    const headers = Math.min(this.#headers, fresh.length);
     this.#headers -= headers;
-    const sound = whole.slice(headers).filter((packet) => packet.length > 0);
-    return sound.length === 0 ? [] : this.#packets.decode(sound, ends ? position : undefined);
+    const sound = fresh.slice(headers).filter((packet) => packet.length > 0);
+    return sound.length === 0 ? [] : this.#packets.decode(sound, endsAt);
   }
 
   async end(): Promise<Audio[]> {

@@ -169,6 +169,26 @@ test("sound comes before the answer has ended", async () => {
   }
 });
 
+test("Opus is heard before its first page, which may hold a second, is complete", async () => {
+  const bytes = encode(VOICE, RATE, LOSSY["Ogg Opus"] as Encoding);
+  const pages = bytes.reduce((count, _, at) => {
+    return count + Number(Buffer.from(bytes.slice(at, at + 4)).toString("latin1") === "OggS");
+  }, 0);
+  // Of the two headers and of all the sound.
+  expect(pages).toBe(3);
+  let sent = 0;
+  const counted = async function* () {
+    for await (const part of parts(bytes, () => 100)) {
+      sent += part.length;
+      yield part;
+    }
+  };
+  const { pieces } = await openSound(counted());
+  await pieces.next();
+  expect(sent).toBeLessThan(bytes.length / 2);
+  await pieces.return();
+});
+
 describe("bare samples", () => {
   const bytes = pcmBytes(VOICE);
 
