@@ -51,7 +51,7 @@ export function secondChoiceOf(
 }
 
 /** The server of a stage without a local model. */
-export function remoteProvider(
+function remoteProvider(
   config: StageConfig,
   settings: ProviderSettings,
   stage: Stage,

@@ -8,7 +8,7 @@ import { describeProviderError } from "./provider-errors.ts";
 import { sourceOf } from "./provider-source.ts";
 import { ask, speak, transcribe } from "./stage-requests.ts";
 
-export const TEST_SENTENCE = "Hello, this is Parley. Can you hear me well?";
+const TEST_SENTENCE = "Hello, this is Parley. Can you hear me well?";
 const QUESTION = "Say hello in one short sentence.";
 /** A person waits, and knows that the first request may load a model. */
 const TIMEOUTS = { answerMs: 60_000, idleMs: 20_000 };
