@@ -1,4 +1,5 @@
 import { isOpenAi } from "../domain/stage.ts";
+import { authorization } from "../providers/authorization.ts";
 import { describedModel, limitIn } from "../providers/context-limit.ts";
 import { postToProvider } from "../providers/provider-client.ts";
 import type { ChatModel } from "./chat-answer.ts";
@@ -32,7 +33,7 @@ export async function warmUp(model: ChatModel, signal: AbortSignal): Promise<voi
 async function learnLimit({ access, facts }: ChatModel, signal: AbortSignal): Promise<void> {
   if (Date.now() - facts.limitAskedAt < LIMIT_VALID_MS) return;
   facts.limitAskedAt = Date.now();
-  const headers = { Authorization: `Bearer ${access.apiKey ?? "none"}` };
+  const headers = authorization(access);
   const ask = async (url: string): Promise<unknown> => {
     try {
       const within = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_TIMEOUT_MS)]);

@@ -8,8 +8,13 @@ const SERVER = { baseURL: "http://127.0.0.1:1/v1", model: "m" };
 function modelThatIs(state: "warm" | "cold"): Loading & { told: number } {
   const facts = new ModelMemory().of(SERVER);
   if (state === "warm") facts.answeredAt = Date.now();
-  const loading = { facts, warmMs: 60_000, maxMs: 60_000, told: 0 };
-  return Object.assign(loading, { onLoading: () => void (loading.told += 1) });
+  const loading = {
+    ...{ facts, warmMs: 60_000, maxMs: 60_000, told: 0 },
+    onLoading: () => {
+      loading.told += 1;
+    },
+  };
+  return loading;
 }
 
 /** A request that is answered when the test says so. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import OpenAI from "openai";
 import type { ProviderEndpoint } from "../domain/stage.ts";
+import { authorization } from "./authorization.ts";
 import { type Loading, ProviderTimeout, whenLoaded } from "./loading.ts";
 
 /** How long a provider may take, in ms, before a request counts as hung. */
@@ -80,7 +81,7 @@ export function postToProvider(
     method: "POST",
     headers: {
       ...provider.headers,
-      Authorization: `Bearer ${provider.apiKey ?? "none"}`,
+      ...authorization(provider),
       "Content-Type": "application/json",
       Accept: "text/event-stream, application/json",
     },
