@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ChatMessage } from "../stand-in/log.ts";
+import { detects, translates } from "../stand-in/quirks/lang.ts";
 import { finalOf, startEnvironment, type TestEnvironment } from "./environment.ts";
 import { PageUser } from "./page-user.ts";
 import { RoomRecorder } from "./room-recorder.ts";
-import { spoken } from "./spoken.ts";
+import { spoken, spokenTest } from "./spoken.ts";
 
-// One conversation in each of these languages, chosen on the page: really spoken, and heard.
+// One conversation in each of these languages, chosen on the page: really spoken, and heard. Without
+// the choice, this recogniser understands nothing right.
 
 /** A question and its answer, the espeak-ng voice that speaks them, and the name in English. */
 interface Talk {
@@ -19,6 +21,13 @@ interface Talk {
   typed: string;
 }
 
+const SPANISH: Talk = {
+  ...{ tag: "es", voice: "es", name: "Spanish", direction: "ltr" },
+  question: "Buenos días, ¿dónde está la estación?",
+  answer: "La estación está al lado del parque.",
+  typed: "¿Qué tal, Parley?",
+};
+
 const TALKS: Talk[] = [
   {
     ...{ tag: "de", voice: "de", name: "German", direction: "ltr" },
@@ -26,12 +35,7 @@ const TALKS: Talk[] = [
     answer: "Heute scheint die Sonne in Berlin.",
     typed: "Grüße aus Köln, 12 °C",
   },
-  {
-    ...{ tag: "es", voice: "es", name: "Spanish", direction: "ltr" },
-    question: "Buenos días, ¿dónde está la estación?",
-    answer: "La estación está al lado del parque.",
-    typed: "¿Qué tal, Parley?",
-  },
+  SPANISH,
   {
     ...{ tag: "fr", voice: "fr", name: "French", direction: "ltr" },
     question: "Bonjour, pouvez-vous m'aider ce matin?",
@@ -90,6 +94,7 @@ beforeAll(() =>
         phrases: TALKS.map(({ question: text, voice }) => ({ text, voice })),
         realtime: false,
         reply: answerTo,
+        quirks: [translates("Good day.")],
       }),
     );
     user = opening.use(await PageUser.at(environment.parley.url));
@@ -191,16 +196,31 @@ describe.each(TALKS)("in $name", ({ tag, voice, name, direction, ...said }) => {
   });
 });
 
-test("the choice is remembered on the device, and Automatic is a choice as well", async () => {
+test("the choice is remembered on the device", async () => {
+  await user.page.goto(environment.parley.url);
+  expect(await user.page.inputValue("#language")).toBe(String(TALKS.at(-1)?.tag));
+});
+
+spokenTest("Automatic is a choice as well, and what the recogniser hears is told", async () => {
   const { page } = user;
+  const { question, answer, voice } = SPANISH;
+  environment.ai.quirks = [detects(() => "spanish")];
   await page.goto(environment.parley.url);
-  expect(await page.inputValue("#language")).toBe("ar");
   await page.selectOption("#language", "auto");
   const id = await user.start({ room: "any" });
-  const answer = await environment.parley.fetch(`/session/${id}`);
-  expect(await answer.json()).toMatchObject({ settings: { language: null } });
+  await user.say(question, { voice });
+  await user.reads("user", question);
+  await user.reads("agent", answer);
+  expect(await page.textContent(".line[data-role=user] .line-mark")).toBe("Spanish");
+  expect(await page.getAttribute(".line[data-role=user] .line-text", "lang")).toBe("es");
   await user.stop();
-  await page.reload();
+  const session = await environment.parley.fetch(`/session/${id}`);
+  expect(await session.json()).toMatchObject({ settings: { language: null } });
+  const asked = environment.ai.requests.findLast(({ stage }) => stage === "stt");
+  expect(asked?.language).toBeUndefined();
+  await page.goto(`${environment.parley.url}/history/${id}`);
+  expect(await page.textContent("dl.details")).toContain("LanguageAutomatic: Spanish");
+  await page.goto(environment.parley.url);
   expect(await page.inputValue("#language")).toBe("auto");
   expect(user.session.complaints).toEqual([]);
 });
