@@ -180,7 +180,7 @@ describe.each(TALKS)("in $name", ({ tag, voice, name, direction, ...said }) => {
     expect(asked.length).toBeGreaterThan(0);
     expect(asked.map(({ language }) => language)).toEqual(asked.map(() => tag));
     const prompted = ofStage("llm").find(({ text }) => text === answer)?.messages?.[0]?.content;
-    expect(prompted).toEndWith(` Answer in ${name}.`);
+    expect(prompted).toContain(` Answer in ${name}.`);
     expect(ofStage("tts").find(({ text }) => text === answer)?.voice).toBe(`${voice}+f2`);
   });
 
