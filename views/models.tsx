@@ -10,6 +10,7 @@ import {
   LocalForm,
   OpenAiForm,
 } from "./fragments/provider-forms.tsx";
+import { SecondProvider } from "./fragments/second-provider.tsx";
 import { SpeechToSpeechSection } from "./fragments/speech-to-speech.tsx";
 import { StageTestButton } from "./fragments/stage-test.tsx";
 import { Layout, type Shell } from "./layout.tsx";
@@ -103,6 +104,7 @@ function StageRow({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
           Set by the environment variable <code>{stage.fixedBy}</code>, which overrides this page.
         </p>
       )}
+      <SecondProvider stage={stage} hasOpenAiKey={hasOpenAiKey} downloaded={downloaded} />
     </li>
   );
 }

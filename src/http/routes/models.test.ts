@@ -54,6 +54,7 @@ const PATHS = [
   ["POST", "/offer/cancel"],
   ["POST", "/providers/openai"],
   ["POST", "/providers/endpoint"],
+  ["POST", "/providers/second"],
   ["POST", "/providers/offered"],
   ["POST", "/providers/test/llm"],
   ["GET", "/providers/test/sounds/1"],
@@ -264,6 +265,30 @@ describe("who serves a stage", () => {
     );
     expect(pages.join()).toContain("An OpenAI key is saved");
     expect(pages.join() + JSON.stringify(http.logger.lines)).not.toContain(KEY);
+  });
+
+  test("and what takes over for it are chosen by forms", async () => {
+    await using http = side();
+    const second = { stage: "llm", use: "endpoint", base_url: "http://127.0.0.1:9/v1", model: "b" };
+    const answer = await http.guest("/providers/second", form({ ...second, api_key: KEY }));
+    expect([answer.status, answer.headers.get("Location")]).toEqual([303, "/models"]);
+    const page = await (await http.guest("/models")).text();
+    expect(page).toContain("If it fails: http://127.0.0.1:9/v1: b");
+    expect(page).not.toContain(KEY);
+    await http.guest("/providers/second", form({ stage: "llm", use: "none" }));
+    expect(http.providers.overview()[1]?.second).toBeUndefined();
+    const refused = [
+      { stage: "llm", use: "endpoint" },
+      { stage: "llm", use: "openai" },
+      { stage: "llm", use: "somebody" },
+      { stage: "tts", use: "local:tiny-llm" },
+    ];
+    for (const fields of refused) {
+      expect((await http.guest("/providers/second", form(fields))).status).toBe(400);
+    }
+    expect((await http.guest("/providers/second", form({ stage: "llm", use: "local:x" }))).status).toBe(
+      404,
+    );
   });
 
   test("stays as it was when the server refuses the key", async () => {

@@ -10,6 +10,7 @@ import {
   providerModel,
   providerUrl,
   providerVoice,
+  type StageChoice,
 } from "../../domain/provider.ts";
 import { STAGES, type Stage } from "../../domain/stage.ts";
 import { Failure } from "../../errors.ts";
@@ -49,6 +50,14 @@ const speechToSpeechForm = z.object({
   model: providerModel,
   voice: providerVoice,
 });
+const secondForm = z.object({
+  stage: z.enum(STAGES),
+  use: z.union([z.enum(["none", "openai", "endpoint"]), z.string().startsWith("local:")]),
+  base_url: optional(providerUrl),
+  api_key: optional(providerKey),
+  model: optional(providerModel),
+  voice: optional(providerVoice),
+});
 const localForm = z.object({ stage: z.enum(STAGES), model: modelId });
 
 /** The forms that choose who serves each stage. */
@@ -74,6 +83,11 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     return c.html(
       <OfferedLists id={form_id} {...(await offeredBy(providers, stages, endpoint))} />,
     );
+  });
+  app.post("/providers/second", async (c) => {
+    const form = parse(secondForm, await formFields(c));
+    await providers.useSecond(form.stage, await secondChoice(form, models));
+    return goTo(c, "/models");
   });
   app.post("/providers/local", async (c) => {
     const form = parse(localForm, await formFields(c));
@@ -114,6 +128,28 @@ function endpointOf(form: EndpointForm, stage: Stage): Endpoint {
     ...(stage === "tts" && voice !== undefined && { voice }),
     ...(stage === "stt" && /true|false/.test(realtime ?? "") && { realtime: realtime === "true" }),
   };
+}
+
+/** What a form chose to take over for a stage. @throws Failure */
+async function secondChoice(
+  { stage, use, base_url, api_key, model, voice }: z.infer<typeof secondForm>,
+  models: ProviderDeps["models"],
+): Promise<StageChoice | undefined> {
+  if (use === "none") return undefined;
+  if (use === "openai") return { use };
+  if (use === "endpoint") {
+    if (base_url === undefined) throw new Failure("invalid", "the address is missing");
+    return {
+      ...{ use, base_url },
+      ...(api_key !== undefined && { api_key }),
+      ...(model !== undefined && { model }),
+      ...(stage === "tts" && voice !== undefined && { voice }),
+    };
+  }
+  const found = await models.find(parse(modelId, use.slice("local:".length)));
+  if (found.model.stage !== stage)
+    throw new Failure("invalid", "This model cannot be used for that.");
+  return { use: "local", model: found.model.id, kind: found.model.kind };
 }
 
 /** What a server offers for some stages; a problem concerns all of them. */
