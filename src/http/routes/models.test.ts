@@ -286,9 +286,9 @@ describe("who serves a stage", () => {
     for (const fields of refused) {
       expect((await http.guest("/providers/second", form(fields))).status).toBe(400);
     }
-    expect((await http.guest("/providers/second", form({ stage: "llm", use: "local:x" }))).status).toBe(
-      404,
-    );
+    expect(
+      (await http.guest("/providers/second", form({ stage: "llm", use: "local:x" }))).status,
+    ).toBe(404);
   });
 
   test("stays as it was when the server refuses the key", async () => {
