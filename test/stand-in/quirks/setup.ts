@@ -97,7 +97,8 @@ export function strictNames(names: { models: string[]; voices?: string[] }): Qui
       if (!names.models.includes(of("model"))) {
         return Response.json({ error: { message: "model not found" } }, { status: 404 });
       }
-      if (names.voices && !names.voices.includes(of("voice"))) {
+      const speaks = request.url.endsWith("/audio/speech");
+      if (speaks && names.voices && !names.voices.includes(of("voice"))) {
         const message = `Voice '${of("voice")}' not found`;
         return Response.json({ detail: { error: "validation_error", message } }, { status: 400 });
       }
