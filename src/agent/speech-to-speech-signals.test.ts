@@ -101,7 +101,14 @@ describe("the order of speech to speech", () => {
     expect(typed?.latency).toEqual({});
   });
 
-  test("an answer that fails, or is spoken into, ends the thinking", () => {
+  test("a sound that is no words ends the thinking", () => {
+    const { signals, userTurn, transcript } = open();
+    userTurn("a");
+    transcript("a", "");
+    expect(brief(signals).at(-1)).toBe("agent_state: listening");
+  });
+
+  test("an answer that is spoken into ends the thinking", () => {
     const { signals, order, userTurn, transcript } = open();
     userTurn("a");
     transcript("a", "One.");

@@ -37,6 +37,8 @@ export class SpeechToSpeechSignals implements RealtimeModelEvents {
   take(signal: AgentSignal): void {
     switch (signal.kind) {
       case "user_text":
+        // A server need not answer a sound that is no words.
+        if (signal.final && signal.text.trim() === "") this.#stopThinking();
         // There is one transcript for each turn.
         this.#emit(signal.final ? { kind: "user_turn", text: signal.text } : signal);
         return;
