@@ -23,7 +23,9 @@ const session = z.object({
               rate: z.int().min(8000).max(48_000).optional(),
             })
             .nullish(),
-          transcription: z.object({ model: z.string().optional() }).nullish(),
+          transcription: z
+            .object({ model: z.string().optional(), language: z.string().optional() })
+            .nullish(),
           turn_detection: turnDetection.nullish(),
         })
         .nullish(),
@@ -58,6 +60,8 @@ export function parseClientEvent(text: string): z.infer<typeof clientEvent> {
 /** What a client can set for its connection. */
 export interface RealtimeSettings {
   model: string | undefined;
+  /** The code of the language that is spoken; undefined: the model detects it, if it can. */
+  language: string | undefined;
   /** Sample rate of the client's audio, in Hz. */
   rate: number;
   /** Whether the end of speech commits the audio. */
@@ -69,7 +73,13 @@ const DEFAULT_DETECTION: DetectorOptions = { threshold: 0.5, silenceMs: 500 };
 
 /** As with OpenAI, the server detects turns until the client turns that off. */
 export function defaultSettings(model: string | undefined): RealtimeSettings {
-  return { model, rate: 24_000, serverVad: true, detection: DEFAULT_DETECTION };
+  return {
+    model,
+    language: undefined,
+    rate: 24_000,
+    serverVad: true,
+    detection: DEFAULT_DETECTION,
+  };
 }
 
 /** The settings after a `session.update`; what it does not mention stays as it is. */
@@ -78,6 +88,7 @@ export function updatedSettings(old: RealtimeSettings, { audio }: SessionUpdate)
   const detection = input?.turn_detection;
   return {
     model: input?.transcription?.model ?? old.model,
+    language: input?.transcription?.language ?? old.language,
     rate: input?.format?.rate ?? old.rate,
     serverVad: detection === undefined ? old.serverVad : detection !== null,
     detection: detection
@@ -94,7 +105,10 @@ export function sessionObject(settings: RealtimeSettings): Record<string, unknow
   const { threshold, silenceMs: silence_duration_ms } = settings.detection;
   const input = {
     format: { type: "audio/pcm", rate: settings.rate },
-    transcription: { model: settings.model ?? null },
+    transcription: {
+      model: settings.model ?? null,
+      ...(settings.language === undefined ? {} : { language: settings.language }),
+    },
     turn_detection: settings.serverVad
       ? { type: "server_vad", threshold, silence_duration_ms }
       : null,

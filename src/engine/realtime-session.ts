@@ -183,7 +183,10 @@ export class RealtimeSession {
 
   async #currentItem(): Promise<RealtimeItem> {
     this.#lease ??= await this.#acquireModel();
-    this.#item ??= new RealtimeItem(`item_${randomUUID()}`, this.#lease.model.listen(this.#client));
+    this.#item ??= new RealtimeItem(
+      `item_${randomUUID()}`,
+      this.#lease.model.listen(this.#client, this.#settings.language),
+    );
     return this.#item;
   }
 

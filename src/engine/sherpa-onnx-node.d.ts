@@ -34,11 +34,15 @@ declare module "sherpa-onnx-node" {
     acceptWaveform(audio: Audio): void;
   }
 
+  interface OfflineRecognizerConfig {
+    featConfig: FeatureConfig;
+    modelConfig: OfflineModelConfig;
+  }
+
   export class OfflineRecognizer {
-    static createAsync(config: {
-      featConfig: FeatureConfig;
-      modelConfig: OfflineModelConfig;
-    }): Promise<OfflineRecognizer>;
+    static createAsync(config: OfflineRecognizerConfig): Promise<OfflineRecognizer>;
+    /** Counts for what is decoded afterwards; the model stays loaded. */
+    setConfig(config: OfflineRecognizerConfig): void;
     createStream(): OfflineStream;
     decodeAsync(stream: OfflineStream): Promise<{ text: string }>;
   }

@@ -37,7 +37,10 @@ export function transcriptions({ models, audioTools }: Deps): Hono {
     models.check("stt", body.model);
     const { pcm, rate } = readAudio(await body.file.bytes());
     using lease = await models.acquire("stt", body.model);
-    const utterance = lease.model.listen(clientOf(c.req.raw, body.user) ?? randomUUID());
+    const utterance = lease.model.listen(
+      clientOf(c.req.raw, body.user) ?? randomUUID(),
+      body.language,
+    );
     const resampler = (await audioTools()).resampler(rate, RECOGNISER_RATE);
     utterance.push(resampler.flush(floatsOf(pcm)));
     const segments = await utterance.finish(c.req.raw.signal);
