@@ -15,8 +15,8 @@ import {
 } from "./doctor/check.ts";
 import { liveKitChecks } from "./doctor/livekit.ts";
 import { checkClock, checkOpenFiles, libraryChecks } from "./doctor/machine.ts";
-import { providerChecks } from "./doctor/providers.ts";
 import { speechToSpeechCheck } from "./doctor/realtime-model.ts";
+import { stageChecks } from "./doctor/second-providers.ts";
 import { checkDatabase, checkDataDirectory } from "./doctor/storage.ts";
 import type { Program } from "./serve.ts";
 
@@ -74,7 +74,7 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
   const rest = await Promise.all(
     [
       ...livekit.checks,
-      ...(realtimeModel ? [speechToSpeechCheck(realtimeModel)] : providerChecks(config, overview)),
+      ...(realtimeModel ? [speechToSpeechCheck(realtimeModel)] : stageChecks(config, overview)),
       check(
         "clock",
         () => checkClock(serversOf(config, realtimeModel), config.livekit !== undefined),
