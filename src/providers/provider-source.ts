@@ -53,7 +53,7 @@ export function sourceOf(
 }
 
 /** What people call a server. */
-export function serverName(baseURL: string, isEngine = false): string {
+function serverName(baseURL: string, isEngine = false): string {
   if (isEngine) return "this machine";
   return isOpenAi(baseURL) ? "OpenAI" : new URL(baseURL).host;
 }

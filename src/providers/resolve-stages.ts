@@ -64,7 +64,7 @@ function remoteProvider(
 }
 
 /** The server that takes over for a stage; undefined if none does, or a local model. */
-export function remoteSecond(
+function remoteSecond(
   config: StageConfig,
   settings: ProviderSettings,
   stage: Stage,
