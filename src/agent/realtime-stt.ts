@@ -103,7 +103,7 @@ interface ConnectionFailure {
   duringTurn: boolean;
   /** Why it ended, for the log. */
   why: string;
-  /** Whether the server answered with an error. */
+  /** Whether it ended with an error, perhaps of the server, and did not just close. */
   isRefusal: boolean;
 }
 
@@ -175,7 +175,7 @@ class ReconnectingStream extends stt.SpeechStream {
     let isRefusal = false;
     const onError = (event: SttError) => {
       error = event.error;
-      isRefusal = this.#isOpen;
+      isRefusal = true;
     };
     recognizer.on("error", onError);
     const connection = recognizer.stream({

@@ -169,3 +169,19 @@ export const IN_CONVERSATION: readonly RealtimeDialect[] = [
   closesInSentence,
   hearsNothing,
 ];
+
+/** A model that takes no prompt, such as OpenAI's `gpt-realtime-whisper`. */
+export const refusesPrompt: RealtimeDialect = {
+  name: "refuses a prompt",
+  report: "https://platform.openai.com/docs/guides/realtime-transcription",
+  connect(wire, session) {
+    const inner = session(wire);
+    return {
+      receive: (text) => {
+        if (typeOf(text) === "session.update" && text.includes('"prompt"')) {
+          wire.send(error("invalid_value", "Prompt is not supported for this model."));
+        } else inner.receive(text);
+      },
+    };
+  },
+};
