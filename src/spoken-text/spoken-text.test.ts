@@ -155,6 +155,10 @@ describe("a long text", () => {
     expect(Math.max(...spoken.map(({ length }) => length))).toBeLessThanOrEqual(LONGEST_PIECE);
   });
 
+  test("that looks like a row of a table is not held without end", () => {
+    expect(new SpokenText("en").push(`| ${"word ".repeat(1000)}`).length).toBeGreaterThan(10);
+  });
+
   test("begins with a part of its first sentence, and only with that", () => {
     const clause = "which is the house that somebody built by the sea, ";
     const [first = "", second = ""] = pieces([`This is it, ${clause.repeat(5)}and so on.`]);

@@ -18,6 +18,8 @@ import { VOCABULARY } from "./vocabulary.ts";
 const LONG_FIRST_SENTENCE = 100;
 /** Text without the end of a sentence is cut at this length: spoken, signs become longer. */
 const LONG_SENTENCE = 280;
+/** No line or construct is held for longer, in characters. */
+const LONGEST_HELD = 4000;
 /** The end of the text so far may be an address, which is read as a whole. */
 const OPEN_ADDRESS = /(?:https?:\/\/|www\.)\S{0,2000}$/i;
 const BREAK_TAG = /<\/?(?:br|p|div|li|tr|h[1-6]|summary)\b[^<>]{0,100}>$/i;
@@ -95,6 +97,7 @@ export class SpokenText {
     this.#raw += char;
     if (char === "\n") return this.#endLine();
     const line = this.#raw.slice(this.#raw.lastIndexOf("\n") + 1);
+    if (this.#raw.length >= LONGEST_HELD) return this.#cut(this.#raw.length);
     if (isReadAsWhole(line)) return [];
     const end = this.#sentenceLength(before, char) ?? this.#longLength();
     return end === undefined ? [] : this.#cut(end);
