@@ -47,6 +47,7 @@ const MAX_REFUSAL_CHARACTERS = 65_536;
 /** How servers say that they do not know a field. */
 const UNKNOWN_FIELD =
   /extra|unknown|unexpected|unrecogni[sz]ed|unsupported|not permitted|additional/i;
+const THINKING_FIELDS = ["reasoning_effort", "chat_template_kwargs"];
 const NO_TOOLS = "There are no tools. Answer in words.";
 
 /**
@@ -89,6 +90,9 @@ export async function* answerOf(
         // The next request is shorter.
       } else if (error instanceof Refusal && refusesSystem(error, facts, sent)) {
         facts.refusesSystem = true;
+      } else if (error instanceof OnlyThought && "chat_template_kwargs" in fields) {
+        // vLLM takes an answer without thoughts for a thought if its parser expects one.
+        for (const name of THINKING_FIELDS) facts.refused.add(name);
       } else {
         const refused = error instanceof Refusal ? refusedFields(error, fields) : [];
         if (refused.length === 0) throw plain(error);
@@ -117,8 +121,12 @@ class Refusal extends Error {
 /** The model called a tool instead of answering. */
 class ToolCalled extends Error {}
 
+/** The whole answer came as a thought. */
+class OnlyThought extends Error {}
+
 /** The error that the person is told of. */
 function plain(error: unknown): unknown {
+  if (error instanceof OnlyThought) return new AnswerError("empty", "it only thought");
   if (error instanceof ToolCalled) return new AnswerError("empty", "it called a tool");
   if (!(error instanceof Refusal)) return error;
   if (contextRefusal(error.status, error.text)) return new AnswerError("context");
@@ -285,6 +293,7 @@ async function* wordsOf(
   if (isCut)
     throw new AnswerError("cut", hasThoughts || filter.hadThoughts ? "it only thought" : undefined);
   if (reason === "error") throw new AnswerError("error_body");
+  if (hasThoughts) throw new OnlyThought();
   throw new AnswerError("empty");
 }
 

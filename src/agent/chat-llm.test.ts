@@ -227,6 +227,24 @@ describe("thoughts", () => {
   });
 });
 
+test("an answer that comes as a thought, because none was wanted, is asked for again", async () => {
+  ai.quirks = [
+    {
+      ...origin,
+      path: /chat/,
+      answer: async (request, next) => {
+        const body = (await request.clone().json()) as Record<string, unknown>;
+        if (!("chat_template_kwargs" in body)) return next(request);
+        const choices = [
+          { message: { content: null, reasoning_content: ANSWER }, finish_reason: "stop" },
+        ];
+        return Response.json({ choices });
+      },
+    },
+  ];
+  expect(await answer(model({ name: "qwen3:8b" }))).toBe(ANSWER);
+});
+
 describe("a conversation that is too long", () => {
   const long = Array.from(
     { length: 41 },
