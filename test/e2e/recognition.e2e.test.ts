@@ -145,7 +145,7 @@ describe.each([
 });
 
 test("a server that loads its model keeps the words, and says why it takes long", async () => {
-  await choose("loads", "large");
+  await choose("loads", "whisper-1");
   const quirk = loads(5000);
   fixture.ai.realtime = false;
   fixture.ai.quirks = [quirk];

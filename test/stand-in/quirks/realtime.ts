@@ -21,7 +21,7 @@ function answering(
   return { name, report, connect: (wire) => ({ receive: (text) => answer(wire, text) }) };
 }
 
-export const closesAtOnce = answering(SPEACHES, "closes at the first message", (wire) =>
+const closesAtOnce = answering(SPEACHES, "closes at the first message", (wire) =>
   wire.close(1008, "policy violation"),
 );
 
@@ -29,18 +29,18 @@ export const refusesUpdate = answering(SPEACHES, "refuses session.update", (wire
   if (typeOf(text) === "session.update") wire.send(error(null, "unknown field session.type"));
 });
 
-export const neverAnswers = answering(SPEACHES, "never answers", () => {});
+const neverAnswers = answering(SPEACHES, "never answers", () => {});
 
-export const sendsBytes = answering(OTHER_DIALECTS, "answers in binary frames", (wire) =>
+const sendsBytes = answering(OTHER_DIALECTS, "answers in binary frames", (wire) =>
   wire.send(new Uint8Array([1, 2, 3])),
 );
 
-export const sendsUnknownEvents = answering(OTHER_DIALECTS, "sends events nobody knows", (wire) =>
+const sendsUnknownEvents = answering(OTHER_DIALECTS, "sends events nobody knows", (wire) =>
   wire.send(JSON.stringify({ type: "Turn", transcript: "", end_of_turn: false })),
 );
 
 /** OpenAI's beta protocol, which knows the update by another name. */
-export const wantsBetaUpdate = answering(
+const wantsBetaUpdate = answering(
   OTHER_DIALECTS,
   "wants the beta's update",
   (wire, text) => {
@@ -51,7 +51,7 @@ export const wantsBetaUpdate = answering(
 );
 
 /** A session for speech-to-speech, whatever was asked for. */
-export const opensConversation = answering(SPEACHES, "opens a conversation", (wire, text) => {
+const opensConversation = answering(SPEACHES, "opens a conversation", (wire, text) => {
   if (typeOf(text) === "session.update") {
     wire.send(JSON.stringify({ type: "session.updated", session: { type: "realtime" } }));
   }
@@ -77,7 +77,7 @@ function deviating(
   };
 }
 
-export const modelNotFound = deviating(
+const modelNotFound = deviating(
   NO_ACCESS,
   "does not know the model at the first commit",
   (type, wire) => {
@@ -89,7 +89,7 @@ export const modelNotFound = deviating(
   },
 );
 
-export const confirmsOnly = deviating(
+const confirmsOnly = deviating(
   SPEACHES,
   "confirms the session and then says nothing",
   (type) => (type === "session.update" ? "pass" : "drop"),
@@ -98,7 +98,7 @@ export const confirmsOnly = deviating(
 /** Audio arrives in parts of 50 ms. */
 const SENTENCE_PARTS = 30;
 
-export const closesInSentence: RealtimeDialect = {
+const closesInSentence: RealtimeDialect = {
   name: "closes in the middle of the first sentence",
   report: SPEACHES,
   connect(wire, session) {
@@ -115,7 +115,7 @@ export const closesInSentence: RealtimeDialect = {
   },
 };
 
-export const hearsNothing: RealtimeDialect = {
+const hearsNothing: RealtimeDialect = {
   name: "completes everything without text",
   report: SPEACHES,
   connect(wire, session) {
