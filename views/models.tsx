@@ -152,7 +152,8 @@ function currentProvider({ use, baseURL, model, voice, hasKey }: StageOverview):
 
 function SavedKeys(props: { hasOpenAiKey: boolean; overview: readonly StageOverview[] }) {
   const saved = props.overview.some(
-    ({ fixedBy, use }) => fixedBy === undefined && use !== "openai",
+    ({ fixedBy, use, second }) =>
+      (fixedBy === undefined && use !== "openai") || (second && second.fixedBy === undefined),
   );
   if (!props.hasOpenAiKey && !saved) return null;
   return (

@@ -62,6 +62,23 @@ describe("GET /ready", () => {
   });
 });
 
+describe("GET /ready with second providers", () => {
+  const refuse = (why: string) => () => Promise.reject(new Error(why));
+
+  test.each([
+    ["works", async () => {}, 200, "ok"],
+    ["does not either", refuse("gone too"), 503, "gone too"],
+  ])("when the first is down and the second %s", async (_, second, status, state) => {
+    const checks = { database: async () => {}, llm: refuse("gone") };
+    await using http = openHttp({ status: { checks, seconds: () => ({ llm: second }) } });
+    const response = await http.guest("/ready");
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({
+      checks: { database: "ok", llm: "gone", llm_fallback: state },
+    });
+  });
+});
+
 describe("GET /metrics", () => {
   test("is Prometheus text that counts what events say", async () => {
     const metrics = createMetrics({ liveSessions: () => 3, socketClients: () => 0 });
