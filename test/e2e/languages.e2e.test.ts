@@ -211,13 +211,15 @@ spokenTest("Automatic is a choice as well, and what the recogniser hears is told
   await user.say(question, { voice });
   await user.reads("user", question);
   await user.reads("agent", answer);
+  expect(await page.textContent(".line[data-role=user] .line-mark")).toBe("Spanish");
+  expect(await page.getAttribute(".line[data-role=user] .line-text", "lang")).toBe("es");
   await user.stop();
   const session = await environment.parley.fetch(`/session/${id}`);
   expect(await session.json()).toMatchObject({ settings: { language: null } });
   const asked = environment.ai.requests.findLast(({ stage }) => stage === "stt");
   expect(asked?.language).toBeUndefined();
   await page.goto(`${environment.parley.url}/history/${id}`);
-  expect(await page.textContent("dl.details")).toContain("LanguageAutomatic");
+  expect(await page.textContent("dl.details")).toContain("LanguageAutomatic: Spanish");
   await page.goto(environment.parley.url);
   expect(await page.inputValue("#language")).toBe("auto");
   expect(user.session.complaints).toEqual([]);
