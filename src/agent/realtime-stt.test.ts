@@ -5,6 +5,7 @@ import { speak } from "../../test/audio/speech.ts";
 import type { RealtimeDialect } from "../../test/stand-in/dialect.ts";
 import { startStandIn } from "../../test/stand-in/openai.ts";
 import { IN_CONVERSATION, refusesPrompt } from "../../test/stand-in/quirks/realtime.ts";
+import { loads } from "../../test/stand-in/quirks/stt.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { ModelMemory } from "../providers/model-memory.ts";
 import { sourceResources } from "../resources.ts";
@@ -25,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => shared.vadModel.release());
 
 /** A pipeline whose server has this dialect, and what it tells. */
-function pipelineAt(baseURL: string, keyterms: readonly string[] = []) {
+function pipelineAt(baseURL: string, keyterms: readonly string[] = [], realtime = true) {
   const switches: string[] = [];
   const notices: Notice[] = [];
   const server = { baseURL, apiKey: undefined, model: "m" };
@@ -34,8 +35,8 @@ function pipelineAt(baseURL: string, keyterms: readonly string[] = []) {
     {
       language: null,
       keyterms,
-      stt: { ...server, realtime: true, requests },
-      llm: server,
+      stt: { ...server, realtime, requests },
+      llm: { ...server, model: "mind" },
       tts: { ...server, voice: "alloy" },
       onNotice: (notice) => notices.push(notice),
     },
@@ -112,4 +113,17 @@ test("a model that refuses the words to expect is asked without them", async () 
   const { text, switches, requests } = await heardFrom(refusesPrompt, ["Parley"]);
   expect({ text, switches }).toEqual({ text: SENTENCE, switches: [] });
   expect(requests.map(({ via, prompt }) => [via, prompt])).toEqual([["realtime", undefined]]);
+});
+
+test("by requests, a server that loads its model is waited for, and the person is told why", async () => {
+  const quirk = loads(6000);
+  await using ai = await startStandIn({ phrases: [SENTENCE], quirks: [quirk] });
+  const { pipeline, notices } = pipelineAt(ai.url, [], false);
+  try {
+    expect(await hear(pipeline)).toBe(SENTENCE);
+  } finally {
+    await pipeline.close();
+  }
+  expect(notices.map(({ code }) => code)).toEqual(["model_loading"]);
+  expect(quirk.aborts).toBe(0);
 });

@@ -97,9 +97,12 @@ async function fetchPatiently(
   { answerMs, idleMs, loading }: Patience,
 ): Promise<Response> {
   const send = (signal: AbortSignal) => fetchWithRetry(input, { ...init, signal });
-  const response = loading
-    ? await whenLoaded(send, answerMs, loading, init.signal)
-    : await withinTime(send, answerMs, init.signal);
+  // The OpenAI client fetches `data:,` before it sends a form, which says nothing about a model.
+  const isRequest = !String(input).startsWith("data:");
+  const response =
+    loading && isRequest
+      ? await whenLoaded(send, answerMs, loading, init.signal)
+      : await withinTime(send, answerMs, init.signal);
   if (!response.body) return response;
   return new Response(withIdleTimeout(response.body, idleMs), response);
 }
