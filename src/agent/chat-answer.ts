@@ -9,7 +9,7 @@ import {
   type ProviderAccess,
   postToProvider,
 } from "../providers/provider-client.ts";
-import { AnswerError } from "../providers/provider-errors.ts";
+import { AnswerError, webPageError } from "../providers/provider-errors.ts";
 import { alwaysThinks, thinkingFields } from "../providers/thinking-models.ts";
 import { type Conversation, messagesOf, tokensOf, trimmed } from "./chat-messages.ts";
 import { ThoughtFilter } from "./thoughts.ts";
@@ -206,7 +206,7 @@ async function* oneAnswer(
       const text = (await response.text()).slice(0, MAX_REFUSAL_CHARACTERS);
       throw new Refusal(response.status, text, response.headers);
     }
-    if (response.headers.get("content-type")?.includes("text/html")) throw errorOf(WEB_PAGE);
+    if (response.headers.get("content-type")?.includes("text/html")) throw webPageError();
     if (!response.body) throw new AnswerError("empty");
     const holds = facts.beginsInThought ?? alwaysThinks(access.model);
     yield* wordsOf(untilFinished(readChat(response.body)), new ThoughtFilter(holds), facts);
@@ -296,9 +296,6 @@ async function* wordsOf(
   if (hasThoughts) throw new OnlyThought();
   throw new AnswerError("empty");
 }
-
-/** What stands for a page of HTML in the place of an answer. */
-const WEB_PAGE = { message: "<html>" };
 
 /** The error in a body with a good status. */
 function errorOf(error: Record<string, unknown>): Error {

@@ -137,3 +137,21 @@ test("what is known of a model is forgotten when there are too many", () => {
   for (let other = 0; other < 200; other++) memory.of({ ...SERVER, model: `m${other}` });
   expect(memory.of(SERVER).thinks).toBe(false);
 });
+
+describe("a server that is slow by nature", () => {
+  test("is given as long for its next answer as for the first, which seemed to load the model", async () => {
+    const loading = modelThatIs("cold");
+    const first = openRequest();
+    const answered = outcome(whenLoaded(first.send, 10, loading, null));
+    setTimeout(() => first.answer("Hello"), 20);
+    expect(await answered).toBe("Hello");
+    expect(loading.facts.loadMs).toBeGreaterThan(0);
+    loading.facts.loadMs = 60_000;
+    const second = openRequest();
+    const again = outcome(whenLoaded(second.send, 10, loading, null));
+    setTimeout(() => second.answer("Hello again"), 60);
+    expect(await again).toBe("Hello again");
+    expect(loading.facts.loadMs).toBe(0);
+    expect(loading.facts.slowestMs).toBeGreaterThan(10);
+  });
+});

@@ -83,7 +83,9 @@ export async function whenLoaded(
 ): Promise<Response> {
   const begun = Date.now();
   const wasWarm = begun - facts.answeredAt < warmMs;
-  const usualMs = Math.max(patienceMs, Math.min(4 * facts.slowestMs, MAX_WARM_MS));
+  // The first answer may have been slow without any loading.
+  const knownMs = Math.max(4 * facts.slowestMs, 1.5 * facts.loadMs);
+  const usualMs = Math.max(patienceMs, Math.min(knownMs, MAX_WARM_MS));
   const wire = new AbortController();
   const impatience = new AbortController();
   const giveUp = () => impatience.abort(new ProviderTimeout("did not answer"));
@@ -98,7 +100,9 @@ export async function whenLoaded(
     // A refusal says nothing about the model.
     if (!response.ok) return response;
     facts.answeredAt = Date.now();
-    if (wasWarm) facts.slowestMs = Math.max(facts.slowestMs, facts.answeredAt - begun);
+    const tookMs = facts.answeredAt - begun;
+    if (wasWarm) facts.slowestMs = Math.max(facts.slowestMs, tookMs);
+    facts.loadMs = wasWarm ? 0 : tookMs;
     return response;
   });
   const waited = signal ? AbortSignal.any([signal, impatience.signal]) : impatience.signal;

@@ -4,6 +4,8 @@ export interface ModelFacts {
   answeredAt: number;
   /** The longest that a request waited for the first byte while the model was loaded, in ms. */
   slowestMs: number;
+  /** How long it took when it may have been loaded first, in ms; 0 once it has answered again. */
+  loadMs: number;
   /** How long a conversation may be, in estimated tokens. */
   budget: number | undefined;
   /** When the server was asked for the size of the context, ms since the epoch. */
@@ -43,6 +45,7 @@ function nothingKnown(): ModelFacts {
   return {
     answeredAt: 0,
     slowestMs: 0,
+    loadMs: 0,
     budget: undefined,
     limitAskedAt: 0,
     refused: new Set(),

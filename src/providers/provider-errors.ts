@@ -98,6 +98,11 @@ export class AnswerError extends Error {
   }
 }
 
+/** A web page in the place of an answer: the address is probably another service's. */
+export function webPageError(): AnswerError {
+  return new AnswerError("error_body", undefined, { message: "<html>" });
+}
+
 /** The `AnswerError` among a failure and its causes. */
 function answerErrorIn(error: unknown): AnswerError | undefined {
   return causesOf(error).find((one) => one instanceof AnswerError) as AnswerError | undefined;

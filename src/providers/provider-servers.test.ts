@@ -229,7 +229,7 @@ describe("names", () => {
       modelList({ data: [{ id: "llama3.2:latest" }] }),
       { ...noModels, path: /\/audio\// },
     ];
-    const failure = await failureOf(servers().settle("stt", wish(standIn.url)));
+    const failure = await failureOf(servers().settle("stt", wish(standIn.url), true));
     expect(failure.message).toContain("does not offer speech recognition");
   });
 });

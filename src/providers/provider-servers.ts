@@ -74,7 +74,8 @@ export class ProviderServers {
     const server = await this.find({ stage, ...wish }, strict ? FRESH_MS : CACHE_MS);
     const at = { baseURL: server.baseURL, apiKey: wish.apiKey };
     if (isOpenAi(at.baseURL)) return { ...wish, ...at };
-    if (!(await this.#serves(stage, at))) throw notOffered(stage, host);
+    // A conversation may do without a stage: who types needs no speech recognition.
+    if (strict && !(await this.#serves(stage, at))) throw notOffered(stage, host);
     const voices = stage === "tts" ? await this.#voicesOf(stage, at) : undefined;
     const model = settleModel(stage, at.baseURL, wish.model, server.models);
     const voice = settleVoice(at.baseURL, wish.voice, voices);

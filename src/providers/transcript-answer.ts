@@ -1,5 +1,5 @@
 import { detectedLanguage } from "../domain/language.ts";
-import { AnswerError } from "./provider-errors.ts";
+import { AnswerError, webPageError } from "./provider-errors.ts";
 
 /** What a server recognised. */
 export interface Transcript {
@@ -41,7 +41,7 @@ export function readTranscript(body: string): Transcript {
   if (json !== undefined) return fromJson(json);
   const events = eventsIn(text);
   if (events !== undefined) return fromEvents(events);
-  if (/^<(?:!doctype|html|head|body|\?xml)/i.test(text)) throw new AnswerError("format", "HTML");
+  if (/^<(?:!doctype|html|head|body|\?xml)/i.test(text)) throw webPageError();
   // JSON that was cut is no text.
   if (/^[{[]\s*"/.test(text)) throw new AnswerError("cut");
   return { text: withoutTimes(text) };

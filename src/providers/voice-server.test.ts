@@ -12,7 +12,7 @@ import {
 import { agentSpeech } from "../../test/stand-in/speech.ts";
 import { pcmBytes, wavHeader } from "../lib/wav.ts";
 import { createProviderClient } from "./provider-client.ts";
-import { AnswerError } from "./provider-errors.ts";
+import { AnswerError, describeProviderError } from "./provider-errors.ts";
 import { VoiceServer } from "./voice-server.ts";
 
 const TEXT = "Good morning.";
@@ -117,12 +117,7 @@ describe("what is no speech is a fault of the answer", () => {
   const json = "application/json";
   const quirks = {
     error_body: answersInstead("an error", report, '{"error":{"message":"no"}}', json),
-    format: answersInstead(
-      "HTML",
-      "maneja81/OpenOrbit#30",
-      "<html>Bad gateway</html>",
-      "text/html",
-    ),
+    format: answersInstead("a sentence", report, "Voice not found, sorry.", "text/plain"),
     empty: answersInstead("nothing", "ServeurpersoCom/qwentts.cpp#28", "", "audio/pcm"),
     silent: sendsSilence,
   };
@@ -134,6 +129,15 @@ describe("what is no speech is a fault of the answer", () => {
       expect(failure.fault).toBe(fault);
     });
   }
+
+  test("a web page is the sign of a wrong address", async () => {
+    const page = "<html>Bad gateway</html>";
+    ai.quirks = [answersInstead("HTML", "maneja81/OpenOrbit#30", page, "text/html")];
+    const failure = await spokenBy(server()).catch((error) => error);
+    expect(describeProviderError("tts", failure).message).toContain(
+      "a web page. Check TTS_BASE_URL",
+    );
+  });
 
   test("but nothing is right for a text without words", async () => {
     ai.quirks = [sendsSilence];

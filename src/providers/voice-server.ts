@@ -3,14 +3,14 @@ import { openSound } from "../audio/open-sound.ts";
 import { NotPlayable } from "../audio/sound-decoder.ts";
 import { messageOf, statusOf } from "../errors.ts";
 import type { Audio } from "../lib/wav.ts";
-import { AnswerError } from "./provider-errors.ts";
+import { AnswerError, webPageError } from "./provider-errors.ts";
 
 /** What a server may be asked for. `pcm` comes first, because it is there soonest. */
 const FORMATS = ["pcm", "wav", "mp3"] as const;
 type Format = (typeof FORMATS)[number];
 
 /** Samples up to this value are silence: a voice that fails sends zeros or the noise of rounding. */
-const SILENCE_PEAK = 2;
+const SILENCE_PEAK = 16;
 /** So much silence before the first sound is no pause, in seconds. */
 const MAX_SILENCE_S = 10;
 
@@ -154,5 +154,6 @@ function isAboutFormat(error: unknown): boolean {
 function asAnswerError(error: unknown): unknown {
   if (!(error instanceof NotPlayable)) return error;
   const { reason, what, body } = error;
+  if (what === "HTML") return webPageError();
   return new AnswerError(reason, what, body === undefined ? undefined : { body });
 }

@@ -40,15 +40,11 @@ const sendsUnknownEvents = answering(OTHER_DIALECTS, "sends events nobody knows"
 );
 
 /** OpenAI's beta protocol, which knows the update by another name. */
-const wantsBetaUpdate = answering(
-  OTHER_DIALECTS,
-  "wants the beta's update",
-  (wire, text) => {
-    if (typeOf(text) !== "transcription_session.update") {
-      wire.send(error("invalid_value", "Passing session.type is only allowed for GA sessions."));
-    }
-  },
-);
+const wantsBetaUpdate = answering(OTHER_DIALECTS, "wants the beta's update", (wire, text) => {
+  if (typeOf(text) !== "transcription_session.update") {
+    wire.send(error("invalid_value", "Passing session.type is only allowed for GA sessions."));
+  }
+});
 
 /** A session for speech-to-speech, whatever was asked for. */
 const opensConversation = answering(SPEACHES, "opens a conversation", (wire, text) => {
@@ -89,10 +85,8 @@ const modelNotFound = deviating(
   },
 );
 
-const confirmsOnly = deviating(
-  SPEACHES,
-  "confirms the session and then says nothing",
-  (type) => (type === "session.update" ? "pass" : "drop"),
+const confirmsOnly = deviating(SPEACHES, "confirms the session and then says nothing", (type) =>
+  type === "session.update" ? "pass" : "drop",
 );
 
 /** Audio arrives in parts of 50 ms. */
