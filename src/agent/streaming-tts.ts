@@ -7,6 +7,12 @@ import { redactProviderError } from "../providers/provider-errors.ts";
 import type { VoiceServer } from "../providers/voice-server.ts";
 import { RoomSound } from "./room-sound.ts";
 
+/**
+ * 60 ms in frames of 20 ms: so much is there before the first is played. A sound that comes packet
+ * by packet would else pause, audibly, after the first of them.
+ */
+const FIRST_FRAMES = 3;
+
 export interface VoiceOptions {
   /** For the plugin, which sends nothing by it, and names the model in its figures. */
   client: OpenAI;
@@ -79,8 +85,14 @@ class SpeechRequest extends ChunkedStream {
         (server) => server.speak(this.inputText, signal),
         signal,
       );
-      for await (const piece of pieces) send(sound.push(piece));
-      send(sound.end(), true);
+      const frames: AudioFrame[] = [];
+      let isPlaying = false;
+      for await (const piece of pieces) {
+        frames.push(...sound.push(piece));
+        isPlaying ||= frames.length >= FIRST_FRAMES;
+        if (isPlaying) send(frames.splice(0));
+      }
+      send([...frames, ...sound.end()], true);
     } catch (error) {
       if (!signal.aborted) this.#report(redactProviderError("tts", error));
     } finally {

@@ -21,8 +21,13 @@ export interface OpenSound {
 
 /** Bare samples are judged by this many bytes. */
 const PCM_HEAD_BYTES = 1024;
-/** So many bytes are decoded at once; a whole answer would hold up the event loop. */
-const SLICE_BYTES = 4096;
+/** So many bytes are decoded at once: about a packet of Opus. */
+const SLICE_BYTES = 256;
+/**
+ * After so many ms decoding makes way. It would else hold up the event loop, and with it the sound
+ * that is already on its way to the room.
+ */
+const BUSY_MS = 2;
 
 /**
  * Recognises a sound by its bytes, and decodes it from the first of them on.
@@ -136,10 +141,14 @@ async function* decoded(
       throw error instanceof NotPlayable ? error : new NotPlayable("format", `a broken ${format}`);
     }
   };
+  let busySince = performance.now();
   try {
     for await (const chunk of body) {
       for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
-        if (at > 0) await nextTask();
+        if (performance.now() - busySince > BUSY_MS) {
+          await nextTask();
+          busySince = performance.now();
+        }
         yield* await orBroken(() => decoder.push(chunk.subarray(at, at + SLICE_BYTES)));
       }
     }
