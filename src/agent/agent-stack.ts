@@ -52,7 +52,7 @@ export async function loadAgentStack(logger: Logger, vadModelPath: string): Prom
   redirectRtcLog(libraryLogger);
   const [{ RunningAgent }, { loadVadModel }, { ModelMemory }] = await Promise.all([
     import("./running-agent.ts"),
-    import("./pipeline.ts"),
+    import("./vad.ts"),
     import("../providers/model-memory.ts"),
   ]);
   const vadModel = await loadVadModel(vadModelPath);

@@ -9,7 +9,8 @@ import { loads } from "../../test/stand-in/quirks/stt.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { ModelMemory } from "../providers/model-memory.ts";
 import { sourceResources } from "../resources.ts";
-import { createPipeline, loadVadModel, type Pipeline, type SharedParts } from "./pipeline.ts";
+import { createPipeline, type Pipeline, type SharedParts } from "./pipeline.ts";
+import { loadVadModel } from "./vad.ts";
 
 const SENTENCE = "What is the weather like today?";
 const RATE = 24_000;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type AudioBuffer, stt, type VADEvent } from "@livekit/agents";
+import { type AudioBuffer, stt } from "@livekit/agents";
 import type { STT as OpenAiStt } from "@livekit/agents-plugin-openai";
 import type { AudioFrame } from "@livekit/rtc-node";
 import { redactProviderError } from "../providers/provider-errors.ts";
@@ -9,6 +9,7 @@ import { MAX_FAILURES } from "./failed-turns.ts";
 import { interimWordsIn, wordsIn } from "./sound-notes.ts";
 import { type SttError, SttWrapper } from "./stt-wrapper.ts";
 import type { UtteranceStt } from "./utterance-stt.ts";
+import type { ConnectionEvents } from "./vad.ts";
 import { VoicedTime } from "./voiced-time.ts";
 
 /** Audio that is kept to be sent again after a broken connection, in ms. */
@@ -24,14 +25,6 @@ const WITHOUT_PROMPT: object = { prompt: undefined };
 const HEARD_NOTHING = "it heard nothing in clear speech";
 /** Wait before the first reconnection, in ms; it doubles with each failure in a row. */
 const BACKOFF_MS = 300;
-
-/** Reports what the plugin's stream does with its audio, since the plugin does not. */
-export interface ConnectionEvents {
-  /** Called with each frame that an open connection takes. */
-  onOpen: () => void;
-  /** Called with each event of the connection's VAD, before the plugin gets it. */
-  onVad: (event: VADEvent) => void;
-}
 
 export interface RealtimeSttOptions {
   /** The plugin's client. */

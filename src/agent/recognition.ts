@@ -1,0 +1,86 @@
+import type { VAD } from "@livekit/agents";
+import * as openai from "@livekit/agents-plugin-openai";
+import type OpenAI from "openai";
+import { Failover } from "../providers/failover.ts";
+import type { ModelMemory } from "../providers/model-memory.ts";
+import { createProviderClient } from "../providers/provider-client.ts";
+import { fallbackNotice } from "../providers/provider-errors.ts";
+import { unknownSource } from "../providers/provider-source.ts";
+import { promptOf, Transcriber } from "../providers/transcription.ts";
+import type { ClientOf, PipelineOptions, ProviderOptions, SharedParts } from "./pipeline.ts";
+import { RealtimeStt } from "./realtime-stt.ts";
+import type { SttWrapper } from "./stt-wrapper.ts";
+import { UtteranceStt } from "./utterance-stt.ts";
+import { ConnectionVad, VAD_OPTIONS } from "./vad.ts";
+
+/** Creates the speech recognition of one session. */
+export function createStt(
+  options: PipelineOptions,
+  vad: VAD,
+  { vadModel, memory }: SharedParts,
+  clientOf: ClientOf,
+): SttWrapper {
+  const { stt, language, keyterms } = options;
+  const requests = createRequestStt(options, vad, memory, clientOf);
+  if (!stt.realtime) {
+    if (!requests) throw new Error("no server transcribes requests");
+    return requests;
+  }
+  const prompt = promptOf(keyterms);
+  const connectionEvents = new ConnectionVad(vadModel, VAD_OPTIONS);
+  const recognizer = new openai.STT({
+    client: clientOf("stt", stt),
+    model: stt.model,
+    ...(language ? { language } : { detectLanguage: true }),
+    ...(prompt ? { prompt } : {}),
+    // The plugin's WebSocket does not use the client, but these.
+    apiKey: stt.apiKey ?? "none",
+    baseURL: stt.baseURL,
+    useRealtime: true,
+    // Parley's VAD commits the audio at the first short silence, sooner than the server's would.
+    turnDetection: null,
+    vad: connectionEvents,
+  });
+  return new RealtimeStt({
+    recognizer,
+    connectionEvents,
+    language,
+    hasPrompt: prompt !== undefined,
+    requests,
+    onSwitch: (why, error) => {
+      if (stt.requests) stt.requests.onSwitch(why);
+      else if (stt.fallback) options.onNotice(sttFallbackNotice(stt, stt.fallback, error));
+    },
+  });
+}
+
+function sttFallbackNotice(first: ProviderOptions, second: ProviderOptions, error: unknown) {
+  const sourceOf = ({ source }: ProviderOptions) => source ?? unknownSource("stt");
+  return fallbackNotice("stt", sourceOf(first), sourceOf(second), error);
+}
+
+/** Recognition by requests: at the stage's server where that is allowed, then at the second one. */
+function createRequestStt(
+  { stt, language, keyterms, onNotice }: PipelineOptions,
+  vad: VAD,
+  memory: ModelMemory,
+  clientOf: ClientOf,
+): UtteranceStt | undefined {
+  const { fallback, requests } = stt;
+  const transcriber = (server: ProviderOptions, client: OpenAI) => {
+    const { refused } = memory.of(server);
+    return new Transcriber({ client, model: server.model, language, keyterms, refused });
+  };
+  const second = fallback && transcriber(fallback, clientOf("stt", fallback));
+  const model = stt.realtime ? requests?.model : stt.model;
+  const server = model === undefined ? undefined : { ...stt, model };
+  // Where another provider can answer, a model is not waited for until it is loaded.
+  const client = server && (second ? createProviderClient(server) : clientOf("stt", server));
+  const first = server && client ? transcriber(server, client) : second;
+  if (!first) return undefined;
+  const onSwitch = (error: unknown) => {
+    if (fallback) onNotice(sttFallbackNotice(stt, fallback, error));
+  };
+  const servers = new Failover(first, first === second ? undefined : second, onSwitch);
+  return new UtteranceStt(first.model, servers, language, vad);
+}
