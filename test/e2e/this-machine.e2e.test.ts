@@ -56,3 +56,31 @@ test("without any account, a conversation runs on what serves the models of this
   expect(await parley.stop()).toBe(0);
   expect(calls()).toEqual(["create", "ready", "dispose"]);
 });
+
+test("a model of this machine answers in the turn in which another server fails", async () => {
+  await using other = await startStandIn({ phrases: [HELLO], realtime: false });
+  await using ai = await startStandIn({ apiKey: ENGINE_KEY });
+  using folder = temporaryFolder();
+  const { LLM_MODEL: brain = "" } = modelFiles(folder.path);
+  const env = {
+    ENGINE_URL: ai.url,
+    ENGINE_KEY,
+    OPENAI_BASE_URL: other.url,
+    LLM_FALLBACK_MODEL: brain,
+  };
+  const command = [process.execPath, join(import.meta.dir, "..", "with-engine.ts")];
+  await using parley = await startParley({ command, env });
+  await using user = await PageUser.at(parley.url);
+  await user.start();
+  other.fail("llm", { kind: "status", status: 500 }, Number.POSITIVE_INFINITY);
+  const begun = Date.now();
+  await user.say(HELLO);
+  await user.reads("agent", `You said: ${HELLO}`);
+  await user.hears(begun);
+  expect(await user.page.locator("#notice-title").textContent()).toEndWith(
+    "Now this machine answers.",
+  );
+  await user.stop();
+  const asked = await ai.waitFor("llm", ({ text }) => text === `You said: ${HELLO}`);
+  expect(asked.status).toBe(200);
+});
