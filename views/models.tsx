@@ -48,7 +48,7 @@ export function ModelsPage(props: ModelsPageProps) {
               />
             ))}
           </ul>
-          <SavedKeys hasOpenAiKey={hasOpenAiKey} overview={overview} />
+          <SavedKeys {...{ hasOpenAiKey, overview, speechToSpeech }} />
         </section>
         <SpeechToSpeechSection overview={speechToSpeech} />
         <div>
@@ -150,12 +150,14 @@ function currentProvider({ use, baseURL, model, voice, hasKey }: StageOverview):
   return `${baseURL}${what}${hasKey ? ", with a key" : ""}`;
 }
 
-function SavedKeys(props: { hasOpenAiKey: boolean; overview: readonly StageOverview[] }) {
-  const saved = props.overview.some(
+function SavedKeys(props: Pick<ModelsPageProps, "hasOpenAiKey" | "overview" | "speechToSpeech">) {
+  const { chosen, fixedBy: variable } = props.speechToSpeech;
+  const isStageSaved = props.overview.some(
     ({ fixedBy, use, second }) =>
       (fixedBy === undefined && use !== "openai") || (second && second.fixedBy === undefined),
   );
-  if (!props.hasOpenAiKey && !saved) return null;
+  const isSaved = isStageSaved || (chosen && variable === undefined);
+  if (!props.hasOpenAiKey && !isSaved) return null;
   return (
     <form class="saved-keys row between" method="post" action="/providers/forget">
       <p class="small muted">
