@@ -74,7 +74,8 @@ export async function findServer(
     // It may be starting or overloaded: the conversation shows the rest.
     if (busy !== undefined) return { baseURL: busy, models: undefined };
     for (const place of refused === 401 ? [] : places) {
-      if (await hasEndpoint(stage, place, request)) return { baseURL: place, models: undefined };
+      const isThere = await hasEndpoint(stage, place, request).catch(needsLong);
+      if (isThere) return { baseURL: place, models: undefined };
     }
   } catch (cause) {
     return { why: "unreachable", cause };
@@ -109,12 +110,14 @@ export async function servesStage(
   { baseURL, apiKey }: ProviderEndpoint,
   answerMs: number,
 ): Promise<boolean> {
-  try {
-    return await hasEndpoint(stage, baseURL, requester(apiKey, answerMs));
-  } catch {
-    // A server that needs long to refuse an empty request has the endpoint.
-    return true;
-  }
+  // A connection that breaks says nothing of the endpoint.
+  return hasEndpoint(stage, baseURL, requester(apiKey, answerMs)).catch(() => true);
+}
+
+/** A server that needs long to refuse an empty request has the endpoint: it may load a model first. */
+function needsLong(error: unknown): boolean {
+  if (error instanceof Error && error.name === "TimeoutError") return true;
+  throw error;
 }
 
 const ENDPOINTS: Readonly<Record<Stage, string>> = {

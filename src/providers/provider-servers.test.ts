@@ -253,6 +253,20 @@ test("a server without a list is asked once for each stage", async () => {
   expect(asked).toBe(first);
 });
 
+test("a server without a list that loads its model at the first request is not given up", async () => {
+  const loads: Quirk = {
+    name: "loads its model at any request",
+    report: "ollama/ollama#8006",
+    path: /chat/,
+    answer: ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      }),
+  };
+  standIn.quirks = [noModels, loads];
+  expect((await servers().settle("llm", wish(standIn.url))).baseURL).toBe(standIn.url);
+});
+
 test("a server that was down is asked again at once", async () => {
   const later = servers();
   const { port } = new URL(standIn.url);

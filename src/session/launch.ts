@@ -174,7 +174,10 @@ async function usesRealtime(
 ): Promise<boolean> {
   if (stt.realtime !== "auto") return stt.realtime;
   const onRefusal = (why: string) =>
-    logger.info({ session_id }, `speech is recognised by requests and not in realtime, because the server ${why}`);
+    logger.info(
+      { session_id },
+      `speech is recognised by requests and not in realtime, because the server ${why}`,
+    );
   return providers.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true), onRefusal);
 }
 
