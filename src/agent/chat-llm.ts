@@ -10,8 +10,8 @@ import { Failover } from "../providers/failover.ts";
 import { loadingOf, ProviderTimeout } from "../providers/loading.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
 import type { Patience } from "../providers/provider-client.ts";
-import { fallbackNotice, redactProviderError } from "../providers/provider-errors.ts";
-import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
+import { redactProviderError, tellingOfFallback } from "../providers/provider-errors.ts";
+import type { ProviderSource } from "../providers/provider-source.ts";
 import { thinksLong } from "../providers/thinking-models.ts";
 import { answerOf, type ChatModel, type Said } from "./chat-answer.ts";
 import { conversationOf, RETRACTED } from "./chat-messages.ts";
@@ -48,12 +48,11 @@ export class ChatLlm extends llm.LLM {
     this.#options = options;
     const { first, second } = options;
     this.#first = this.#model(first, second === undefined);
-    let isTold = false;
-    this.#models = new Failover(this.#first, second && this.#model(second, true), (error) => {
-      if (isTold || second === undefined) return;
-      isTold = true;
-      options.onNotice(fallbackNotice("llm", sourceIn(first), sourceIn(second), error));
-    });
+    this.#models = new Failover(
+      this.#first,
+      second && this.#model(second, true),
+      tellingOfFallback("llm", first, second, options.onNotice),
+    );
   }
 
   override label(): string {
@@ -94,10 +93,6 @@ export class ChatLlm extends llm.LLM {
     const firstWordsMs = isLast ? undefined : FIRST_WORDS_MS;
     return { access, facts, thinking, patience: { ...patience, loading }, firstWordsMs };
   }
-}
-
-function sourceIn({ source }: Access): ProviderSource {
-  return source ?? unknownSource("llm");
 }
 
 const CUT: Notice = {

@@ -7,8 +7,8 @@ import { Failover } from "../providers/failover.ts";
 import { loadingOf } from "../providers/loading.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
 import { createProviderClient, TIMEOUTS } from "../providers/provider-client.ts";
-import { fallbackNotice } from "../providers/provider-errors.ts";
-import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
+import { tellingOfFallback } from "../providers/provider-errors.ts";
+import type { ProviderSource } from "../providers/provider-source.ts";
 import { VoiceServer } from "../providers/voice-server.ts";
 import { ChatLlm } from "./chat-llm.ts";
 import { createStt } from "./recognition.ts";
@@ -116,20 +116,13 @@ function createTts(
 ): StreamingTts {
   // Where a second voice can speak, the first is not waited for while it loads.
   const client = second ? createProviderClient(first) : clientOf("tts", first);
-  const sourceIn = (options: typeof first) => options.source ?? unknownSource("tts");
-  let isTold = false;
-  const onSwitch = (error: unknown) => {
-    if (isTold || !second) return;
-    isTold = true;
-    onNotice(fallbackNotice("tts", sourceIn(first), sourceIn(second), error));
-  };
   return new StreamingTts({
     client,
     model: first.model,
     servers: new Failover(
       new VoiceServer({ ...first, client }),
       second && new VoiceServer({ ...second, client: clientOf("tts", second) }),
-      onSwitch,
+      tellingOfFallback("tts", first, second, onNotice),
     ),
   });
 }

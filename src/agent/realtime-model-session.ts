@@ -2,13 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { APIConnectionError, type llm } from "@livekit/agents";
 import * as openai from "@livekit/agents-plugin-openai";
 import type { SpeechToSpeechProvider } from "../domain/stage.ts";
+import { fieldOf } from "../lib/json.ts";
 import { AnswerError } from "../providers/provider-errors.ts";
 import {
   openRealtimeModel,
   RealtimeModelConnection,
   type ServerEvent,
 } from "../providers/realtime-model-connection.ts";
-import { errorCodeOf, field, realtimeModelError } from "../providers/realtime-model-errors.ts";
+import { errorCodeOf, realtimeModelError } from "../providers/realtime-model-errors.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
 
 /** What a session reports beside the framework's events. */
@@ -129,7 +130,7 @@ export class RealtimeModelSession extends PluginSession {
     // A broken connection is followed by `#connectionLost`, which knows whether anything was lost.
     if (error instanceof APIConnectionError && recoverable) return;
     // So is the regular end of a session, which the server announces by an error.
-    if (errorCodeOf(field(error, "body")) === "session_expired") return;
+    if (errorCodeOf(fieldOf(error, "body")) === "session_expired") return;
     this.#stopWaiting();
     super.emitError({ error: realtimeModelError(this.#provider, error), recoverable });
   }
@@ -203,14 +204,14 @@ export class RealtimeModelSession extends PluginSession {
 
   /** Reports an answer that holds nothing; `failed` ones are reported by the plugin. */
   #judgeAnswer(response: unknown): void {
-    const status = field(response, "status");
-    const reason = field(field(response, "status_details"), "reason");
+    const status = fieldOf(response, "status");
+    const reason = fieldOf(fieldOf(response, "status_details"), "reason");
     if (status === "incomplete") {
       const fault = reason === "content_filter" ? "declined" : "cut";
       this.emitError({ error: new AnswerError(fault), recoverable: true });
       return;
     }
-    const output = field(response, "output");
+    const output = fieldOf(response, "output");
     if (status === "completed" && Array.isArray(output) && output.length === 0) {
       this.emitError({ error: new AnswerError("empty"), recoverable: true });
     }

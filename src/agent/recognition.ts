@@ -4,8 +4,7 @@ import type OpenAI from "openai";
 import { Failover } from "../providers/failover.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
-import { fallbackNotice } from "../providers/provider-errors.ts";
-import { unknownSource } from "../providers/provider-source.ts";
+import { tellingOfFallback } from "../providers/provider-errors.ts";
 import { promptOf, Transcriber } from "../providers/transcription.ts";
 import type { ClientOf, PipelineOptions, ProviderOptions, SharedParts } from "./pipeline.ts";
 import { RealtimeStt } from "./realtime-stt.ts";
@@ -49,14 +48,9 @@ export function createStt(
     requests,
     onSwitch: (why, error) => {
       if (stt.requests) stt.requests.onSwitch(why);
-      else if (stt.fallback) options.onNotice(sttFallbackNotice(stt, stt.fallback, error));
+      else tellingOfFallback("stt", stt, stt.fallback, options.onNotice)(error);
     },
   });
-}
-
-function sttFallbackNotice(first: ProviderOptions, second: ProviderOptions, error: unknown) {
-  const sourceOf = ({ source }: ProviderOptions) => source ?? unknownSource("stt");
-  return fallbackNotice("stt", sourceOf(first), sourceOf(second), error);
 }
 
 /** Recognition by requests: at the stage's server where that is allowed, then at the second one. */
@@ -78,9 +72,7 @@ function createRequestStt(
   const client = server && (second ? createProviderClient(server) : clientOf("stt", server));
   const first = server && client ? transcriber(server, client) : second;
   if (!first) return undefined;
-  const onSwitch = (error: unknown) => {
-    if (fallback) onNotice(sttFallbackNotice(stt, fallback, error));
-  };
+  const onSwitch = tellingOfFallback("stt", stt, fallback, onNotice);
   const servers = new Failover(first, first === second ? undefined : second, onSwitch);
   return new UtteranceStt(first.model, servers, language, vad);
 }

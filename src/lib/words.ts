@@ -44,6 +44,11 @@ export function directionOf(text: string): "auto" | "ltr" | "rtl" {
   return most ? "rtl" : "ltr";
 }
 
+/** The text with a capital at its beginning, for the start of a sentence. */
+export function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Time since the start of a conversation: `0:07`, `12:34` or `1:02:03`. */
 export function formatElapsed(ms: number): string {
   const total = Math.max(0, Math.floor(ms / 1000));

@@ -1,3 +1,5 @@
+import { parseJson } from "../lib/json.ts";
+
 /** A server's refusal of a conversation that is too long for the model. */
 export interface ContextRefusal {
   /** The tokens that the model takes; undefined: the server did not say. */
@@ -43,7 +45,7 @@ export function contextRefusal(status: number, text: string): ContextRefusal | u
   // A limit per minute passes by itself.
   if (status === 429 || status === 401 || status === 403 || status === 404) return undefined;
   if (status !== 413 && !TOO_LONG.test(text)) return undefined;
-  const named = limitIn(parse(text)) ?? number(NAMED.exec(text)?.[1] ?? BEFORE.exec(text)?.[1]);
+  const named = limitIn(parseJson(text)) ?? number(NAMED.exec(text)?.[1] ?? BEFORE.exec(text)?.[1]);
   const numbers = [...text.matchAll(/\d[\d,_]*/g)].flatMap(([digits]) => number(digits) ?? []);
   const largest = Math.max(0, ...numbers);
   return { limit: named, requested: named && largest > named ? largest : undefined };
@@ -84,14 +86,6 @@ function entriesOf(list: unknown): Record<string, unknown>[] {
     : Object.values(list).find((value) => Array.isArray(value));
   if (!Array.isArray(entries)) return [];
   return entries.filter((entry) => typeof entry === "object" && entry !== null);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A plausible count of tokens. */

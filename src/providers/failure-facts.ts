@@ -1,5 +1,6 @@
 import type { Stage } from "../domain/stage.ts";
 import { statusOf } from "../errors.ts";
+import { isObject } from "../lib/json.ts";
 import { FIELDS, type RefusalKind, RULES, waitIn } from "./refusal-rules.ts";
 
 /** Why a server could not be reached, or did not answer to the end. */
@@ -160,8 +161,4 @@ function retryAfterOf({ headers }: Record<string, unknown>): number | undefined 
     ? Number(value)
     : (Date.parse(value) - Date.now()) / 1000;
   return seconds > 0 ? seconds : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

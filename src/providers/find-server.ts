@@ -1,5 +1,6 @@
 import { apiAddresses } from "../domain/server-address.ts";
 import type { ProviderEndpoint, Stage } from "../domain/stage.ts";
+import { parseJson } from "../lib/json.ts";
 import { authorization } from "./authorization.ts";
 import { type ListedName, type NameList, readNames } from "./name-list.ts";
 
@@ -206,7 +207,7 @@ function isSameServer(from: string, target: URL): boolean {
 async function answerOf(response: Response, url: string): Promise<Answer> {
   const text = await textOf(response);
   const type = response.headers.get("Content-Type")?.toLowerCase() ?? "";
-  return { status: response.status, url, type, json: parsed(text) };
+  return { status: response.status, url, type, json: parseJson(text) };
 }
 
 /** The body up to a limit; sound is not waited for. */
@@ -223,14 +224,6 @@ async function textOf(response: Response): Promise<string> {
     if (text.length > MAX_BODY_BYTES) break;
   }
   return text;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** All pages of a list. A page that does not come ends it. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isOpenAi, type Stage } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { untilAborted } from "../lib/deadline.ts";
-import { STAGE_NOUNS } from "../lib/words.ts";
+import { capitalised, STAGE_NOUNS } from "../lib/words.ts";
 import type { ModelFacts, ModelMemory } from "./model-memory.ts";
 
 /** How a request deals with a model that may have to be loaded first. */
@@ -38,8 +38,7 @@ export function loadingOf(
   onNotice: ((notice: Notice) => void) | undefined,
 ): Loading | undefined {
   if (isOpenAi(server.baseURL)) return undefined;
-  const noun = STAGE_NOUNS[stage];
-  const message = `${noun.charAt(0).toUpperCase()}${noun.slice(1)} is being loaded. This may take a minute.`;
+  const message = `${capitalised(STAGE_NOUNS[stage])} is being loaded. This may take a minute.`;
   const notice: Notice = { code: "model_loading", stage, transient: true, message };
   const onLoading = onNotice && (() => onNotice(notice));
   return { ...STAGES[stage], facts: memory.of(server), onLoading };

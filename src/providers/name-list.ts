@@ -1,4 +1,5 @@
 import type { Stage } from "../domain/stage.ts";
+import { isObject } from "../lib/json.ts";
 
 /** What a model is for, as far as its name or its server tells. */
 export type ModelKind = Stage | "other" | "unknown";
@@ -112,8 +113,4 @@ function nextPage(answer: unknown, entries: readonly ListedName[]): string | und
   }
   const { next } = answer;
   return typeof next === "string" && next !== "" ? next : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -1,6 +1,6 @@
 import type { Stage } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
-import { STAGE_NOUNS } from "../lib/words.ts";
+import { capitalised, STAGE_NOUNS } from "../lib/words.ts";
 import { isFromSecond, markSecond } from "./failover.ts";
 import { causesOf, factsOf, ProviderError } from "./failure-facts.ts";
 import { FAULTS, PROBLEMS } from "./failure-words.ts";
@@ -79,6 +79,24 @@ export function fallbackNotice(
   return { code: "provider_fallback", stage, transient: false, message };
 }
 
+/** What a provider is, as far as it is known. */
+interface Sourced {
+  source?: ProviderSource | undefined;
+}
+
+/** Tells that the second provider of a stage takes over; for `Failover`. */
+export function tellingOfFallback(
+  stage: Stage,
+  first: Sourced,
+  second: Sourced | undefined,
+  onNotice: (notice: Notice) => void,
+): (error: unknown) => void {
+  const sourceIn = ({ source }: Sourced) => source ?? unknownSource(stage);
+  return (error) => {
+    if (second) onNotice(fallbackNotice(stage, sourceIn(first), sourceIn(second), error));
+  };
+}
+
 export type AnswerFault = keyof typeof FAULTS;
 
 /** A fault that Parley finds in an answer, in its own words. */
@@ -121,8 +139,4 @@ export function redactProviderError(stage: Stage, error: unknown): Error {
   const redacted = new ProviderError(`${STAGE_NOUNS[stage]}: the provider ${said}`, facts);
   const own = fault ? new AnswerError(fault.fault, undefined, redacted) : redacted;
   return isFromSecond(error) ? markSecond(own) : own;
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

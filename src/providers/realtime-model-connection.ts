@@ -1,7 +1,8 @@
 import type { ProviderEndpoint } from "../domain/stage.ts";
 import { messageOf } from "../errors.ts";
+import { fieldOf } from "../lib/json.ts";
 import { authorization } from "./authorization.ts";
-import { errorCodeOf, field } from "./realtime-model-errors.ts";
+import { errorCodeOf } from "./realtime-model-errors.ts";
 
 /** An event of the server: an object with a `type`. */
 export type ServerEvent = Record<string, unknown> & { type: string };
@@ -146,7 +147,7 @@ export async function tryRealtimeModel(
 function serverEvent(data: unknown): ServerEvent | undefined {
   try {
     const event: unknown = JSON.parse(String(data));
-    if (typeof field(event, "type") !== "string") return undefined;
+    if (typeof fieldOf(event, "type") !== "string") return undefined;
     return event as ServerEvent;
   } catch {
     return undefined;
@@ -158,10 +159,10 @@ const NOTHING_TO_CANCEL = "Cancellation failed";
 
 /** Replaces what the server wrote about an error by its code. */
 function removeServerText(event: ServerEvent): void {
-  const details = field(field(event["response"], "status_details"), "error");
+  const details = fieldOf(fieldOf(event["response"], "status_details"), "error");
   for (const error of [event["error"], details]) {
     if (typeof error !== "object" || error === null) continue;
-    const text = String(field(error, "message"));
+    const text = String(fieldOf(error, "message"));
     const cancelled = text.startsWith(NOTHING_TO_CANCEL);
     Object.assign(error, {
       message: cancelled ? NOTHING_TO_CANCEL : `error: ${errorCodeOf(error) ?? "unknown"}`,

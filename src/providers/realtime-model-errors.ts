@@ -1,4 +1,5 @@
 import type { SpeechToSpeechProvider } from "../domain/stage.ts";
+import { fieldOf } from "../lib/json.ts";
 import { diagnose, type ProviderDiagnosis, type ProviderProblem } from "./provider-errors.ts";
 import { sourceOf } from "./provider-source.ts";
 
@@ -30,18 +31,13 @@ export function realtimeModelError(
   if (error instanceof RealtimeModelError) return error;
   const source = sourceOf("llm", provider);
   // The plugin keeps the error of an event in `body`.
-  const reported = field(error, "body");
+  const reported = fieldOf(error, "body");
   const known = reported ? { error: reported } : error;
   return new RealtimeModelError(source.server, diagnose("llm", known, source));
 }
 
 /** The `code`, else the `type`, of the error in an event of the server. */
 export function errorCodeOf(error: unknown): string | undefined {
-  const code = field(error, "code") ?? field(error, "type");
+  const code = fieldOf(error, "code") ?? fieldOf(error, "type");
   return typeof code === "string" && code !== "" ? code : undefined;
-}
-
-/** A field of something that came from the server. */
-export function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

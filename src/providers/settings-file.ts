@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync }
 import { dirname } from "node:path";
 import { type ProviderSettings, providerSettings } from "../domain/provider.ts";
 import { codeOf, Failure } from "../errors.ts";
+import { parseJson } from "../lib/json.ts";
 
 /**
  * Reads the choices made on the page; without a file there are none.
@@ -42,14 +43,6 @@ export function writeSettings(path: string, settings: ProviderSettings): void {
       `The settings could not be stored in ${path} (${codeOf(error)}): is the disk full, or the folder not Parley's?`,
       { cause: error },
     );
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { StageProviders } from "../domain/stage.ts";
+import { fieldOf } from "../lib/json.ts";
 import { type Audio, wav } from "../lib/wav.ts";
 import { authorization } from "./authorization.ts";
 import { createProviderClient } from "./provider-client.ts";
@@ -37,7 +38,7 @@ export async function transcribe(
   const startedAt = performance.now();
   const answer: unknown = await client.audio.transcriptions.create({ file, model: stt.model });
   const totalMs = performance.now() - startedAt;
-  const text = typeof answer === "string" ? answer : field(answer, "text");
+  const text = typeof answer === "string" ? answer : fieldOf(answer, "text");
   if (typeof text !== "string") throw new AnswerError("empty");
   return { firstMs: totalMs, totalMs, text: text.trim() };
 }
@@ -161,14 +162,10 @@ const STATUSES: Readonly<Record<string, number>> = {
 
 function parseEvent(text: string): { type: string | undefined; status: number } {
   const event: unknown = JSON.parse(text);
-  const type = field(event, "type");
-  const code = field(field(event, "error"), "code");
+  const type = fieldOf(event, "type");
+  const code = fieldOf(fieldOf(event, "error"), "code");
   return {
     type: typeof type === "string" ? type : undefined,
     status: STATUSES[String(code)] ?? 500,
   };
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

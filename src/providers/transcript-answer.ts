@@ -1,4 +1,5 @@
 import { detectedLanguage } from "../domain/language.ts";
+import { fieldOf, parseJson } from "../lib/json.ts";
 import { AnswerError, webPageError } from "./provider-errors.ts";
 
 /** What a server recognised. */
@@ -157,13 +158,5 @@ function withoutTimes(text: string): string {
 /** JSON, or undefined for what is none; a bare number may be what somebody said. */
 function parsed(text: string): unknown {
   if (!/^[{["]/.test(text)) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+  return parseJson(text);
 }

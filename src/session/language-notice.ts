@@ -2,7 +2,7 @@ import { languageName, sameLanguage } from "../domain/language.ts";
 import type { Session } from "../domain/session.ts";
 import type { StageProviders } from "../domain/stage.ts";
 import type { Notice } from "../domain/transcript.ts";
-import { STAGE_NOUNS } from "../lib/words.ts";
+import { capitalised, STAGE_NOUNS } from "../lib/words.ts";
 
 /** The languages of a local model, as the catalogue lists them; undefined where it does not. */
 export type LanguagesOf = (modelId: string) => Promise<readonly string[] | undefined>;
@@ -28,15 +28,11 @@ export async function languageNotice(
   if (hears && speaks) return undefined;
   const who = [...(hears ? [] : [STAGE_NOUNS.stt]), ...(speaks ? [] : [STAGE_NOUNS.tts])];
   const [verb, object] = who.length === 1 ? ["does", "another model"] : ["do", "other models"];
-  const subject = sentenceStart(who.join(" and "));
+  const subject = capitalised(who.join(" and "));
   return {
     code: "language_unknown",
     message: `${subject} on this machine ${verb} not know ${languageName(language)}. Choose ${object} on the Models page.`,
     ...(who.length === 1 ? { stage: hears ? "tts" : "stt" } : {}),
     transient: false,
   };
-}
-
-function sentenceStart(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
