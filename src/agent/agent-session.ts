@@ -24,7 +24,7 @@ const CONNECTION = { maxRetry: 0, retryIntervalMs: 0, timeoutMs: 20_000 };
 
 /**
  * Wait for sound, in ms, after which the session itself closes the voice, which it does without a
- * word. The requests of each stage have deadlines of their own, which are told. This one must not
+ * word. The requests of each stage have deadlines of their own and report when they pass. This one must not
  * end a sentence that a slow model writes word by word.
  */
 const VOICE_IDLE_MS = 600_000;

@@ -37,7 +37,7 @@ export type Said =
 const MAX_REQUESTS = 8;
 /** How much of a refused conversation is sent next, if the server does not say how much it takes. */
 const SHRINK = 0.7;
-/** Part of the told limit that is used, since tokens are only estimated. */
+/** Part of the reported limit that is used, since tokens are only estimated. */
 const MARGIN = 0.95;
 /** Wait for the usage after an answer is complete, in ms; some servers leave the stream open. */
 const AFTER_FINISH_MS = 1000;
@@ -124,7 +124,7 @@ class ToolCalled extends Error {}
 /** The whole answer came as a thought. */
 class OnlyThought extends Error {}
 
-/** The error that the person is told of. */
+/** The error as it is reported to the person. */
 function plain(error: unknown): unknown {
   if (error instanceof OnlyThought) return new AnswerError("empty", "it only thought");
   if (error instanceof ToolCalled) return new AnswerError("empty", "it called a tool");

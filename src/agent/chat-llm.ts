@@ -80,7 +80,7 @@ export class ChatLlm extends llm.LLM {
     return warmUp(this.#first, signal);
   }
 
-  /** @param isLast whether there is nobody else to ask, so that loading is waited for and told */
+  /** @param isLast whether there is nobody else to ask, so that loading is waited for and reported */
   #model(access: ChatModel["access"], isLast: boolean): ChatModel {
     const { memory, thinking, onNotice } = this.#options;
     const facts = memory.of(access);

@@ -21,7 +21,7 @@ const GO_ON = "Please go on.";
 /**
  * The conversation in a history of the agents library. What two turns of one role said is joined by
  * line breaks, because many chat templates refuse anything but alternation. What the agent said
- * before the person first spoke, its greeting, is told in the instructions for the same reason.
+ * before the person first spoke, its greeting, is quoted in the instructions for the same reason.
  */
 export function conversationOf(history: llm.ChatContext): Conversation {
   const system: string[] = [];

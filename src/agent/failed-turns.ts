@@ -3,7 +3,7 @@ import type { AgentSignal } from "./normalize-events.ts";
 /** Failed turns in a row that a session survives. */
 export const MAX_FAILURES = 3;
 
-/** What is told but does not end a session: the server works, or will soon. */
+/** What is reported but does not end a session: the server works, or will soon. */
 const HARMLESS = new Set(["provider_loading", "provider_declined"]);
 
 /**

@@ -56,7 +56,7 @@ interface OpenSegment {
   /** Ms since the epoch. */
   startedAt: number;
   text: string;
-  /** The language that the recogniser has heard, as a BCP 47 tag, if it told. */
+  /** The language that the recogniser has heard, as a BCP 47 tag, if it reported one. */
   language?: string | undefined;
 }
 

@@ -32,7 +32,7 @@ export interface RealtimeSttOptions {
   connectionEvents: ConnectionEvents;
   /** The code of the language that is spoken; null where the server detects it. */
   language: string | null;
-  /** Whether the server is told words to expect, which some models refuse. */
+  /** Whether the server gets words to expect, which some models refuse. */
   hasPrompt: boolean;
   /** What takes over when realtime transcription does not work. */
   requests?: UtteranceStt | undefined;
@@ -108,7 +108,7 @@ class ReconnectingStream extends stt.SpeechStream {
   #connection: stt.SpeechStream | undefined;
   /** The stream of requests, once they have taken over. */
   #requests: stt.SpeechStream | undefined;
-  /** Whether the server is still told words to expect. */
+  /** Whether the server still gets words to expect. */
   #hasPrompt: boolean;
   #isOpen = false;
   /** Why this stream itself ended the connection. */

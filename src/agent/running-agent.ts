@@ -74,7 +74,7 @@ export class RunningAgent {
   readonly #session: voice.AgentSession;
   readonly #failedTurns = new FailedTurns();
   readonly #failureSound: FailureSound;
-  /** Whether a failure has been told that was not heard yet. */
+  /** Whether a failure was reported of which no sound has been played yet. */
   #failureUnheard = false;
   /** Orders the signals of a realtime model. */
   readonly #ordered: SpeechToSpeechSignals | undefined;

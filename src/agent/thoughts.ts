@@ -7,7 +7,7 @@ export interface Shown {
   restarts: boolean;
 }
 
-/** The end of thoughts that were told in words (IBM's Granite), or whose marks the server removed. */
+/** The end of thoughts that are marked by words (IBM's Granite), or whose marks the server removed. */
 const WORDED: readonly [begin: RegExp, end: RegExp][] = [
   [/^here(?:'s| is) my thought process:/i, /here(?:'s| is) my response:/i],
   [/^analysis(?=[\p{Lu}"'“])/u, /assistant\s*final/],

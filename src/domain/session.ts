@@ -130,6 +130,6 @@ export interface Session extends SessionSettings {
 export interface SessionCounts {
   segments: number;
   turns: number;
-  /** The language that was heard most, as a BCP 47 tag; null where no recogniser told. */
+  /** The language that was heard most, as a BCP 47 tag; null where no recogniser reported one. */
   heard_language: string | null;
 }

@@ -53,7 +53,7 @@ export class ProviderTimeout extends Error {
   }
 }
 
-/** How long a person waits before they are told why, in ms. */
+/** How long a person waits before the page explains it, in ms. */
 const TELL_AFTER_MS = 4000;
 /** Patience with a loaded model grows with what it has needed before, up to this, in ms. */
 const MAX_WARM_MS = 60_000;

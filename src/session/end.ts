@@ -70,7 +70,7 @@ const EXPLANATIONS: Partial<Record<EndReason, string>> = {
 
 /**
  * Explains an end that the person did not ask for.
- * @param lastFailure what they were told about the newest failure of a provider
+ * @param lastFailure the message about the newest failure of a provider
  */
 export function whyEnded(reason: EndReason, lastFailure?: string): string {
   const explanation = EXPLANATIONS[reason] ?? "The agent has left the conversation.";

@@ -31,11 +31,11 @@ export class LiveSession {
   userLeftAt: number | undefined;
   /** When a participant last spoke, typed, joined or left, ms since the epoch. */
   lastActivity = Date.now();
-  /** What a person was told about the newest failure. */
+  /** The message about the newest failure. */
   lastFailure: string | undefined;
   readonly #options: LiveSessionOptions;
-  /** The notices that were told. */
-  readonly #told = new Set<string>();
+  /** The notices that were published. */
+  readonly #lastingNotices = new Set<string>();
   #transcript = initialTranscriptState;
 
   constructor(options: LiveSessionOptions) {
@@ -72,7 +72,7 @@ export class LiveSession {
 
   /** Publishes what the agent reports. */
   receive(signal: AgentSignal): void {
-    if (this.session.state === "ended" || this.#isToldAlready(signal)) return;
+    if (this.session.state === "ended" || this.#isPublishedAlready(signal)) return;
     if (signal.kind !== "agent_state" && signal.kind !== "error") this.lastActivity = Date.now();
     if (signal.kind === "error") this.lastFailure = signal.message;
     const { state, events } = normalize(this.#transcript, signal, {
@@ -85,12 +85,12 @@ export class LiveSession {
     for (const event of events) this.publish(event);
   }
 
-  /** A notice that stays on the page is told once; the requests behind it may repeat. */
-  #isToldAlready(signal: AgentSignal): boolean {
+  /** A notice that stays on the page is published once; the requests behind it may repeat. */
+  #isPublishedAlready(signal: AgentSignal): boolean {
     if (signal.kind !== "notice" || signal.transient) return false;
     const what = `${signal.code} ${signal.stage}`;
-    if (this.#told.has(what)) return true;
-    this.#told.add(what);
+    if (this.#lastingNotices.has(what)) return true;
+    this.#lastingNotices.add(what);
     return false;
   }
 

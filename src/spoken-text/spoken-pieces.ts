@@ -7,7 +7,7 @@ const PAUSE_MS = 400;
  * The pieces of an answer to be spoken, each as soon as it is known.
  *
  * @param text Markdown as it arrives; if it fails, what came is still spoken
- * @param language an ISO 639-1 code; null: it is told by the text
+ * @param language an ISO 639-1 code; null: it is detected in the text
  * @param context what was said before
  */
 export async function* spokenPieces(

@@ -23,7 +23,7 @@ const LONGEST_HELD = 4000;
 /** The end of the text so far may be an address, which is read as a whole. */
 const OPEN_ADDRESS = /(?:https?:\/\/|www\.)\S{0,2000}$/i;
 const BREAK_TAG = /<\/?(?:br|p|div|li|tr|h[1-6]|summary)\b[^<>]{0,100}>$/i;
-/** The language is told by the last part of an answer, in characters. */
+/** The language is detected in the last part of an answer, in characters. */
 const TELLING_LENGTH = 2000;
 
 /**
@@ -48,7 +48,7 @@ export class SpokenText {
   #hasNamedCode = false;
 
   /**
-   * @param language an ISO 639-1 code; null: it is told by the text
+   * @param language an ISO 639-1 code; null: it is detected in the text
    * @param context what was said before, which tells the language of an answer without words
    */
   constructor(language: string | null, context = "") {
