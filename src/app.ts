@@ -5,9 +5,11 @@ import type { Logger } from "pino";
 import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/open.ts";
+import { SqliteSessionLog } from "./db/session-log.ts";
 import { SqliteSessionStore } from "./db/session-store.ts";
 import { SqliteTranscriptStore } from "./db/transcript-store.ts";
 import { STAGES } from "./domain/stage.ts";
+import type { SessionLog } from "./domain/stores.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { listen } from "./http/listen.ts";
@@ -80,7 +82,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   const transcripts = new SqliteTranscriptStore(database);
   transcripts.compact(Date.now());
   const layer = opening.use(await createLayer(config, transcripts, logger));
-  endCrashed(sessions, layer, logger);
 
   const livekit = opening.use(openLiveKit(liveKitOptions(options)));
   const tracing = opening.use(lazyTracing(config.otlpEndpoint));
@@ -96,7 +97,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   );
   let server: Bun.Server<unknown> | undefined;
   opening.defer(() => server?.stop(true));
-  const hub = opening.use(new Hub({ layer, log: transcripts, logger }));
+  const hub = opening.use(new Hub({ layer, logger }));
   const check = new ProviderCheck();
   const providers = opening.use(openProviderChoice(config, check, options.createEngine));
   const { models, offline } = opening.use(
@@ -111,15 +112,20 @@ export async function startApp(options: AppOptions): Promise<App> {
     liveSessions: () => manager.liveCount,
     socketClients: () => hub.connectionCount,
   });
+  const log = new SqliteSessionLog({
+    database,
+    publish: (envelope) => {
+      layer.publish(envelope);
+      metrics.observe(envelope);
+    },
+  });
+  endCrashed(log, logger);
   const manager: SessionManager = opening.use(
     new SessionManager({
       config,
       stages: (mode) => providers.stages(mode),
       sessions,
-      publish: (sessionId, event) => {
-        hub.publish(sessionId, event);
-        metrics.observe(event);
-      },
+      log,
       stack: stack.get,
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
@@ -234,9 +240,10 @@ function createAuth(config: Config): Auth {
   return passwordAuth(config.authPassword, loadCookieKey(join(config.dataDir, "cookie.key")));
 }
 
-function endCrashed(sessions: SqliteSessionStore, layer: ChannelLayer, logger: Logger): void {
-  const crashed = sessions.endCrashed(Date.now());
-  for (const envelope of crashed) layer.publish(envelope);
+/** One process uses a database, so every session that is open at a start was left by a crash. */
+function endCrashed(log: SessionLog, logger: Logger): void {
+  const crashed = log.unended();
+  for (const id of crashed) log.end(id, "crashed");
   if (crashed.length > 0) {
     logger.warn({ sessions: crashed.length }, "ended sessions that a crash had left open");
   }

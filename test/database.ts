@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readMigrations } from "../src/db/migrations.ts";
-import { openDatabase } from "../src/db/open.ts";
+import { type Database, openDatabase } from "../src/db/open.ts";
+import { sessions } from "../src/db/schema.ts";
 import type { Session } from "../src/domain/session.ts";
 
 export const MIGRATIONS_FOLDER = join(import.meta.dir, "../drizzle");
@@ -27,6 +28,11 @@ export function temporaryDatabase() {
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** Stores a session as it is, without events. */
+export function insertSession(database: Database, session: Session): void {
+  database.orm.insert(sessions).values(session).run();
 }
 
 export function sessionOf(change: Partial<Session> = {}): Session {

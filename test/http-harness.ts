@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readConfig } from "../src/config.ts";
+import type { Database } from "../src/db/open.ts";
+import { SqliteSessionLog } from "../src/db/session-log.ts";
 import { SqliteSessionStore } from "../src/db/session-store.ts";
 import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import type { Session, SessionRequest } from "../src/domain/session.ts";
@@ -72,10 +74,10 @@ export class FakeManager {
   readonly said: [sessionId: string, text: string][] = [];
   /** Thrown by every call until it is cleared. */
   failure: Error | undefined;
-  readonly #sessions: SqliteSessionStore;
+  readonly #log: SqliteSessionLog;
 
-  constructor(sessions: SqliteSessionStore) {
-    this.#sessions = sessions;
+  constructor(log: SqliteSessionLog) {
+    this.#log = log;
   }
 
   #fail(): void {
@@ -86,7 +88,7 @@ export class FakeManager {
     this.#fail();
     const { room, identity = null } = request;
     const session = sessionOf({ room, identity });
-    this.#sessions.insert(session);
+    this.#log.begin(session);
     this.started.push(request);
     return session;
   }
@@ -94,7 +96,7 @@ export class FakeManager {
   async stop(sessionId: string): Promise<void> {
     this.#fail();
     this.stopped.push(sessionId);
-    this.#sessions.update(sessionId, { state: "ended", ended_at: 2, end_reason: "stopped" });
+    this.#log.end(sessionId, "stopped");
   }
 
   async say(sessionId: string, text: string): Promise<void> {
@@ -108,7 +110,9 @@ export type Caller = (path: string, init?: RequestInit) => Promise<Response>;
 
 export interface HttpSide extends AsyncDisposable {
   app: Hono;
+  database: Database;
   manager: FakeManager;
+  log: SqliteSessionLog;
   sessions: SqliteSessionStore;
   transcripts: SqliteTranscriptStore;
   hub: Hub;
@@ -133,7 +137,8 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const transcripts = new SqliteTranscriptStore(database);
   const logger = memoryLogger();
   const layer = open.use(new LocalChannelLayer({ log: transcripts, logger }));
-  const hub = open.use(new Hub({ layer, log: transcripts, logger }));
+  const hub = open.use(new Hub({ layer, logger }));
+  const log = new SqliteSessionLog({ database, publish: (envelope) => layer.publish(envelope) });
   const dataDir = open.use(temporaryFolder()).path;
   const config = { ...readConfig(variables, { dev: options.dev ?? false }), dataDir };
   const providers = open.use(
@@ -143,7 +148,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const { models, offline } = open.use(
     openLocalModels({ dataDir, modelsCatalog, providers, logger, hasEngine: true }),
   );
-  const manager = new FakeManager(sessions);
+  const manager = new FakeManager(log);
   const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
   const auth = config.authPassword
     ? passwordAuth(config.authPassword, Buffer.alloc(32, 7), now)
@@ -196,7 +201,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     return /^parley=[^;]*/.exec(response.headers.get("Set-Cookie") ?? "")?.[0] ?? "";
   };
   return {
-    ...{ app, manager, sessions, transcripts, hub, logger, guest, user, signIn },
+    ...{ app, database, manager, sessions, transcripts, log, hub, logger, guest, user, signIn },
     ...{ providers, models, offline, dataDir },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };

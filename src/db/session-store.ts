@@ -1,11 +1,9 @@
 import { and, desc, eq, getTableColumns, lt, ne, or, sql } from "drizzle-orm";
 import type { Session, SessionCounts } from "../domain/session.ts";
 import type { SessionPage, SessionStore } from "../domain/stores.ts";
-import type { Envelope } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 import type { Database } from "./open.ts";
 import { sessions } from "./schema.ts";
-import { appendEnvelope, position } from "./transcript-store.ts";
 
 const withCounts = {
   ...getTableColumns(sessions),
@@ -18,32 +16,12 @@ const withCounts = {
   )`,
 };
 
-/** Sessions in SQLite. */
+/** Reads the sessions in SQLite. */
 export class SqliteSessionStore implements SessionStore {
   readonly #database: Database;
 
   constructor(database: Database) {
     this.#database = database;
-  }
-
-  /** @throws Failure `conflict` when another live session uses the room */
-  insert(session: Session): void {
-    assertRoomFree(session.room, () => {
-      this.#database.orm.insert(sessions).values(session).run();
-    });
-  }
-
-  /** Changes the given fields only; an unknown id is not an error. */
-  update(id: string, change: Partial<Omit<Session, "id">>): void {
-    if (Object.values(change).every((value) => value === undefined)) return;
-    assertRoomFree(change.room ?? id, () => {
-      this.#database.orm.update(sessions).set(change).where(eq(sessions.id, id)).run();
-    });
-  }
-
-  /** Deletes the session with its segments, turns and events. */
-  delete(id: string): void {
-    this.#database.orm.delete(sessions).where(eq(sessions.id, id)).run();
   }
 
   find(id: string): (Session & SessionCounts) | undefined {
@@ -82,48 +60,6 @@ export class SqliteSessionStore implements SessionStore {
     const page = rows.slice(0, options.limit);
     const last = page.at(-1);
     return { sessions: page, next: rows.length > page.length && last ? cursorOf(last) : null };
-  }
-
-  /** @returns the `session ended` events that it logged, for clients of other nodes */
-  endCrashed(at: number): Envelope[] {
-    return this.#database.orm.transaction(
-      (transaction) => {
-        const open = ne(sessions.state, "ended");
-        const crashed = transaction
-          .update(sessions)
-          .set({ state: "ended", end_reason: "crashed", ended_at: at })
-          .where(open)
-          .returning({ id: sessions.id })
-          .all();
-        return crashed.map(({ id }) => {
-          const envelope: Envelope = {
-            type: "session",
-            seq: position(transaction, id).seq + 1,
-            session_id: id,
-            at: new Date(at).toISOString(),
-            data: { state: "ended", reason: "crashed" },
-          };
-          appendEnvelope(transaction, envelope);
-          return envelope;
-        });
-      },
-      { behavior: "immediate" },
-    );
-  }
-}
-
-function assertRoomFree(room: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    // Drizzle may wrap the error of better-sqlite3.
-    const texts = [error, error instanceof Error ? error.cause : undefined].map(String);
-    if (texts.some((text) => text.includes("UNIQUE constraint failed: sessions.room"))) {
-      throw new Failure("conflict", `A session is already running in room "${room}"`, {
-        cause: error,
-      });
-    }
-    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
-import type { Session, SessionCounts } from "./session.ts";
-import type { Envelope, Segment } from "./transcript.ts";
+import type { EndReason, Session, SessionCounts } from "./session.ts";
+import type { Envelope, Segment, SessionEvent } from "./transcript.ts";
 
 /** One page of the history. */
 export interface SessionPage {
@@ -8,22 +8,43 @@ export interface SessionPage {
   next: string | null;
 }
 
-/** Stores sessions. Every method is synchronous, because SQLite answers in microseconds. */
+/** Reads sessions. Every method is synchronous, because SQLite answers in microseconds. */
 export interface SessionStore {
-  insert(session: Session): void;
-  update(id: string, change: Partial<Omit<Session, "id">>): void;
-  delete(id: string): void;
   find(id: string): (Session & SessionCounts) | undefined;
   /** Sessions that have not ended, newest first. */
   live(): (Session & SessionCounts)[];
   /** All sessions, newest first, `limit` a page; `before` is a cursor from an earlier page. */
   page(options: { limit: number; before?: string }): SessionPage;
+}
+
+/** What is learned of a session while it runs. */
+export type SessionChange = Partial<
+  Pick<Session, "identity" | "name" | "voice" | "stt_model" | "llm_model" | "tts_model">
+>;
+
+/**
+ * The only writer of sessions and their events. Each method is one transaction, which writes the
+ * record and the events together and numbers them; what it has stored is then published. When a
+ * method throws, nothing was stored and nobody was told.
+ */
+export interface SessionLog {
+  /** Stores a new session with its first event. */
+  begin(session: Session): void;
   /**
-   * Ends the sessions that a crash left open, with reason `crashed`, and logs a `session` `ended`
-   * event for each. Returns these events, for clients that are connected to other nodes. One
-   * process uses a database, so at its start every open session belongs to a process that is gone.
+   * Stores an event with the segment, turn or state that it means.
+   * @throws Error also for a session that has ended or is unknown
    */
-  endCrashed(at: number): Envelope[];
+  append(id: string, event: SessionEvent): Envelope;
+  change(id: string, change: SessionChange): void;
+  /**
+   * Ends a session: its open segments become final, `interrupted`, with what was heard so far, and
+   * `session ended` is its last event. Ending it again changes nothing.
+   */
+  end(id: string, reason: EndReason): void;
+  /** Removes a session that could not start; only its subscribers learn of it. */
+  discard(id: string): void;
+  /** The sessions that have not ended: at a start of Parley, those that a crash left open. */
+  unended(): string[];
 }
 
 /** Stores final segments. */
@@ -31,10 +52,8 @@ export interface TranscriptStore {
   segments(sessionId: string): Segment[];
 }
 
-/** The durable log of a session's events, from which clients replay. */
+/** The stored events of sessions, from which clients replay. */
 export interface EventLog {
-  /** Stores the envelope (and the segment or turn it completes) in one transaction. */
-  append(envelope: Envelope): void;
   /** Envelopes with `seq` greater than `after`, in order; at most `limit` of them. */
   read(sessionId: string, after: number, limit?: number): Envelope[];
   /** The newest `seq`, 0 for an unknown session, and whether `session` `ended` is logged. */

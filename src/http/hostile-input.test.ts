@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { sessionOf } from "../../test/database.ts";
+import { insertSession, sessionOf } from "../../test/database.ts";
 import { transcriptEvent } from "../../test/event-log.ts";
 import { form, json, openHttp, PASSWORD } from "../../test/http-harness.ts";
 import { EXPORT_FORMATS } from "../transcript/export.ts";
@@ -108,7 +108,7 @@ describe("hostile input:", () => {
     async (_what, words) => {
       await using http = openHttp();
       const session = sessionOf();
-      http.sessions.insert(session);
+      insertSession(http.database, session);
       const encoded = encodeURIComponent(words.toWellFormed());
       for (const odd of new Set([encoded, words.replace(/[\s#]/g, "").toWellFormed()])) {
         for (const [method, path] of routes(odd, session.id)) {
@@ -127,7 +127,7 @@ describe("hostile input:", () => {
     async (_what, words) => {
       await using http = openHttp();
       const session = sessionOf();
-      http.sessions.insert(session);
+      insertSession(http.database, session);
       const paths = ["/token", "/session", `/session/${session.id}/message`];
       for (const field of FIELDS) {
         for (const path of paths) {
@@ -183,7 +183,7 @@ test.each(Object.entries(WORDS))(
 test("what is no text where a text is expected is refused", async () => {
   await using http = openHttp();
   const session = sessionOf();
-  http.sessions.insert(session);
+  insertSession(http.database, session);
   for (const value of VALUES) {
     for (const [path, field] of [
       ["/session", "room"],
@@ -258,9 +258,9 @@ describe("a megabyte of words", () => {
   test("that were said are in the transcript, the page and the downloads", async () => {
     await using http = openHttp();
     const session = sessionOf();
-    http.sessions.insert(session);
+    insertSession(http.database, session);
     const start = { started_at: session.started_at };
-    http.hub.publish(session.id, transcriptEvent(MEGABYTE.trim(), start));
+    http.log.append(session.id, transcriptEvent(MEGABYTE.trim(), start));
     const paths = ["", ...EXPORT_FORMATS.map((format) => `?format=${format}`)];
     for (const path of [
       `/history/${session.id}`,
@@ -277,10 +277,10 @@ test("what was said, and who said it, is text on every page", async () => {
   await using http = openHttp();
   const hostile = { room: SCRIPT, identity: SCRIPT, name: SCRIPT, system_prompt: SCRIPT };
   const session = sessionOf({ ...hostile, voice: SCRIPT, llm_model: SCRIPT });
-  http.sessions.insert(session);
+  insertSession(http.database, session);
   const said = { identity: SCRIPT, segment_id: SCRIPT, started_at: session.started_at };
   for (const role of ["user", "agent"] as const) {
-    http.hub.publish(session.id, transcriptEvent(SCRIPT, { ...said, role, segment_id: role }));
+    http.log.append(session.id, transcriptEvent(SCRIPT, { ...said, role, segment_id: role }));
   }
   const paths = ["/", "/history", "/history/recent", `/history/${session.id}`];
   const fragments = [`/history/${session.id}/row`, `/history/${session.id}/lines`];

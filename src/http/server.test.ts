@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { sessionOf } from "../../test/database.ts";
+import { insertSession, sessionOf } from "../../test/database.ts";
 import { type HttpOptions, json, openHttp, PASSWORD, problemOf } from "../../test/http-harness.ts";
 import { Failure, type FailureKind } from "../errors.ts";
 import { transcriptSocketHandlers } from "./routes/transcript-socket.ts";
@@ -337,7 +337,7 @@ describe("a form post", () => {
       expect((await http.guest("/token", { method: "POST", headers })).status).toBe(201);
     }
     const session = sessionOf();
-    http.sessions.insert(session);
+    insertSession(http.database, session);
     const stopped = await http.guest(`/session/${session.id}`, { method: "DELETE" });
     expect(stopped.status).toBe(200);
   });
@@ -418,8 +418,8 @@ describe("a WebSocket", () => {
   test("opens for Parley's own page and for a configured one, and says how it is", async () => {
     await using http = openHttp({ variables: { CORS_ORIGINS: "https://app.example.org" } });
     const session = sessionOf();
-    http.sessions.insert(session);
-    http.hub.publish(session.id, { type: "session", data: { state: "starting" } });
+    insertSession(http.database, session);
+    http.log.append(session.id, { type: "session", data: { state: "starting" } });
     await using server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,

@@ -33,18 +33,12 @@ export function endSession(
 
   async function end(): Promise<void> {
     live.abort.abort(new EndedWhileStarting(reason));
-    try {
-      live.update({ state: "ending" });
-      live.publish({ type: "session", data: { state: "ending", reason } });
-    } finally {
-      await live.started;
-      await live.closeAgent();
-      live.receive({ kind: "close" });
-      forget(live);
-      live.update({ state: "ended", ended_at: Date.now(), end_reason: reason });
-      live.publish({ type: "session", data: { state: "ended", reason } });
-      logger.info({ session_id: live.id, reason }, "session ended");
-    }
+    live.publish({ type: "session", data: { state: "ending", reason } });
+    await live.started;
+    await live.closeAgent();
+    forget(live);
+    live.end(reason);
+    logger.info({ session_id: live.id, reason }, "session ended");
   }
 }
 

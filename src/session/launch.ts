@@ -71,7 +71,6 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
     abort.signal,
   );
   abort.signal.throwIfAborted();
-  live.update({ state: "active" });
   live.publish({ type: "session", data: { state: "active" } });
   for (const notice of notices) live.receive({ kind: "notice", ...notice });
   logger.info({ session_id: live.id, room: session.room }, "session started");
@@ -122,7 +121,7 @@ async function agentModels(
     return { speechToSpeech: { ...stages.realtimeModel, model, voice, language, keyterms } };
   }
   const realtime = await usesRealtime(served.stt, live.id, options);
-  live.update({
+  live.change({
     stt_model: sttModelFor(served.stt, realtime),
     llm_model: served.llm.model,
     tts_model: served.tts.model,
@@ -189,7 +188,7 @@ function realtimeFailed(
   { providers, logger }: LaunchOptions,
 ): void {
   providers.realtimeFailed({ stage: "stt", ...stt }, sttModelFor(stt, true));
-  live.update({ stt_model: sttModelFor(stt, false) });
+  live.change({ stt_model: sttModelFor(stt, false) });
   logger.warn(
     { session_id: live.id },
     `speech is recognised by requests, because realtime transcription failed: ${why}`,

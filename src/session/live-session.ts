@@ -1,17 +1,15 @@
 import type { Logger } from "pino";
 import type { Agent } from "../agent/agent-stack.ts";
 import { type AgentSignal, initialTranscriptState, normalize } from "../agent/normalize-events.ts";
-import { AGENT_IDENTITY_PREFIX, type Session } from "../domain/session.ts";
-import type { SessionStore } from "../domain/stores.ts";
+import { AGENT_IDENTITY_PREFIX, type EndReason, type Session } from "../domain/session.ts";
+import type { SessionChange, SessionLog } from "../domain/stores.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
 
 export interface LiveSessionOptions {
   session: Session;
   stages: StageLease;
-  sessions: Pick<SessionStore, "update">;
-  /** Stores an event and sends it to subscribers. */
-  publish(sessionId: string, event: SessionEvent): void;
+  log: SessionLog;
   logger: Logger;
 }
 
@@ -53,21 +51,32 @@ export class LiveSession {
     return `${AGENT_IDENTITY_PREFIX}${this.id.slice(-12)}`;
   }
 
-  /** Publishes an event. A session continues, and can end, while events cannot be stored. */
+  /** Stores and publishes an event. A session continues, and can end, while the disk refuses. */
   publish(event: SessionEvent): void {
-    const { publish, logger } = this.#options;
-    try {
-      publish(this.id, event);
-    } catch (error) {
-      const context = { err: error, session_id: this.id, type: event.type };
-      logger.error(context, "an event of a session was lost");
-    }
+    if (event.type === "session") this.session = { ...this.session, state: event.data.state };
+    this.#store(event.type, (log) => log.append(this.id, event));
   }
 
   /** Changes the session's record, here and in the store. */
-  update(change: Partial<Session>): void {
+  change(change: SessionChange): void {
     this.session = { ...this.session, ...change };
-    this.#options.sessions.update(this.id, change);
+    this.#store("change", (log) => log.change(this.id, change));
+  }
+
+  /** Stores and publishes the end of the session. */
+  end(reason: EndReason): void {
+    this.session = { ...this.session, state: "ended", end_reason: reason, ended_at: Date.now() };
+    this.#store("end", (log) => log.end(this.id, reason));
+  }
+
+  #store(what: string, write: (log: SessionLog) => void): void {
+    const { log, logger } = this.#options;
+    try {
+      write(log);
+    } catch (error) {
+      const context = { err: error, session_id: this.id, what };
+      logger.error(context, "an event of a session was lost");
+    }
   }
 
   /** Publishes what the agent reports. */
@@ -98,7 +107,7 @@ export class LiveSession {
   userChanged(user: { identity: string; name: string } | undefined): void {
     this.userLeftAt = user ? undefined : Date.now();
     this.lastActivity = Date.now();
-    if (user) this.update({ identity: user.identity, name: user.name || null });
+    if (user) this.change({ identity: user.identity, name: user.name || null });
   }
 
   /** Closes the agent and releases the stages. An agent that does not close cleanly is logged. */

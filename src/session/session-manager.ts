@@ -1,10 +1,10 @@
 import type { EndReason, Session, SessionMode, SessionRequest } from "../domain/session.ts";
-import type { SessionStore } from "../domain/stores.ts";
+import type { SessionLog, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
 import { endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
 import { type LaunchOptions, launch, startFailure } from "./launch.ts";
-import { LiveSession, type LiveSessionOptions } from "./live-session.ts";
+import { LiveSession } from "./live-session.ts";
 import { type SessionDefaults, sessionPlan } from "./session-plan.ts";
 
 export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
@@ -14,8 +14,8 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
    * @throws Failure when a stage has no provider
    */
   stages(mode?: SessionMode): StageLease;
-  sessions: SessionStore;
-  publish: LiveSessionOptions["publish"];
+  sessions: Pick<SessionStore, "find">;
+  log: SessionLog;
   /** The name of this machine, kept with each session. */
   node: string;
 }
@@ -116,7 +116,7 @@ export class SessionManager implements AsyncDisposable {
 
   #assertAdmission(room: string): void {
     if (this.#closed) throw new Failure("unavailable", "Parley is shutting down.");
-    const taken = this.#options.sessions.live().some((session) => session.room === room);
+    const taken = [...this.#live.values()].some(({ session }) => session.room === room);
     if (taken) {
       throw new Failure(
         "conflict",
@@ -145,19 +145,17 @@ export class SessionManager implements AsyncDisposable {
   }
 
   #admit(session: Session, stages: StageLease): LiveSession {
-    this.#options.sessions.insert(session);
     const live = new LiveSession({ ...this.#options, session, stages });
+    this.#options.log.begin(session);
     this.#live.set(live.id, live);
-    live.publish({ type: "session", data: { state: "starting" } });
     return live;
   }
 
   /** Removes a session that could not start; only its subscribers hear of it. */
   async #discard(live: LiveSession): Promise<void> {
     await live.closeAgent();
-    live.publish({ type: "session", data: { state: "ended", reason: "agent_failed" } });
     this.#live.delete(live.id);
-    this.#options.sessions.delete(live.id);
+    this.#options.log.discard(live.id);
   }
 
   #endByItself(live: LiveSession, reason: EndReason): void {

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { EventLog } from "../domain/stores.ts";
-import { type Envelope, isSessionEnd, type SessionEvent } from "../domain/transcript.ts";
+import type { Envelope } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
 import { CLOSE, type HubClient, messageFrom, Subscriber } from "./subscriber.ts";
@@ -20,26 +19,19 @@ interface Group {
 
 interface HubOptions {
   layer: ChannelLayer;
-  log: Pick<EventLog, "append" | "position">;
   logger: Pick<Logger, "warn" | "error">;
-  /** Ms since the epoch. */
-  now?: () => number;
   /** A client is too slow when more than this waits for it, in bytes. */
   maxBufferedBytes?: number;
 }
 
 /**
- * Numbers and stores the events of sessions and serves them to any number of clients: the past
- * first, then live events, without gap or duplicate. A slow client never delays another.
+ * Serves the events of sessions to any number of clients: the past first, then live events, without
+ * gap or duplicate. A slow client never delays another.
  */
 export class Hub implements AsyncDisposable {
   readonly #layer: ChannelLayer;
-  readonly #log: HubOptions["log"];
   readonly #logger: HubOptions["logger"];
-  readonly #now: () => number;
   readonly #maxBufferedBytes: number;
-  /** The newest `seq` of each session that this node publishes and that has not ended. */
-  readonly #newestSeqs = new Map<string, number>();
   readonly #groups = new Map<string, Group>();
   readonly #subscribers = new Map<HubClient, Subscriber>();
   readonly #unsubscribing = new Set<Promise<void>>();
@@ -47,9 +39,7 @@ export class Hub implements AsyncDisposable {
 
   constructor(options: HubOptions) {
     this.#layer = options.layer;
-    this.#log = options.log;
     this.#logger = options.logger;
-    this.#now = options.now ?? Date.now;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
   }
 
@@ -62,30 +52,9 @@ export class Hub implements AsyncDisposable {
     return this.#groups.size;
   }
 
-  /**
-   * Numbers an event, stores it, and then sends it to every client of the session.
-   * @throws whatever the log throws; then no client sees the event and its `seq` stays free
-   */
-  publish(sessionId: string, event: SessionEvent): Envelope {
-    let newest = this.#newestSeqs.get(sessionId);
-    let ended = false;
-    if (newest === undefined) ({ seq: newest, ended } = this.#log.position(sessionId));
-    const envelope: Envelope = {
-      ...event,
-      seq: newest + 1,
-      session_id: sessionId,
-      at: new Date(this.#now()).toISOString(),
-    };
-    this.#log.append(envelope);
-    if (ended || isSessionEnd(envelope)) this.#newestSeqs.delete(sessionId);
-    else this.#newestSeqs.set(sessionId, envelope.seq);
-    this.#layer.publish(envelope);
-    return envelope;
-  }
-
   /** Whether a session of this id exists, here or on another node. */
   async has(sessionId: string): Promise<boolean> {
-    return this.#newestSeqs.has(sessionId) || (await this.#layer.position(sessionId)).seq > 0;
+    return (await this.#layer.position(sessionId)).seq > 0;
   }
 
   /**

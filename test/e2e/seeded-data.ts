@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDatabase } from "../../src/db/open.ts";
-import { SqliteSessionStore } from "../../src/db/session-store.ts";
-import { SqliteTranscriptStore } from "../../src/db/transcript-store.ts";
+import { SqliteSessionLog } from "../../src/db/session-log.ts";
 import type { Session } from "../../src/domain/session.ts";
 import type { Role } from "../../src/domain/transcript.ts";
-import { MIGRATIONS, sessionOf } from "../database.ts";
+import { insertSession, MIGRATIONS, sessionOf } from "../database.ts";
 
 /** A conversation of the past, and what was said in it by turns, the user first. */
 export interface PastConversation extends Partial<Session> {
@@ -17,21 +16,19 @@ export interface PastConversation extends Partial<Session> {
 export function createSeededData(past: readonly PastConversation[]): { path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), "parley-seeded-"));
   using database = openDatabase(join(path, "parley.db"), MIGRATIONS);
-  const sessions = new SqliteSessionStore(database);
-  const transcripts = new SqliteTranscriptStore(database);
   const newest = Date.now() - 60_000;
   for (const [index, { said = [], ...change }] of past.entries()) {
     const at = newest - index * 60_000;
     const times = { started_at: at, ended_at: at + 30_000 };
     const end = { state: "ended", end_reason: "stopped" } as const;
     const session = sessionOf({ ...end, ...times, ...change });
-    sessions.insert(session);
+    insertSession(database, session);
+    const log = new SqliteSessionLog({ database, publish: () => {}, now: () => at });
     for (const [turn, text] of said.entries()) {
       const role: Role = turn % 2 === 0 ? "user" : "agent";
       const identity = role === "user" ? (session.identity ?? "") : "agent-1";
       const data = { segment_id: `s${turn}`, role, identity, text, final: true, started_at: at };
-      const head = { seq: turn + 1, session_id: session.id, at: new Date(at).toISOString() };
-      transcripts.append({ ...head, type: "transcript", data });
+      log.append(session.id, { type: "transcript", data });
     }
   }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
-import { sessionOf } from "../../../test/database.ts";
+import { insertSession, sessionOf } from "../../../test/database.ts";
 import { type HttpSide, json, openHttp, problemOf } from "../../../test/http-harness.ts";
 import { Failure } from "../../errors.ts";
 
@@ -128,7 +128,7 @@ describe("GET /session", () => {
   test("tells all of one session", async () => {
     await using http = openHttp();
     const session = sessionOf({ room: "kitchen", started_at: 1_700_000_000_123 });
-    http.sessions.insert(session);
+    insertSession(http.database, session);
     const response = await http.guest(`/session/${session.id}`);
     expect(await response.json()).toEqual({
       session_id: session.id,
@@ -156,7 +156,7 @@ describe("GET /session", () => {
   test("lists the live ones, newest first, without those that ended", async () => {
     await using http = openHttp();
     const [old, ended, young] = [1, 2, 3].map((started_at) => sessionOf({ started_at }));
-    for (const one of [old, ended, young]) if (one) http.sessions.insert(one);
+    for (const one of [old, ended, young]) if (one) insertSession(http.database, one);
     await http.guest(`/session/${ended?.id}`, { method: "DELETE" });
     const listed = z
       .strictObject({ sessions: z.array(z.looseObject({ session_id: z.string() })) })

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { Hono } from "hono";
-import { sessionOf, temporaryDatabase } from "../../../test/database.ts";
-import { ENDED, memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
+import { insertSession, sessionOf, temporaryDatabase } from "../../../test/database.ts";
+import { memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
 import { startRedis } from "../../../test/redis-server.ts";
-import { SqliteSessionStore } from "../../db/session-store.ts";
+import { SqliteSessionLog } from "../../db/session-log.ts";
 import { SqliteTranscriptStore } from "../../db/transcript-store.ts";
 import { type Envelope, envelope } from "../../domain/transcript.ts";
 import { type ChannelLayer, LocalChannelLayer } from "../../transcript/channel-layer.ts";
@@ -17,13 +17,14 @@ import { transcriptSocketHandlers, transcriptSocketRoutes } from "./transcript-s
 function openNode(redisUrl?: string) {
   const stack = new AsyncDisposableStack();
   const { database } = stack.use(temporaryDatabase());
-  const [log, logger] = [new SqliteTranscriptStore(database), memoryLogger()];
+  const [transcripts, logger] = [new SqliteTranscriptStore(database), memoryLogger()];
   const layer: ChannelLayer = stack.use(
     redisUrl
-      ? new RedisChannelLayer({ url: redisUrl, log, logger })
-      : new LocalChannelLayer({ log, logger }),
+      ? new RedisChannelLayer({ url: redisUrl, log: transcripts, logger })
+      : new LocalChannelLayer({ log: transcripts, logger }),
   );
-  const hub = new Hub({ layer, log, logger });
+  const hub = new Hub({ layer, logger });
+  const log = new SqliteSessionLog({ database, publish: (envelope) => layer.publish(envelope) });
   const app = new Hono();
   app.onError(createErrorHandler(logger, (path) => path));
   app.route("/", transcriptSocketRoutes({ hub }));
@@ -36,10 +37,11 @@ function openNode(redisUrl?: string) {
   stack.defer(() => server.stop(true));
   stack.use(hub);
   const session = sessionOf();
-  new SqliteSessionStore(database).insert(session);
+  insertSession(database, session);
   const path = `/ws/transcript/${session.id}`;
   return {
     hub,
+    log,
     logger,
     layer,
     session,
@@ -47,7 +49,7 @@ function openNode(redisUrl?: string) {
     port: Number(server.port),
     http: `http://127.0.0.1:${server.port}`,
     ws: `ws://127.0.0.1:${server.port}${path}`,
-    publish: (text = "hello"): Envelope => hub.publish(session.id, transcriptEvent(text)),
+    publish: (text = "hello"): Envelope => log.append(session.id, transcriptEvent(text)),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -181,7 +183,7 @@ describe("clients", () => {
     node.publish();
     const client = new Client(node.ws);
     await client.until(1);
-    node.hub.publish(node.session.id, ENDED);
+    node.log.end(node.session.id, "stopped");
     expect(await client.closed).toBe(1000);
     expect(client.seqs).toEqual([1, 2]);
     const late = new Client(node.ws);
@@ -282,7 +284,7 @@ describe("in a storm of events, clients that come and go miss nothing and get no
     for (const { seen } of await Promise.all(clients)) expect(seen).toEqual(upTo(last));
     const patient = new Client(ws);
     await patient.until(last);
-    here.hub.publish(here.session.id, ENDED);
+    here.log.end(here.session.id, "stopped");
     expect(await patient.closed).toBe(1000);
   });
 });
