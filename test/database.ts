@@ -4,7 +4,11 @@ import { join } from "node:path";
 import { readMigrations } from "../src/db/migrations.ts";
 import { type Database, openDatabase } from "../src/db/open.ts";
 import { sessions } from "../src/db/schema.ts";
+import { SqliteSessionLog } from "../src/db/session-log.ts";
+import { SqliteSessionStore } from "../src/db/session-store.ts";
+import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import type { Session } from "../src/domain/session.ts";
+import type { Envelope } from "../src/domain/transcript.ts";
 
 export const MIGRATIONS_FOLDER = join(import.meta.dir, "../drizzle");
 export const MIGRATIONS = readMigrations(MIGRATIONS_FOLDER);
@@ -27,6 +31,25 @@ export function temporaryDatabase() {
       database.close();
       folder[Symbol.dispose]();
     },
+  };
+}
+
+/** The stores over a temporary database, and what the log published; the clock is set by hand. */
+export function temporaryStores(now = 1_700_000_000_000) {
+  const temporary = temporaryDatabase();
+  const { database } = temporary;
+  const published: Envelope[] = [];
+  const clock = { now };
+  const log = new SqliteSessionLog({
+    database,
+    publish: (envelope) => published.push(envelope),
+    now: () => clock.now,
+  });
+  return {
+    ...{ database, log, published, clock, path: temporary.path },
+    sessions: new SqliteSessionStore(database),
+    transcripts: new SqliteTranscriptStore(database),
+    [Symbol.dispose]: () => temporary[Symbol.dispose](),
   };
 }
 

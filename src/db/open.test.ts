@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import {
+  insertSession,
   MIGRATIONS,
   MIGRATIONS_FOLDER,
   sessionOf,
@@ -60,7 +61,7 @@ describe("opening", () => {
     const path = join(folder.path, "parley.db");
     const session = sessionOf();
     using first = openDatabase(path, MIGRATIONS);
-    new SqliteSessionStore(first).insert(session);
+    insertSession(first, session);
     using second = openDatabase(path, MIGRATIONS);
     expect(new SqliteSessionStore(second).find(session.id)).toMatchObject(session);
   });
@@ -81,7 +82,7 @@ describe("opening", () => {
     const session = sessionOf();
     {
       using database = openDatabase(path, MIGRATIONS);
-      new SqliteSessionStore(database).insert(session);
+      insertSession(database, session);
     }
     const statements = ["DELETE FROM sessions;", "CREATE TABLE oh no;"];
     const more = withMigration(folder.path, statements.join("--> statement-breakpoint\n"));
@@ -156,7 +157,7 @@ test("a database from before words to expect and detected languages keeps its co
 test("at most one live session uses a room, whichever process writes", () => {
   using temporary = temporaryDatabase();
   const raw = new Sqlite(temporary.path);
-  new SqliteSessionStore(temporary.database).insert(sessionOf({ room: "den" }));
+  insertSession(temporary.database, sessionOf({ room: "den" }));
   const copy =
     "insert into sessions select ?, room, identity, name, system_prompt, greeting, voice,";
   const rest =

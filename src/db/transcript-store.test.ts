@@ -1,35 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import { sessionOf, temporaryDatabase } from "../../test/database.ts";
-import type { Envelope, SessionEvent, TranscriptData } from "../domain/transcript.ts";
-import { SqliteSessionStore } from "./session-store.ts";
-import { SqliteTranscriptStore } from "./transcript-store.ts";
+import { sessionOf, temporaryStores } from "../../test/database.ts";
+import { transcriptEvent } from "../../test/event-log.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
 
+/** The stores with one session that has begun. */
 function open() {
-  const temporary = temporaryDatabase();
-  const sessions = new SqliteSessionStore(temporary.database);
-  const transcripts = new SqliteTranscriptStore(temporary.database);
-  const session = sessionOf();
-  sessions.insert(session);
-  const envelope = (seq: number, event: SessionEvent): Envelope => ({
-    ...event,
-    seq,
-    session_id: session.id,
-    at: new Date(1_700_000_000_000 + seq).toISOString(),
-  });
+  const stores = temporaryStores();
+  const session = sessionOf({ state: "starting" });
+  stores.log.begin(session);
   return {
-    sessions,
-    transcripts,
-    session,
-    envelope,
-    handle: temporary.database.handle,
-    append: (seq: number, event: SessionEvent) => transcripts.append(envelope(seq, event)),
-    [Symbol.dispose]: () => temporary[Symbol.dispose](),
+    ...stores,
+    id: session.id,
+    append: (event: SessionEvent) => stores.log.append(session.id, event),
   };
-}
-
-function said(text: string, more: Partial<TranscriptData> = {}): SessionEvent {
-  const data = { segment_id: "s1", role: "user", identity: "ann", final: true, started_at: 5 };
-  return { type: "transcript", data: { ...data, role: "user", text, ...more } };
 }
 
 function turn(turn_id: string, voice_to_voice_ms: number | null): SessionEvent {
@@ -44,142 +27,92 @@ describe("the event log", () => {
   test("gives back what it was given, of every type", () => {
     using store = open();
     const events: SessionEvent[] = [
-      { type: "session", data: { state: "starting" } },
+      { type: "session", data: { state: "active" } },
       { type: "agent_state", data: { state: "thinking" } },
       { type: "speech", data: { role: "user", identity: "ann", state: "started" } },
-      said("hel", { final: false }),
-      said("hello", { interrupted: true }),
+      transcriptEvent("hello", { interrupted: true, language: "de" }),
       turn("t1", 500),
+      { type: "notice", data: { code: "c", message: "m", transient: true } },
       { type: "error", data: { code: "c", message: "m", stage: "stt", recoverable: true } },
-      { type: "session", data: { state: "ended", reason: "stopped" } },
-      ...HOSTILE.map((text, index) => said(text, { segment_id: `h${index}` })),
+      ...HOSTILE.map((text, index) => transcriptEvent(text, { segment_id: `h${index}` })),
     ];
-    for (const [index, event] of events.entries()) store.append(index + 1, event);
-    const expected = events.map((event, index) => store.envelope(index + 1, event));
-    expect(store.transcripts.read(store.session.id, 0)).toEqual(expected);
-    expect(store.transcripts.read(store.session.id, 5)).toEqual(expected.slice(5));
-    expect(store.transcripts.read(store.session.id, 5, 2)).toEqual(expected.slice(5, 7));
-    expect(store.transcripts.position(store.session.id)).toEqual({
-      seq: events.length,
-      ended: true,
-    });
+    for (const event of events) store.append(event);
+    expect(store.transcripts.read(store.id, 1)).toMatchObject(events);
+    expect(store.transcripts.read(store.id, 0)).toEqual(store.published);
+    expect(store.transcripts.read(store.id, 5)).toEqual(store.published.slice(5));
+    expect(store.transcripts.read(store.id, 5, 2)).toEqual(store.published.slice(5, 7));
+    const seq = store.published.length;
+    expect(store.transcripts.position(store.id)).toEqual({ seq, ended: false });
+    store.log.end(store.id, "stopped");
+    expect(store.transcripts.position(store.id)).toEqual({ seq: seq + 2, ended: true });
   });
 
-  test("an unknown session is empty to read and refused to append to", () => {
+  test("an unknown session is empty", () => {
     using store = open();
     const unknown = Bun.randomUUIDv7();
     expect(store.transcripts.read(unknown, 0)).toEqual([]);
+    expect(store.transcripts.segments(unknown)).toEqual([]);
     expect(store.transcripts.position(unknown)).toEqual({ seq: 0, ended: false });
-    const stray = { ...store.envelope(1, said("hi")), session_id: unknown };
-    expect(() => store.transcripts.append(stray)).toThrow("FOREIGN KEY");
-  });
-
-  test("the same seq again changes nothing", () => {
-    using store = open();
-    store.append(1, said("first"));
-    store.append(1, said("second", { segment_id: "s2" }));
-    expect(store.transcripts.read(store.session.id, 0)).toHaveLength(1);
-    expect(store.transcripts.segments(store.session.id).map(({ text }) => text)).toEqual(["first"]);
-  });
-
-  test("an event and what it completes are stored together or not at all", () => {
-    using store = open();
-    store.handle.exec(
-      "create trigger t before insert on segments begin select raise(abort,'no'); end",
-    );
-    expect(() => store.append(1, said("hi"))).toThrow("no");
-    expect(store.transcripts.read(store.session.id, 0)).toEqual([]);
   });
 
   test("a row that makes no sense is an error, not a made-up event", () => {
     using store = open();
-    store.append(1, said("hi"));
-    store.handle.exec(`update events set data = '{"text":1}'`);
-    expect(() => store.transcripts.read(store.session.id, 0)).toThrow("Event 1 of session");
+    store.append(transcriptEvent("hi"));
+    store.database.handle.exec(`update events set data = '{"text":1}'`);
+    expect(() => store.transcripts.read(store.id, 0)).toThrow("Event 1 of session");
   });
 });
 
 describe("segments and turns", () => {
   test("finals become segments in order; interims do not", () => {
     using store = open();
-    store.append(1, said("hel", { final: false }));
-    store.append(2, said("hello"));
+    store.append(transcriptEvent("hel", { final: false, started_at: 5 }));
+    store.append(transcriptEvent("hello", { started_at: 5 }));
     const agent = { segment_id: "s2", role: "agent", identity: "agent-1" } as const;
-    store.append(3, said("hi th", { ...agent, started_at: 9, interrupted: true }));
-    expect(store.transcripts.segments(store.session.id)).toEqual([
+    store.clock.now++;
+    store.append(transcriptEvent("hi th", { ...agent, started_at: 9, interrupted: true }));
+    expect(store.transcripts.segments(store.id)).toEqual([
       {
-        seq: 2,
-        segment_id: "s1",
-        role: "user",
-        identity: "ann",
-        text: "hello",
-        started_at: 5,
-        ended_at: 1_700_000_000_002,
-        interrupted: false,
-        language: null,
+        ...{
+          seq: 3,
+          segment_id: "s1",
+          role: "user",
+          identity: "ann",
+          text: "hello",
+          language: null,
+        },
+        ...{ started_at: 5, ended_at: 1_700_000_000_000, interrupted: false },
       },
       {
-        seq: 3,
-        ...agent,
-        text: "hi th",
-        started_at: 9,
-        ended_at: 1_700_000_000_003,
-        interrupted: true,
-        language: null,
+        ...{ ...agent, seq: 4, text: "hi th", language: null },
+        ...{ started_at: 9, ended_at: 1_700_000_000_001, interrupted: true },
       },
     ]);
   });
 
   test("keep the language that was heard", () => {
     using store = open();
-    store.append(1, said("hallo", { language: "de" }));
-    expect(store.transcripts.segments(store.session.id)).toMatchObject([{ language: "de" }]);
-    expect(store.transcripts.read(store.session.id, 0)).toMatchObject([
-      { data: { language: "de" } },
-    ]);
+    store.append(transcriptEvent("hallo", { language: "de" }));
+    expect(store.transcripts.segments(store.id)).toMatchObject([{ language: "de" }]);
   });
 
   test("a second final of a segment replaces its text in place", () => {
     using store = open();
-    store.append(1, said("one"));
-    store.append(2, said("two", { segment_id: "s2" }));
-    store.append(3, said("one, corrected"));
-    const texts = store.transcripts.segments(store.session.id).map(({ seq, text }) => [seq, text]);
+    store.append(transcriptEvent("one"));
+    store.append(transcriptEvent("two", { segment_id: "s2" }));
+    store.append(transcriptEvent("one, corrected"));
+    const texts = store.transcripts.segments(store.id).map(({ seq, text }) => [seq, text]);
     expect(texts).toEqual([
-      [1, "one, corrected"],
-      [2, "two"],
+      [2, "one, corrected"],
+      [3, "two"],
     ]);
   });
 
-  test("metrics become turns, in whole ms, one a turn", () => {
+  test("a turn is counted once, however often it is measured", () => {
     using store = open();
-    store.append(1, turn("t1", null));
-    store.append(2, turn("t1", 480.4));
-    store.append(3, turn("t2", 500));
-    const rows = store.handle
-      .prepare("select turn_id, endpointing_ms, stt_ms, voice_to_voice_ms from turns order by seq")
-      .raw()
-      .all();
-    expect(rows).toEqual([
-      ["t1", 211, null, 480],
-      ["t2", 211, null, 500],
-    ]);
-    expect(store.sessions.find(store.session.id)?.turns).toBe(2);
-  });
-});
-
-describe("compacting", () => {
-  const HOUR = 3_600_000;
-  test("prunes interims of sessions that ended over an hour ago, and nothing else", () => {
-    using store = open();
-    store.append(1, said("hel", { final: false }));
-    store.append(2, said("hello"));
-    store.append(3, { type: "session", data: { state: "ended" } });
-    expect(store.transcripts.compact(Date.now())).toBe(0);
-    store.sessions.update(store.session.id, { state: "ended", ended_at: 1000 });
-    expect(store.transcripts.compact(1000 + HOUR)).toBe(0);
-    expect(store.transcripts.compact(1001 + HOUR)).toBe(1);
-    expect(store.transcripts.read(store.session.id, 0).map(({ seq }) => seq)).toEqual([2, 3]);
-    expect(store.transcripts.position(store.session.id)).toEqual({ seq: 3, ended: true });
+    store.append(turn("t1", null));
+    store.append(turn("t1", 480.4));
+    store.append(turn("t2", 500));
+    expect(store.sessions.find(store.id)?.turns).toBe(2);
   });
 });

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { insertSession, sessionOf, temporaryStores } from "../../test/database.ts";
+import { transcriptEvent } from "../../test/event-log.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
+
+const ACTIVE: SessionEvent = { type: "session", data: { state: "active" } };
+
+function speech(role: "user" | "agent", state: "started" | "stopped"): SessionEvent {
+  return { type: "speech", data: { role, identity: role, state } };
+}
+
+/** The stores with one session that has begun. */
+function begun() {
+  const stores = temporaryStores();
+  const session = sessionOf({ state: "starting" });
+  stores.log.begin(session);
+  const id = session.id;
+  return {
+    ...{ ...stores, session, id },
+    append: (event: SessionEvent) => stores.log.append(id, event),
+    /** The log as short as can be: what happened, in order. */
+    story: () =>
+      stores.transcripts.read(id, 0).map(({ type, data }) => {
+        if (type === "session" || type === "speech") return `${type} ${data.state}`;
+        return type === "transcript" ? `${data.final ? "final" : "interim"} ${data.text}` : type;
+      }),
+  };
+}
+
+describe("the log of a session", () => {
+  test("numbers from 1 without gaps, and publishes what is stored", () => {
+    using store = begun();
+    store.append(ACTIVE);
+    store.append(transcriptEvent("hi"));
+    store.log.end(store.id, "stopped");
+    expect(store.published.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+    expect(store.transcripts.read(store.id, 0)).toEqual(store.published);
+    const { state, ended_at, end_reason } = store.sessions.find(store.id) ?? {};
+    expect([state, ended_at, end_reason]).toEqual(["ended", store.clock.now, "stopped"]);
+  });
+
+  test("has one live session a room, and the room is free after the end", () => {
+    using store = begun();
+    const next = sessionOf({ room: store.session.room, state: "starting" });
+    expect(() => store.log.begin(next)).toThrow("UNIQUE");
+    store.log.end(store.id, "stopped");
+    store.log.begin(next);
+    expect(store.log.unended()).toEqual([next.id]);
+  });
+
+  test("changes only what is given", () => {
+    using store = begun();
+    store.log.change(store.id, {});
+    store.log.change(store.id, { voice: undefined });
+    store.log.change(store.id, { name: "Bea" });
+    expect(store.sessions.find(store.id)).toMatchObject({ ...store.session, name: "Bea" });
+  });
+
+  test("a session that could not start is gone with everything; who listens learns of its end", () => {
+    using store = begun();
+    store.append(transcriptEvent("hi"));
+    store.log.discard(store.id);
+    expect(store.sessions.find(store.id)).toBeUndefined();
+    expect(store.transcripts.segments(store.id)).toEqual([]);
+    expect(store.transcripts.read(store.id, 0)).toEqual([]);
+    expect(store.published.at(-1)).toMatchObject({ seq: 3, data: { reason: "agent_failed" } });
+  });
+
+  test("an event and what it completes are stored together or not at all", () => {
+    using store = begun();
+    store.database.handle.exec(
+      "create trigger t before insert on segments begin select raise(abort,'no'); end",
+    );
+    expect(() => store.append(transcriptEvent("hi"))).toThrow("no");
+    expect(store.transcripts.read(store.id, 1)).toEqual([]);
+    expect(store.published).toHaveLength(1);
+  });
+});
+
+describe("what a crash left open", () => {
+  test("is completed: what was said becomes final, who spoke has stopped, then it ends", () => {
+    using store = begun();
+    store.append(ACTIVE);
+    store.append(speech("agent", "started"));
+    store.append(transcriptEvent("Once upon", { segment_id: "a", role: "agent", final: false }));
+    store.append(speech("user", "started"));
+    store.append(transcriptEvent("wait", { segment_id: "u", final: false }));
+    for (const id of store.log.unended()) store.log.end(id, "crashed");
+    expect(store.story().slice(-5)).toEqual([
+      ...["final Once upon", "final wait", "speech stopped", "speech stopped", "session ended"],
+    ]);
+    expect(store.transcripts.segments(store.id)).toMatchObject([
+      { text: "Once upon", role: "agent", interrupted: true },
+      { text: "wait", role: "user", interrupted: true },
+    ]);
+    expect(store.sessions.find(store.id)).toMatchObject({ end_reason: "crashed" });
+    expect(store.log.unended()).toEqual([]);
+  });
+
+  test("is found whichever state and machine it had, and only that", () => {
+    using store = begun();
+    insertSession(store.database, sessionOf({ state: "ended", end_reason: "stopped" }));
+    const other = sessionOf({ state: "ending" });
+    insertSession(store.database, other);
+    expect(store.log.unended().sort()).toEqual([store.id, other.id].sort());
+  });
+});
