@@ -37,9 +37,7 @@ export type AgentSignal =
       /** The same failure as in the turn before. */
       repeated?: boolean;
     }
-  | ({ kind: "notice" } & Notice)
-  /** The session closes: open segments become final. */
-  | { kind: "close" };
+  | ({ kind: "notice" } & Notice);
 
 /** Parts of a turn's latency as AgentSession measures them, in seconds. */
 export interface Latency {
@@ -147,8 +145,6 @@ export function normalize(
       return { state, events: [{ type: "error", data: errorData(signal) }] };
     case "notice":
       return { state, events: [{ type: "notice", data: noticeData(signal) }] };
-    case "close":
-      return closeSegments(state, context);
   }
 }
 
@@ -222,7 +218,8 @@ function userText(
     settled: final ? turnText : open.settled,
     language: language ?? open.language,
   };
-  const events = turnText === open.text ? [] : [transcript("user", user, context, false)];
+  const isNews = turnText !== open.text || user.language !== open.language;
+  const events = isNews ? [transcript("user", user, context, false)] : [];
   return { state: { ...state, user }, events };
 }
 
@@ -312,24 +309,6 @@ function turnMetrics(turnId: string, state: TranscriptState, latency: Latency): 
   };
 }
 
-function closeSegments(state: TranscriptState, context: SignalContext): Normalized {
-  const events: SessionEvent[] = [];
-  if (state.user) events.push(transcript("user", state.user, context, true));
-  if (state.agent?.text.trim()) {
-    events.push(transcript("agent", state.agent, context, true, true));
-  }
-  if (state.userSpeaking) events.push(speech("user", context.userIdentity, false));
-  if (state.agentState === "speaking") events.push(speech("agent", context.agentIdentity, false));
-  const silent = { userSpeaking: false, agentState: silentState(state.agentState) };
-  const closed = { ...state, ...silent, user: undefined, agent: undefined, agentTrailing: true };
-  return { state: closed, events };
-}
-
-/** After a close the voice counts as stopped, so that a second close does not report it again. */
-function silentState(state: AgentState): AgentState {
-  return state === "speaking" ? "listening" : state;
-}
-
 function transcript(
   role: Role,
   segment: OpenSegment,
@@ -346,7 +325,7 @@ function transcript(
       text: segment.text.trim(),
       final,
       ...(interrupted ? { interrupted } : {}),
-      ...(final && segment.language ? { language: segment.language } : {}),
+      ...(segment.language ? { language: segment.language } : {}),
       started_at: segment.startedAt,
     },
   };

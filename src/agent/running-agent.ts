@@ -228,7 +228,7 @@ export class RunningAgent {
     this.#stopReconnectTimer();
     stopAwaitingSubscribers(this.#room);
     await step("ending the conversation", CLOSE_SESSION_TIMEOUT_MS, () => this.#session.close());
-    this.#report({ kind: "close" });
+    this.#ordered?.flush();
     this.#stopReporting();
     await step("closing the providers", CLOSE_PROVIDERS_TIMEOUT_MS, () => this.#pipeline.close());
     await step("leaving the room", LEAVE_ROOM_TIMEOUT_MS, () => releaseRoom(this.#room));

@@ -62,13 +62,14 @@ export class SpeechToSpeechSignals implements RealtimeModelEvents {
         this.#stopThinking();
         this.#emit(signal);
         return;
-      case "close":
-        this.#transcriptsArrived(() => true);
-        this.#emit(signal);
-        return;
       default:
         this.#emit(signal);
     }
+  }
+
+  /** Emits what is held back, whether or not the transcripts before it are there. */
+  flush(): void {
+    this.#transcriptsArrived(() => true);
   }
 
   onSpeechEnd(): void {

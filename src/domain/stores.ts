@@ -65,3 +65,14 @@ export interface SessionPosition {
   seq: number;
   ended: boolean;
 }
+
+/** Who may have the agent of a room, where several Parleys share one LiveKit. */
+export interface RoomLeases {
+  /**
+   * Takes a room for a session until the lease is disposed of.
+   *
+   * @param onLost called once when the lease is lost before that; the session then ends
+   * @throws Failure `conflict` when another Parley has the room
+   */
+  acquire(room: string, sessionId: string, onLost: () => void): Promise<AsyncDisposable>;
+}
