@@ -1,0 +1,20 @@
+import type { Fault } from "./fault.ts";
+import { faults as killed } from "./killed.ts";
+import { faults as secondStart } from "./second-start.ts";
+
+const FAULTS: Record<string, Fault[]> = { killed, "second-start": secondStart };
+
+/** The faults whose file or description contains one of the names; none: all. */
+export function faultsOf(names: readonly string[]): Fault[] {
+  return Object.entries(FAULTS).flatMap(([file, faults]) =>
+    faults.filter(
+      ({ what }) =>
+        names.length === 0 || names.some((name) => file.includes(name) || what.includes(name)),
+    ),
+  );
+}
+
+/** The faults that `npm test` tries. */
+export function shortFaults(): Fault[] {
+  return faultsOf([]).filter(({ short }) => short);
+}

@@ -1,0 +1,77 @@
+// `npm run test:faults`: lets things fail one after the other and prints a table of what came of it.
+// `npm run test:faults -- NAME...` tries only those whose file or description contains a name.
+import { readdirSync, readFileSync } from "node:fs";
+import { provide } from "../../scripts/prepare.ts";
+import { provideSystemParts } from "../../scripts/system-parts.ts";
+import { messageOf } from "../../src/errors.ts";
+import { within } from "../e2e/wait.ts";
+import { faultsOf } from "./all.ts";
+import type { Fault, Outcome } from "./fault.ts";
+
+/** Everything together may take this long, ms. */
+const LONGEST_MS = 15 * 60_000;
+
+interface Row {
+  what: string;
+  outcome: Outcome | Error;
+  tookMs: number;
+}
+
+const rows: Row[] = [];
+process.on("exit", killChildren);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(1));
+}
+setTimeout(() => {
+  console.log(`✗ all of it takes more than ${LONGEST_MS / 60_000} minutes`);
+  finish(1);
+}, LONGEST_MS).unref();
+const missing = await provideSystemParts();
+for (const part of missing) console.log(`✗ ${part}`);
+if (missing.length > 0) finish(missing.length);
+await provide({ dev: false, liveKit: true });
+for (const fault of faultsOf(process.argv.slice(2))) {
+  console.log(`· ${fault.what}`);
+  rows.push(await tried(fault));
+}
+finish(0);
+
+async function tried({ what, run, deadlineMs }: Fault): Promise<Row> {
+  const started = performance.now();
+  const failed = (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error)));
+  const outcome = await within(what, run("full"), undefined, deadlineMs).catch(failed);
+  const tookMs = performance.now() - started;
+  if (outcome instanceof Error) console.log(Bun.inspect(outcome));
+  else for (const loss of outcome.lost) console.log(`  lost: ${loss}`);
+  return { what, outcome, tookMs };
+}
+
+/** Prints the table and ends the process. @param others failures that no row shows */
+function finish(others: number): never {
+  console.log("\n| what fails | what a person sees | works again after | finals lost |");
+  console.log("|---|---|---|---|");
+  for (const { what, outcome } of rows)
+    console.log(`| ${[what, ...cellsOf(outcome)].join(" | ")} |`);
+  const minutes = (rows.reduce((sum, { tookMs }) => sum + tookMs, 0) / 60_000).toFixed(1);
+  const isGood = ({ outcome }: Row) => !(outcome instanceof Error) && outcome.lost.length === 0;
+  const passed = rows.filter(isGood).length;
+  const failures = rows.length - passed + others + (rows.length === 0 ? 1 : 0);
+  console.log(`\nin ${minutes} minutes`);
+  console.log(`${passed} passed, ${failures} failed`);
+  process.exit(failures === 0 ? 0 : 1);
+}
+
+function cellsOf(outcome: Outcome | Error): string[] {
+  const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ");
+  if (outcome instanceof Error) return [`FAILED: ${cell(outcome.message).slice(0, 300)}`, "", ""];
+  const { seen, backMs, lost } = outcome;
+  return [cell(seen), `${(backMs / 1000).toFixed(1)} s`, String(lost.length)];
+}
+
+/** What a fault that hung has left running ends with this process. */
+function killChildren(): void {
+  for (const thread of readdirSync("/proc/self/task")) {
+    const children = readFileSync(`/proc/self/task/${thread}/children`, "utf8");
+    for (const pid of children.split(" ").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+  }
+}
