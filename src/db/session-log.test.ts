@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { insertSession, sessionOf, temporaryStores } from "../../test/database.ts";
 import { transcriptEvent } from "../../test/event-log.ts";
+import { failureOf } from "../../test/failure-of.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 
 const ACTIVE: SessionEvent = { type: "session", data: { state: "active" } };
@@ -75,6 +76,36 @@ describe("the log of a session", () => {
     expect(store.transcripts.read(store.id, 1)).toEqual([]);
     expect(store.published).toHaveLength(1);
   });
+});
+
+test("a disk that refuses is named, nothing is stored or published, and it can be tried again", async () => {
+  using store = begun();
+  const writes = [
+    () => store.log.begin(sessionOf()),
+    () => store.append(transcriptEvent("hi")),
+    () => store.log.change(store.id, { name: "Bea" }),
+    () => store.log.end(store.id, "stopped"),
+    () => store.log.discard(store.id),
+  ];
+  store.database.handle.pragma("query_only = 1");
+  for (const write of writes) {
+    const { kind, message } = await failureOf(Promise.try(write));
+    expect([kind, message]).toEqual([
+      "unavailable",
+      `Parley cannot store conversations: ${store.path} cannot be written. Check its disk and its permissions.`,
+    ]);
+  }
+  expect(store.published).toHaveLength(1);
+  store.database.handle.pragma("query_only = 0");
+  for (const write of writes) write();
+});
+
+test("an event and the end bear the time at which they happened, however late they are stored", () => {
+  using store = begun();
+  store.log.append(store.id, transcriptEvent("hi"), 5000);
+  store.log.end(store.id, "idle", 7000);
+  expect(store.published.slice(1).map(({ at }) => Date.parse(at))).toEqual([5000, 7000]);
+  expect(store.sessions.find(store.id)?.ended_at).toBe(7000);
 });
 
 describe("what a crash left open", () => {

@@ -3,6 +3,7 @@ import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
 import type { EndReason, Session } from "../domain/session.ts";
 import type { SessionChange, SessionLog } from "../domain/stores.ts";
 import type { Envelope, SessionEvent, TurnMetrics } from "../domain/transcript.ts";
+import { diskFailure } from "./disk-failure.ts";
 import type { Database } from "./open.ts";
 import { events, segments, sessions, turns } from "./schema.ts";
 import { openSegments, openSpeech, position } from "./transcript-store.ts";
@@ -36,10 +37,10 @@ export class SqliteSessionLog implements SessionLog {
     });
   }
 
-  append(id: string, event: SessionEvent): Envelope {
+  append(id: string, event: SessionEvent, at = this.#now()): Envelope {
     const [stored] = this.#write((orm) => {
       if (event.type === "session") setState(orm, id, { state: event.data.state });
-      return [this.#append(orm, id, event)];
+      return [this.#append(orm, id, event, at)];
     });
     if (stored === undefined) throw new Error("nothing was stored");
     return stored;
@@ -47,12 +48,11 @@ export class SqliteSessionLog implements SessionLog {
 
   change(id: string, change: SessionChange): void {
     if (Object.values(change).every((value) => value === undefined)) return;
-    this.#database.orm.update(sessions).set(change).where(eq(sessions.id, id)).run();
+    this.#transact((orm) => orm.update(sessions).set(change).where(eq(sessions.id, id)).run());
   }
 
-  end(id: string, reason: EndReason): void {
+  end(id: string, reason: EndReason, ended_at = this.#now()): void {
     this.#write((orm) => {
-      const ended_at = this.#now();
       if (!setState(orm, id, { state: "ended", end_reason: reason, ended_at })) return [];
       const closing: SessionEvent[] = [
         ...openSegments(orm, id).map(
@@ -66,19 +66,16 @@ export class SqliteSessionLog implements SessionLog {
         ),
         stateEvent("ended", reason),
       ];
-      return closing.map((event) => this.#append(orm, id, event));
+      return closing.map((event) => this.#append(orm, id, event, ended_at));
     });
   }
 
   discard(id: string): void {
-    const ended = this.#database.orm.transaction(
-      (orm) => {
-        const { seq } = position(orm, id);
-        orm.delete(sessions).where(eq(sessions.id, id)).run();
-        return this.#envelope(id, seq + 1, stateEvent("ended", "agent_failed"));
-      },
-      { behavior: "immediate" },
-    );
+    const ended = this.#transact((orm) => {
+      const { seq } = position(orm, id);
+      orm.delete(sessions).where(eq(sessions.id, id)).run();
+      return this.#envelope(id, seq + 1, stateEvent("ended", "agent_failed"), this.#now());
+    });
     this.#publish(ended);
   }
 
@@ -93,19 +90,28 @@ export class SqliteSessionLog implements SessionLog {
   }
 
   #write(work: (orm: Orm) => Envelope[]): Envelope[] {
-    const stored = this.#database.orm.transaction(work, { behavior: "immediate" });
+    const stored = this.#transact(work);
     for (const envelope of stored) this.#publish(envelope);
     return stored;
   }
 
-  #append(orm: Orm, id: string, event: SessionEvent): Envelope {
-    const envelope = this.#envelope(id, position(orm, id).seq + 1, event);
+  #transact<T>(work: (orm: Orm) => T): T {
+    const { orm, handle } = this.#database;
+    try {
+      return orm.transaction(work, { behavior: "immediate" });
+    } catch (error) {
+      throw diskFailure(error, handle.name) ?? error;
+    }
+  }
+
+  #append(orm: Orm, id: string, event: SessionEvent, at = this.#now()): Envelope {
+    const envelope = this.#envelope(id, position(orm, id).seq + 1, event, at);
     insertEvent(orm, envelope);
     return envelope;
   }
 
-  #envelope(session_id: string, seq: number, event: SessionEvent): Envelope {
-    return { ...event, seq, session_id, at: new Date(this.#now()).toISOString() };
+  #envelope(session_id: string, seq: number, event: SessionEvent, at: number): Envelope {
+    return { ...event, seq, session_id, at: new Date(at).toISOString() };
   }
 }
 

@@ -25,22 +25,25 @@ export type SessionChange = Partial<
 /**
  * The only writer of sessions and their events. Each method is one transaction, which writes the
  * record and the events together and numbers them; what it has stored is then published. When a
- * method throws, nothing was stored and nobody was told.
+ * method throws, nothing was stored and nobody was told: a Failure `unavailable` means that the disk
+ * does not take it now, so that it can be tried again.
  */
 export interface SessionLog {
   /** Stores a new session with its first event. */
   begin(session: Session): void;
   /**
    * Stores an event with the segment, turn or state that it means.
+   * @param at when it happened, ms since the epoch; now if omitted
    * @throws Error also for a session that has ended or is unknown
    */
-  append(id: string, event: SessionEvent): Envelope;
+  append(id: string, event: SessionEvent, at?: number): Envelope;
   change(id: string, change: SessionChange): void;
   /**
    * Ends a session: its open segments become final, `interrupted`, with what was heard so far, and
    * `session ended` is its last event. Ending it again changes nothing.
+   * @param at when it ended, ms since the epoch; now if omitted
    */
-  end(id: string, reason: EndReason): void;
+  end(id: string, reason: EndReason, at?: number): void;
   /** Removes a session that could not start; only its subscribers learn of it. */
   discard(id: string): void;
   /** The sessions that have not ended: at a start of Parley, those that a crash left open. */
