@@ -1,12 +1,5 @@
 import { voice } from "@livekit/agents";
-import {
-  DisconnectReason,
-  type Participant,
-  ParticipantKind,
-  type RemoteParticipant,
-  Room,
-  RoomEvent,
-} from "@livekit/rtc-node";
+import { DisconnectReason, Room, RoomEvent } from "@livekit/rtc-node";
 import type { Logger } from "pino";
 import type { EndReason } from "../domain/session.ts";
 import type { Notice } from "../domain/transcript.ts";
@@ -21,12 +14,14 @@ import {
 import { FailedTurns } from "./failed-turns.ts";
 import { FailureSound } from "./failure-sound.ts";
 import type { AgentSignal } from "./normalize-events.ts";
+import { type Person, PersonInRoom } from "./person-in-room.ts";
 import {
   createPipeline,
   type Pipeline,
   type PipelineOptions,
   type SharedParts,
 } from "./pipeline.ts";
+import { startInRoom } from "./room-link.ts";
 import {
   createSpeechToSpeech,
   greetingInstructions,
@@ -34,6 +29,7 @@ import {
   type SpeechToSpeechOptions,
 } from "./speech-to-speech.ts";
 import { SpeechToSpeechSignals } from "./speech-to-speech-signals.ts";
+import { receiveTypedWords } from "./typed-words.ts";
 import { releaseRoom, stopAwaitingSubscribers } from "./webrtc.ts";
 
 interface Options {
@@ -45,9 +41,9 @@ interface Options {
   greeting: string | null;
   logger: Logger;
   onSignal(signal: AgentSignal): void;
-  /** The user joined, or left (undefined). `name` is the display name. */
-  onUser(user: { identity: string; name: string } | undefined): void;
-  /** The agent cannot continue. Not called after `close`. */
+  /** The user joined, or left (undefined). */
+  onUser(user: Person | undefined): void;
+  /** The agent cannot continue. Called once at most, and not after `close`. */
   onEnd(reason: EndReason): void;
 }
 
@@ -59,6 +55,8 @@ export type AgentModels =
 export type RunningAgentOptions = Options & AgentModels;
 
 const JOIN_TIMEOUT_MS = 10_000;
+/** Longer than a realtime model has to connect. */
+const LISTEN_TIMEOUT_MS = 15_000;
 const CLOSE_SESSION_TIMEOUT_MS = 4000;
 const CLOSE_PROVIDERS_TIMEOUT_MS = 2000;
 const LEAVE_ROOM_TIMEOUT_MS = 2000;
@@ -69,6 +67,7 @@ const RECONNECT_TIMEOUT_MS = 20_000;
 export class RunningAgent {
   readonly #options: RunningAgentOptions;
   readonly #room = new Room();
+  readonly #person: PersonInRoom;
   readonly #pipeline: Pick<Pipeline, "sampleRate" | "close">;
   readonly #agent: voice.Agent;
   readonly #session: voice.AgentSession;
@@ -82,16 +81,15 @@ export class RunningAgent {
   /** Runs while the connection to LiveKit is down. */
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
-  /** The identity of the user, while they are in the room. */
-  #user: string | undefined;
-  /** The identity that the user must have; undefined while it may be anybody. */
-  #userIdentity: string | undefined;
   #listening = false;
   #greeted = false;
+  #hasEnded = false;
 
   private constructor(options: RunningAgentOptions, shared: SharedParts) {
     this.#options = options;
-    this.#userIdentity = options.userIdentity;
+    this.#person = new PersonInRoom(this.#room, options.userIdentity, (person) =>
+      this.#personChanged(person),
+    );
     const onNotice = (notice: Notice) => this.#report({ kind: "notice", ...notice });
     if (options.speechToSpeech) {
       this.#ordered = new SpeechToSpeechSignals(this.#publish, SERVER_SILENCE_MS);
@@ -126,8 +124,7 @@ export class RunningAgent {
     const agent = new RunningAgent(options, shared);
     try {
       await agent.#join(signal);
-      await agent.#listen();
-      signal.throwIfAborted();
+      await agent.#listen(signal);
       return agent;
     } catch (error) {
       await agent.close();
@@ -137,11 +134,9 @@ export class RunningAgent {
 
   async #join(signal: AbortSignal): Promise<void> {
     const { url, token } = this.#options;
-    this.#room.on(RoomEvent.ParticipantConnected, (joined) => this.#participantJoined(joined));
-    this.#room.on(RoomEvent.ParticipantDisconnected, (left) => this.#participantLeft(left));
     this.#room.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
     this.#room.on(RoomEvent.Reconnecting, () => this.#reconnecting());
-    this.#room.on(RoomEvent.Reconnected, () => this.#reconnected());
+    this.#room.on(RoomEvent.Reconnected, () => this.#stopReconnectTimer());
     const connected = this.#room.connect(url, token);
     try {
       await untilAborted(signal, withDeadline(connected, JOIN_TIMEOUT_MS, "joining the room"));
@@ -155,26 +150,33 @@ export class RunningAgent {
       await withDeadline(left, LEAVE_ROOM_TIMEOUT_MS, "leaving the room").catch(() => {});
       throw error;
     }
-    this.#findUser();
+    this.#person.find();
   }
 
-  async #listen(): Promise<void> {
-    const { userIdentity } = this.#options;
+  async #listen(signal: AbortSignal): Promise<void> {
     this.#stopReporting = reportSignals(this.#session, this.#options.pipeline, this.#report);
     this.#session.once(voice.AgentSessionEventTypes.Close, (event) => {
       if (event.reason === voice.CloseReason.ERROR) this.#reportEnd("provider_failed");
     });
-    await this.#session.start({
-      agent: this.#agent,
-      room: this.#room,
-      record: false,
-      inputOptions: {
-        ...(userIdentity === undefined ? {} : { participantIdentity: userIdentity }),
-        audioSampleRate: this.#pipeline.sampleRate,
-        // A page that reloads leaves and returns. The session manager decides when a user is gone.
-        closeOnDisconnect: false,
-        textInputCallback: (_session, event) => this.say(event.text),
-      },
+    const started = startInRoom(this.#session, this.#agent, this.#room, {
+      person: this.#person.identity,
+      sampleRate: this.#pipeline.sampleRate,
+    });
+    try {
+      await untilAborted(signal, withDeadline(started, LISTEN_TIMEOUT_MS, "starting to listen"));
+    } catch (error) {
+      // A start cannot be cancelled, so a session that starts too late is closed then.
+      void started.then(
+        () => this.#session.close(),
+        () => {},
+      );
+      throw error;
+    }
+    receiveTypedWords(this.#room, {
+      isPerson: (identity) => this.#person.isPresent && identity === this.#person.identity,
+      onWords: (text) => this.say(text),
+      onNotice: (notice) => this.#report({ kind: "notice", ...notice }),
+      logger: this.#options.logger,
     });
     reportSpokenText(this.#session, this.#report);
     this.#listening = true;
@@ -187,9 +189,8 @@ export class RunningAgent {
    */
   #updateVoice(): void {
     if (!this.#listening) return;
-    const isUserPresent = this.#user !== undefined;
-    this.#session.output.setAudioEnabled(isUserPresent);
-    if (!isUserPresent || this.#greeted) return;
+    this.#session.output.setAudioEnabled(this.#person.isPresent);
+    if (!this.#person.isPresent || this.#greeted) return;
     this.#greeted = true;
     if (this.#options.greeting) this.#greet(this.#options.greeting);
   }
@@ -235,32 +236,10 @@ export class RunningAgent {
     this.#session.removeAllListeners();
   }
 
-  /** Looks for the user among those who are in the room already. */
-  #findUser(): void {
-    for (const participant of this.#room.remoteParticipants.values()) {
-      this.#participantJoined(participant);
-    }
-  }
-
-  #participantJoined(participant: Participant): void {
-    if (participant.info.kind === ParticipantKind.AGENT || this.#user !== undefined) return;
-    if (this.#userIdentity !== undefined && participant.identity !== this.#userIdentity) return;
-    this.#user = participant.identity;
-    this.#userIdentity = participant.identity;
-    this.#options.onUser({ identity: participant.identity, name: participant.name ?? "" });
-    this.#updateVoice();
-  }
-
-  /** Ignored during a reconnection; `#reconnected` then checks whether the user has left. */
-  #participantLeft(participant: RemoteParticipant): void {
-    if (participant.identity !== this.#user || this.#reconnectTimer !== undefined) return;
-    this.#userLeft();
-  }
-
-  #userLeft(): void {
-    this.#user = undefined;
-    this.#session.interrupt();
-    this.#options.onUser(undefined);
+  #personChanged(person: Person | undefined): void {
+    if (!person && this.#listening) this.#session.interrupt();
+    this.#options.onUser(person);
+    if (person) this.#updateVoice();
   }
 
   #reconnecting(): void {
@@ -275,14 +254,6 @@ export class RunningAgent {
       () => this.#reportEnd("livekit_lost"),
       RECONNECT_TIMEOUT_MS,
     );
-  }
-
-  #reconnected(): void {
-    this.#stopReconnectTimer();
-    if (this.#user !== undefined && !this.#room.remoteParticipants.has(this.#user)) {
-      this.#userLeft();
-    }
-    this.#findUser();
   }
 
   #stopReconnectTimer(): void {
@@ -325,11 +296,13 @@ export class RunningAgent {
   #soundFailure(): void {
     if (!this.#failureUnheard || !this.#failedTurns.turnOver) return;
     this.#failureUnheard = false;
-    const isPossible = this.#listening && this.#closing === undefined && this.#user !== undefined;
+    const isPossible = this.#listening && this.#closing === undefined && this.#person.isPresent;
     if (isPossible) this.#failureSound.play();
   }
 
   #reportEnd(reason: EndReason): void {
-    if (this.#closing === undefined) this.#options.onEnd(reason);
+    if (this.#closing !== undefined || this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#options.onEnd(reason);
   }
 }

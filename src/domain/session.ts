@@ -33,11 +33,23 @@ export const participantName = shortName("name", 128);
 
 /** Text that a person types, without NUL; `max` is in UTF-16 code units. */
 export function freeText(what: string, max: number) {
-  return z
-    .string({ error: `${what} is missing` })
-    .max(max, `${what} is longer than ${max} characters`)
-    .refine((value) => !value.includes("\0"), `${what} has a NUL character`);
+  return (
+    z
+      .string({ error: `${what} is missing` })
+      // zod's own limit counts code points.
+      .refine(({ length }) => length <= max, `${what} is longer than ${max} characters`)
+      .refine((value) => !value.includes("\0"), `${what} has a NUL character`)
+  );
 }
+
+/** The longest text that a person may type, in UTF-16 code units. */
+export const MAX_TYPED = 4000;
+
+/** What a person types to the agent. */
+export const typedText = freeText("text", MAX_TYPED).refine(
+  (value) => value.trim() !== "",
+  "text is empty",
+);
 
 /** The instructions for the language model unless others are configured or requested. */
 export const DEFAULT_SYSTEM_PROMPT =

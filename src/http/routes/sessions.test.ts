@@ -211,6 +211,7 @@ describe("POST /session/:id/message", () => {
     ["a number", { text: 1 }],
     ["a NUL", { text: "a\0b" }],
     ["words without end", { text: "x".repeat(4001) }],
+    ["as many in two code units each", { text: "👩".repeat(2001) }],
     ["null", null],
   ])("refuses %s", async (_what, body) => {
     await using http = openHttp();

@@ -1,6 +1,6 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
-import { freeText, type Session, type SessionRequest } from "../../domain/session.ts";
+import { type Session, type SessionRequest, typedText } from "../../domain/session.ts";
 import type { SessionStore } from "../../domain/stores.ts";
 import { jsonBody, parse } from "../request.ts";
 import { findSession, sessionJson, sessionRequest } from "../session-resource.ts";
@@ -15,9 +15,7 @@ export interface SessionDeps {
   };
 }
 
-const message = z.object({
-  text: freeText("text", 4000).refine((value) => value.trim() !== "", "text is empty"),
-});
+const message = z.object({ text: typedText });
 
 /** `/session`: starts, shows, talks to and stops conversations. */
 export function sessionRoutes({ sessions, manager }: SessionDeps): Hono {
