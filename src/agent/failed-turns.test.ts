@@ -75,6 +75,13 @@ test("a successful turn in between resets the count", () => {
   expect(verdicts(signals)).toEqual(["pass", "repeat", "repeat", "pass"]);
 });
 
+test("a recognised turn in between forgets the failures of speech recognition", () => {
+  const failed = [speech, error("stt")];
+  const recognised = [speech, turn];
+  const all = [...failed, ...recognised];
+  expect(verdicts([...all, ...all, ...all, ...all, ...all])).toEqual(Array(5).fill("pass"));
+});
+
 test("a model that is being loaded, or declines, never ends the session", () => {
   for (const code of ["provider_loading", "provider_declined"]) {
     const failed = [typed, error("llm", true, code)];

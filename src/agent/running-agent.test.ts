@@ -230,7 +230,21 @@ test("a start that is aborted leaves the room", async () => {
   expect(conversation.ends).toEqual([]);
 });
 
-test("the end is reported once", async () => {
+test("an end by failures is reported once, however many follow", async () => {
+  await using conversation = new Conversation();
+  await conversation.join("ada");
+  await conversation.start("ada");
+  ai.fail("llm", { kind: "status", status: 401 }, Number.POSITIVE_INFINITY);
+  const errors = () => conversation.signals.filter(({ kind }) => kind === "error").length;
+  for (let turn = 1; turn <= 6; turn += 1) {
+    await conversation.agent?.say(`Question ${turn}`);
+    await conversation.seen(`turn ${turn} failed`, errors, (count) => count >= turn);
+  }
+  ai.heal("llm");
+  expect(conversation.ends).toEqual(["provider_failed"]);
+});
+
+test("the end of the room is reported", async () => {
   await using conversation = new Conversation();
   const ada = await conversation.join("ada");
   await conversation.start("ada");

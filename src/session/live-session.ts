@@ -6,6 +6,9 @@ import type { SessionChange, SessionLog } from "../domain/stores.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
 
+/** Signals that show nobody speaking or typing. */
+const NO_ACTIVITY = new Set<AgentSignal["kind"]>(["agent_state", "error", "notice"]);
+
 export interface LiveSessionOptions {
   session: Session;
   stages: StageLease;
@@ -82,7 +85,7 @@ export class LiveSession {
   /** Publishes what the agent reports. */
   receive(signal: AgentSignal): void {
     if (this.session.state === "ended" || this.#isPublishedAlready(signal)) return;
-    if (signal.kind !== "agent_state" && signal.kind !== "error") this.lastActivity = Date.now();
+    if (!NO_ACTIVITY.has(signal.kind)) this.lastActivity = Date.now();
     if (signal.kind === "error") this.lastFailure = signal.message;
     const { state, events } = normalize(this.#transcript, signal, {
       now: Date.now(),

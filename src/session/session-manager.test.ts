@@ -583,10 +583,23 @@ describe("limits", () => {
   test("a session without a word ends as idle", async () => {
     await using fixture = new ManagerFixture({}, variables);
     const { id } = await fixture.manager.start({ room: "r" });
-    // The agent's own states and errors are no words of anybody.
+    // The agent's own states, errors and notices are no words of anybody.
     fixture.agent.options.onSignal({ kind: "agent_state", state: "listening" });
     jest.advanceTimersByTime(59 * SECOND);
     fixture.agent.options.onSignal({ kind: "agent_state", state: "thinking" });
+    fixture.agent.options.onSignal({
+      kind: "error",
+      stage: "stt",
+      code: "provider_failed",
+      message: "It failed.",
+      recoverable: true,
+    });
+    fixture.agent.options.onSignal({
+      kind: "notice",
+      code: "model_loading",
+      message: "The model is being loaded.",
+      transient: true,
+    });
     await settle();
     expect(fixture.sessions.find(id)?.state).toBe("active");
     jest.advanceTimersByTime(3 * SECOND);
