@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
@@ -80,7 +79,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
-  transcripts.compact(Date.now());
   const layer = opening.use(await createLayer(config, transcripts, logger));
 
   const livekit = opening.use(openLiveKit(liveKitOptions(options)));
@@ -131,8 +129,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
       providers: check,
       languagesOf: (modelId) => models.languagesOf(modelId),
-      // Tells the sessions of several machines apart.
-      node: hostname(),
       logger,
     }),
   );

@@ -77,7 +77,6 @@ export function sessionOf(change: Partial<Session> = {}): Session {
     started_at: 1_700_000_000_000,
     ended_at: null,
     end_reason: null,
-    node: "here",
     ...change,
   };
 }

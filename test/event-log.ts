@@ -1,6 +1,7 @@
 import pino, { type Logger } from "pino";
 import type { EventLog, SessionPosition } from "../src/domain/stores.ts";
 import { type Envelope, isSessionEnd, type SessionEvent } from "../src/domain/transcript.ts";
+import { snapshotOf } from "../src/transcript/snapshot.ts";
 
 /** An event log in memory, for tests. */
 export class MemoryLog implements EventLog {
@@ -20,6 +21,10 @@ export class MemoryLog implements EventLog {
     const events = this.#events.get(sessionId) ?? [];
     const ended = events.some(isSessionEnd);
     return { seq: events.at(-1)?.seq ?? 0, ended };
+  }
+
+  snapshot(sessionId: string): Envelope[] {
+    return snapshotOf(this.read(sessionId, 0));
   }
 }
 

@@ -24,7 +24,6 @@ function session(change: Partial<Session & SessionCounts> = {}): Session & Sessi
     started_at: NOW - 600_000,
     ended_at: NOW - 300_000,
     end_reason: "stopped",
-    node: "n",
     system_prompt: "Be kind.",
     greeting: null,
     voice: "alloy",

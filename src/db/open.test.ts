@@ -1,13 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
 import {
   insertSession,
   MIGRATIONS,
   MIGRATIONS_FOLDER,
   sessionOf,
-  temporaryDatabase,
   temporaryFolder,
 } from "../../test/database.ts";
 import { Failure } from "../errors.ts";
@@ -48,11 +46,11 @@ describe("opening", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
     const pragma = (name: string) => database.handle.pragma(name, { simple: true });
-    expect(["journal_mode", "foreign_keys", "synchronous", "busy_timeout"].map(pragma)).toEqual([
+    expect(["journal_mode", "foreign_keys", "busy_timeout", "auto_vacuum"].map(pragma)).toEqual([
       "wal",
       1,
-      1,
-      5000,
+      10,
+      2,
     ]);
   });
 
@@ -152,19 +150,4 @@ test("a database from before words to expect and detected languages keeps its co
   expect(session).toMatchObject({ language: "zh-yue", keyterms: [], segments: 1 });
   const segments = new SqliteTranscriptStore(database).segments(id);
   expect(segments).toMatchObject([{ text: "hi", language: null }]);
-});
-
-test("at most one live session uses a room, whichever process writes", () => {
-  using temporary = temporaryDatabase();
-  const raw = new Sqlite(temporary.path);
-  insertSession(temporary.database, sessionOf({ room: "den" }));
-  const copy =
-    "insert into sessions select ?, room, identity, name, system_prompt, greeting, voice,";
-  const rest =
-    "language, stt_model, llm_model, tts_model, ?, started_at, ended_at, end_reason, node, keyterms";
-  const insert = raw.prepare(`${copy} ${rest} from sessions limit 1`);
-  expect(() => insert.run("other", "starting")).toThrow("UNIQUE constraint failed: sessions.room");
-  expect(() => insert.run("other", "asleep")).toThrow("CHECK constraint failed");
-  insert.run("other", "ended");
-  raw.close();
 });

@@ -5,8 +5,13 @@ import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3"
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import { codeOf, Failure, messageOf } from "../errors.ts";
 
-/** How long a statement waits for a write of another process, in ms. */
-const BUSY_TIMEOUT_MS = 5000;
+/** How long opening waits for a write of another program, in ms. */
+const OPENING_TIMEOUT_MS = 5000;
+/**
+ * How long a statement waits afterwards, in ms. It waits on the event loop, which plays the voices
+ * of all conversations, so a write that takes longer fails and is tried again later.
+ */
+const BUSY_TIMEOUT_MS = 10;
 
 /** An open database with the current schema. */
 export class Database implements Disposable {
@@ -14,10 +19,27 @@ export class Database implements Disposable {
   readonly orm: BetterSQLite3Database;
   /** For what Drizzle cannot express: backups and pragmas. */
   readonly handle: Sqlite.Database;
+  #synchronous: "FULL" | "NORMAL" | undefined;
 
   constructor(handle: Sqlite.Database) {
     this.handle = handle;
     this.orm = drizzle(handle);
+  }
+
+  /**
+   * Does `work` in one transaction, which is undone when it throws.
+   *
+   * @param how `durable`: on disk when it returns, so that it survives a power cut. `fast`: with
+   *   the operating system, so that it survives a crash of Parley; the next durable one brings it to
+   *   the disk as well.
+   * @throws SqliteError `SQLITE_BUSY` when another program is writing; nothing has changed then
+   */
+  write<T>(how: "durable" | "fast", work: () => T): T {
+    const synchronous = how === "durable" ? "FULL" : "NORMAL";
+    // Within a transaction the level cannot be changed.
+    if (this.#synchronous !== synchronous) this.handle.pragma(`synchronous = ${synchronous}`);
+    this.#synchronous = synchronous;
+    return this.handle.transaction(work).immediate();
   }
 
   /** Closes the file and merges the write-ahead log into it. Closing again does nothing. */
@@ -43,11 +65,13 @@ export function openDatabase(path: string, migrations: readonly MigrationMeta[])
   let handle: Sqlite.Database | undefined;
   try {
     prepareFile(path);
-    handle = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    handle = new Sqlite(path, { timeout: OPENING_TIMEOUT_MS });
+    // Only a new file takes it, and only before anything else is written.
+    handle.pragma("auto_vacuum = INCREMENTAL");
     handle.pragma("journal_mode = WAL");
-    handle.pragma("synchronous = NORMAL");
     migrate(handle, migrations);
     handle.pragma("foreign_keys = ON");
+    handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     return new Database(handle);
   } catch (error) {
     handle?.close();
@@ -77,9 +101,9 @@ function migrate(handle: Sqlite.Database, migrations: readonly MigrationMeta[]):
       const applied = appliedUpTo(handle);
       const known = Math.max(0, ...migrations.map((migration) => migration.folderMillis));
       if (applied > known) throw new NewerSchema();
-      for (const migration of migrations) {
-        if (migration.folderMillis > applied) apply(handle, migration);
-      }
+      const pending = migrations.filter(({ folderMillis }) => folderMillis > applied);
+      if (pending.length === 0) return;
+      for (const migration of pending) apply(handle, migration);
       const broken = handle.pragma("foreign_key_check");
       if (Array.isArray(broken) && broken.length > 0) {
         throw new Error(`${broken.length} rows refer to rows that are gone`);

@@ -34,14 +34,16 @@ export const sessions = sqliteTable(
     started_at: integer().notNull(),
     ended_at: integer(),
     end_reason: text().$type<EndReason>(),
-    node: text().notNull(),
+    /** How many final segments and measured turns it has, so that no list has to count them. */
+    segments: integer().notNull().default(0),
+    turns: integer().notNull().default(0),
+    /** JSON: how many segments were heard in each language, the first that was heard first. */
+    languages: text({ mode: "json" }).$type<Record<string, number>>().notNull().default({}),
   },
   (table) => [
     check("sessions_state", sql`${table.state} in ('starting', 'active', 'ending', 'ended')`),
     index("sessions_newest").on(table.started_at, table.id),
-    index("sessions_ended").on(table.ended_at),
-    // Two agents in one room would talk to each other.
-    uniqueIndex("sessions_live_room").on(table.room).where(sql`${table.state} <> 'ended'`),
+    index("sessions_live").on(table.state).where(sql`${table.state} <> 'ended'`),
   ],
 );
 
@@ -72,29 +74,7 @@ export const segments = sqliteTable(
   ],
 );
 
-/** Latency parts (ms) and token counts of each turn; null where a part was not measured. */
-export const turns = sqliteTable(
-  "turns",
-  {
-    session_id: sessionReference(),
-    seq: integer().notNull(),
-    turn_id: text().notNull(),
-    at: integer().notNull(),
-    endpointing_ms: integer(),
-    stt_ms: integer(),
-    llm_ttft_ms: integer(),
-    tts_ttfb_ms: integer(),
-    voice_to_voice_ms: integer(),
-    prompt_tokens: integer(),
-    completion_tokens: integer(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.session_id, table.seq] }),
-    uniqueIndex("turns_turn").on(table.session_id, table.turn_id),
-  ],
-);
-
-/** Every event of a session; clients replay from here. */
+/** The events of a session but for interims; clients replay from here. */
 export const events = sqliteTable(
   "events",
   {
@@ -104,7 +84,7 @@ export const events = sqliteTable(
     type: text().$type<SessionEvent["type"]>().notNull(),
     /** JSON. */
     data: text().notNull(),
-    /** Whether it is an interim transcript; `compact` removes these after the session. */
+    /** Whether it is an interim of an earlier version of Parley, which `Maintenance` removes. */
     interim: integer({ mode: "boolean" }).notNull(),
   },
   (table) => [
@@ -112,4 +92,22 @@ export const events = sqliteTable(
     index("events_interim").on(table.session_id).where(sql`${table.interim} = 1`),
     index("events_session").on(table.session_id, table.seq).where(sql`${table.type} = 'session'`),
   ],
+);
+
+/**
+ * The newest interim of each segment that has no final yet. A later one replaces it in place, so
+ * that an hour of talk does not leave a hundred times its text. The table is `WITHOUT ROWID`, which
+ * Drizzle cannot express: see the migration.
+ */
+export const interims = sqliteTable(
+  "interims",
+  {
+    session_id: sessionReference(),
+    segment_id: text().notNull(),
+    seq: integer().notNull(),
+    at: integer().notNull(),
+    /** JSON. */
+    data: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.session_id, table.segment_id] })],
 );

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import Sqlite from "better-sqlite3";
 import { insertSession, sessionOf, temporaryStores } from "../../test/database.ts";
 import { transcriptEvent } from "../../test/event-log.ts";
 import { failureOf } from "../../test/failure-of.ts";
@@ -40,15 +41,6 @@ describe("the log of a session", () => {
     expect([state, ended_at, end_reason]).toEqual(["ended", store.clock.now, "stopped"]);
   });
 
-  test("has one live session a room, and the room is free after the end", () => {
-    using store = begun();
-    const next = sessionOf({ room: store.session.room, state: "starting" });
-    expect(() => store.log.begin(next)).toThrow("UNIQUE");
-    store.log.end(store.id, "stopped");
-    store.log.begin(next);
-    expect(store.log.unended()).toEqual([next.id]);
-  });
-
   test("changes only what is given", () => {
     using store = begun();
     store.log.change(store.id, {});
@@ -75,6 +67,73 @@ describe("the log of a session", () => {
     expect(() => store.append(transcriptEvent("hi"))).toThrow("no");
     expect(store.transcripts.read(store.id, 1)).toEqual([]);
     expect(store.published).toHaveLength(1);
+  });
+});
+
+describe("the rules of the log", () => {
+  test("nothing is appended to a session that has ended or is unknown, and nothing is published", () => {
+    using store = begun();
+    store.log.end(store.id, "stopped");
+    const before = store.published.length;
+    const unknown = Bun.randomUUIDv7();
+    for (const event of [transcriptEvent("late"), ACTIVE, speech("user", "started")]) {
+      expect(() => store.append(event)).toThrow("has ended");
+      expect(() => store.log.append(unknown, event)).toThrow("is unknown");
+    }
+    expect(store.published).toHaveLength(before);
+    expect(store.transcripts.read(store.id, 0)).toHaveLength(before);
+    expect(store.transcripts.read(unknown, 0)).toEqual([]);
+  });
+
+  test("a session ends once, whatever ends it again, and only by its end", () => {
+    using store = begun();
+    const end: SessionEvent = { type: "session", data: { state: "ended", reason: "idle" } };
+    expect(() => store.append(end)).toThrow("ends by end()");
+    store.log.end(store.id, "stopped");
+    store.clock.now++;
+    store.log.end(store.id, "crashed");
+    store.log.end(Bun.randomUUIDv7(), "crashed");
+    expect(store.story()).toEqual(["session starting", "session ended"]);
+    expect(store.published).toHaveLength(2);
+    const { end_reason, ended_at } = store.sessions.find(store.id) ?? {};
+    expect([end_reason, ended_at]).toEqual(["stopped", store.clock.now - 1]);
+  });
+
+  test("an event that another program wrote keeps its number, and the next event gets its own", () => {
+    using store = begun();
+    const other = new Sqlite(store.path);
+    other.exec(
+      `insert into events values ('${store.id}', 2, 5, 'agent_state', '{"state":"thinking"}', 0)`,
+    );
+    other.close();
+    expect(store.append(transcriptEvent("hi")).seq).toBe(3);
+    expect(store.story()).toEqual(["session starting", "agent_state", "final hi"]);
+  });
+
+  test("an end that only the log has is taken over as it was", () => {
+    using store = begun();
+    store.log.end(store.id, "idle");
+    store.database.handle.exec(
+      "update sessions set state = 'active', ended_at = null, end_reason = null",
+    );
+    store.clock.now += 1000;
+    for (const id of store.log.unended()) store.log.end(id, "crashed");
+    const { state, end_reason, ended_at } = store.sessions.find(store.id) ?? {};
+    expect([state, end_reason, ended_at]).toEqual(["ended", "idle", store.clock.now - 1000]);
+    expect(store.story()).toEqual(["session starting", "session ended"]);
+  });
+
+  test("of a segment that is still spoken, only the newest interim is on disk", () => {
+    using store = begun();
+    for (const text of ["o", "on", "once"]) store.append(transcriptEvent(text, { final: false }));
+    store.append(transcriptEvent("hm", { segment_id: "s2", final: false }));
+    expect(store.published.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+    expect(store.story()).toEqual(["session starting", "interim once", "interim hm"]);
+    store.append(transcriptEvent("Once."));
+    expect(store.story()).toEqual(["session starting", "interim hm", "final Once."]);
+    expect(store.transcripts.position(store.id).seq).toBe(6);
+    const rows = store.database.handle.prepare("select count(*) from interims").pluck().get();
+    expect(rows).toBe(1);
   });
 });
 

@@ -1,14 +1,22 @@
-import { and, asc, eq, ne } from "drizzle-orm";
-import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
+import { eq } from "drizzle-orm";
 import type { EndReason, Session } from "../domain/session.ts";
 import type { SessionChange, SessionLog } from "../domain/stores.ts";
-import type { Envelope, SessionEvent, TurnMetrics } from "../domain/transcript.ts";
+import {
+  type Envelope,
+  isSessionEnd,
+  type SessionEnd,
+  type SessionEvent,
+} from "../domain/transcript.ts";
 import { diskFailure } from "./disk-failure.ts";
 import type { Database } from "./open.ts";
-import { events, segments, sessions, turns } from "./schema.ts";
-import { openSegments, openSpeech, position } from "./transcript-store.ts";
-
-type Orm = Pick<BetterSQLite3Database, "insert" | "select" | "update" | "delete">;
+import { sessions } from "./schema.ts";
+import {
+  prepareEventWrites,
+  prepareReads,
+  prepareSegmentReads,
+  prepareSessionWrites,
+} from "./statements.ts";
+import { openSegments, openSpeech, position, toEnvelope } from "./transcript-store.ts";
 
 interface SqliteSessionLogOptions {
   database: Database;
@@ -23,24 +31,34 @@ export class SqliteSessionLog implements SessionLog {
   readonly #database: Database;
   readonly #publish: (envelope: Envelope) => void;
   readonly #now: () => number;
+  readonly #reads: ReturnType<typeof prepareReads>;
+  readonly #segments: ReturnType<typeof prepareSegmentReads>;
+  readonly #sessions: ReturnType<typeof prepareSessionWrites>;
+  readonly #events: ReturnType<typeof prepareEventWrites>;
 
   constructor({ database, publish, now = Date.now }: SqliteSessionLogOptions) {
     this.#database = database;
     this.#publish = publish;
     this.#now = now;
+    this.#reads = prepareReads(database);
+    this.#segments = prepareSegmentReads(database);
+    this.#sessions = prepareSessionWrites(database);
+    this.#events = prepareEventWrites(database);
   }
 
   begin(session: Session): void {
-    this.#write((orm) => {
-      orm.insert(sessions).values(session).run();
-      return [this.#append(orm, session.id, stateEvent(session.state))];
+    this.#write("durable", () => {
+      this.#database.orm.insert(sessions).values(session).run();
+      return [this.#append(session.id, stateEvent(session.state), this.#now())];
     });
   }
 
   append(id: string, event: SessionEvent, at = this.#now()): Envelope {
-    const [stored] = this.#write((orm) => {
-      if (event.type === "session") setState(orm, id, { state: event.data.state });
-      return [this.#append(orm, id, event, at)];
+    const [stored] = this.#write(isDurable(event) ? "durable" : "fast", () => {
+      if (isSessionEnd(event)) throw new Error(`Session ${id} ends by end()`);
+      this.#assertRunning(id);
+      if (event.type === "session") this.#sessions.state.run({ id, state: event.data.state });
+      return [this.#append(id, event, at)];
     });
     if (stored === undefined) throw new Error("nothing was stored");
     return stored;
@@ -48,66 +66,111 @@ export class SqliteSessionLog implements SessionLog {
 
   change(id: string, change: SessionChange): void {
     if (Object.values(change).every((value) => value === undefined)) return;
-    this.#transact((orm) => orm.update(sessions).set(change).where(eq(sessions.id, id)).run());
+    this.#write("fast", () => {
+      this.#database.orm.update(sessions).set(change).where(eq(sessions.id, id)).run();
+      return [];
+    });
   }
 
-  end(id: string, reason: EndReason, ended_at = this.#now()): void {
-    this.#write((orm) => {
-      if (!setState(orm, id, { state: "ended", end_reason: reason, ended_at })) return [];
+  end(id: string, reason: EndReason, at = this.#now()): void {
+    this.#write("durable", () => {
+      const logged = this.#loggedEnd(id);
+      const ended = {
+        reason: logged?.data.reason ?? reason,
+        at: logged ? Date.parse(logged.at) : at,
+      };
+      const { changes } = this.#sessions.end.run({ id, ...ended });
+      if (changes === 0 || logged) return [];
       const closing: SessionEvent[] = [
-        ...openSegments(orm, id).map(
-          (data): SessionEvent => ({
+        ...openSegments(this.#reads, id).map(
+          ({ data }): SessionEvent => ({
             type: "transcript",
             data: { ...data, final: true, interrupted: true },
           }),
         ),
-        ...openSpeech(orm, id).map(
-          (data): SessionEvent => ({ type: "speech", data: { ...data, state: "stopped" } }),
+        ...openSpeech(this.#reads, id).map(
+          ({ data }): SessionEvent => ({ type: "speech", data: { ...data, state: "stopped" } }),
         ),
         stateEvent("ended", reason),
       ];
-      return closing.map((event) => this.#append(orm, id, event, ended_at));
+      return closing.map((event) => this.#append(id, event, at));
     });
   }
 
   discard(id: string): void {
-    const ended = this.#transact((orm) => {
-      const { seq } = position(orm, id);
-      orm.delete(sessions).where(eq(sessions.id, id)).run();
-      return this.#envelope(id, seq + 1, stateEvent("ended", "agent_failed"), this.#now());
+    this.#write("durable", () => {
+      const { seq } = position(this.#reads, id);
+      this.#sessions.remove.run({ id });
+      return [this.#envelope(id, seq + 1, stateEvent("ended", "agent_failed"), this.#now())];
     });
-    this.#publish(ended);
   }
 
   unended(): string[] {
-    return this.#database.orm
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(ne(sessions.state, "ended"))
-      .orderBy(asc(sessions.room))
-      .all()
-      .map(({ id }) => id);
+    return this.#reads.unended.all().map(({ id }) => id);
   }
 
-  #write(work: (orm: Orm) => Envelope[]): Envelope[] {
-    const stored = this.#transact(work);
+  /** Publishes after the transaction: what is published is stored. */
+  #write(how: "durable" | "fast", work: () => Envelope[]): Envelope[] {
+    const stored = this.#transact(how, work);
     for (const envelope of stored) this.#publish(envelope);
     return stored;
   }
 
-  #transact<T>(work: (orm: Orm) => T): T {
-    const { orm, handle } = this.#database;
+  #transact(how: "durable" | "fast", work: () => Envelope[]): Envelope[] {
     try {
-      return orm.transaction(work, { behavior: "immediate" });
+      return this.#database.write(how, work);
     } catch (error) {
-      throw diskFailure(error, handle.name) ?? error;
+      throw diskFailure(error, this.#database.handle.name) ?? error;
     }
   }
 
-  #append(orm: Orm, id: string, event: SessionEvent, at = this.#now()): Envelope {
-    const envelope = this.#envelope(id, position(orm, id).seq + 1, event, at);
-    insertEvent(orm, envelope);
-    return envelope;
+  #assertRunning(id: string): void {
+    const state = this.#reads.session.get({ id })?.state;
+    if (state === undefined) throw new Error(`Session ${id} is unknown`);
+    if (state === "ended") throw new Error(`Session ${id} has ended`);
+  }
+
+  /** The end that the log has, also where the session's record does not know of it. */
+  #loggedEnd(id: string): (Envelope & SessionEnd) | undefined {
+    const newest = this.#reads.newestEvent.get({ id });
+    const entry = newest && toEnvelope(newest);
+    return entry && isSessionEnd(entry) ? entry : undefined;
+  }
+
+  #append(id: string, event: SessionEvent, at = this.#now()): Envelope {
+    const entry = this.#envelope(id, position(this.#reads, id).seq + 1, event, at);
+    if (entry.type === "transcript") this.#appendTranscript(entry);
+    else this.#events.event.run(row(entry));
+    if (entry.type === "metrics") this.#sessions.countTurn.run({ id });
+    return entry;
+  }
+
+  /** An interim replaces the one before it, and a final the last interim. */
+  #appendTranscript(entry: Envelope & { type: "transcript" }): void {
+    const { session_id: id, data } = entry;
+    const { segment_id, language = null } = data;
+    if (!data.final) {
+      this.#events.interim.run({ ...row(entry), segment_id });
+      return;
+    }
+    const before = this.#segments.one.get({ id, segment_id });
+    this.#events.removeInterim.run({ id, segment_id });
+    this.#events.event.run(row(entry));
+    this.#events.segment.run({
+      ...{ ...data, ...row(entry), language },
+      started_at: Math.round(data.started_at),
+      interrupted: data.interrupted ?? false,
+    });
+    if (before === undefined) this.#sessions.countSegment.run({ id });
+    this.#countLanguage(id, language, before?.language ?? null);
+  }
+
+  #countLanguage(id: string, language: string | null, before: string | null): void {
+    if (language === before) return;
+    const languages = { ...this.#reads.session.get({ id })?.languages };
+    if (before !== null) languages[before] = (languages[before] ?? 1) - 1;
+    if (language !== null) languages[language] = (languages[language] ?? 0) + 1;
+    this.#sessions.languages.run({ id, languages: JSON.stringify(languages) });
   }
 
   #envelope(session_id: string, seq: number, event: SessionEvent, at: number): Envelope {
@@ -115,75 +178,15 @@ export class SqliteSessionLog implements SessionLog {
   }
 }
 
+/** Whether an event has to survive a power cut: what was said, and what became of the session. */
+function isDurable(event: SessionEvent): boolean {
+  return event.type === "session" || (event.type === "transcript" && event.data.final);
+}
+
 function stateEvent(state: Session["state"], reason?: EndReason): SessionEvent {
   return { type: "session", data: { state, ...(reason && { reason }) } };
 }
 
-/** @returns false when the session has ended, which is final, or is unknown */
-function setState(
-  orm: Orm,
-  id: string,
-  change: Partial<Pick<Session, "state" | "end_reason" | "ended_at">>,
-): boolean {
-  const open = and(eq(sessions.id, id), ne(sessions.state, "ended"));
-  return orm.update(sessions).set(change).where(open).run().changes > 0;
-}
-
-function insertEvent(orm: Orm, entry: Envelope): void {
-  const at = Date.parse(entry.at);
-  orm
-    .insert(events)
-    .values({
-      session_id: entry.session_id,
-      seq: entry.seq,
-      at,
-      type: entry.type,
-      data: JSON.stringify(entry.data),
-      interim: entry.type === "transcript" && !entry.data.final,
-    })
-    .run();
-  if (entry.type === "transcript" && entry.data.final) addSegment(orm, entry, at);
-  if (entry.type === "metrics") addTurn(orm, entry, at);
-}
-
-function addSegment(orm: Orm, entry: Envelope & { type: "transcript" }, at: number): void {
-  const { segment_id, role, identity, text, started_at } = entry.data;
-  const { interrupted = false, language = null } = entry.data;
-  const final = { role, identity, text, ended_at: at, interrupted, language };
-  orm
-    .insert(segments)
-    .values({
-      session_id: entry.session_id,
-      seq: entry.seq,
-      segment_id,
-      started_at: Math.round(started_at),
-      ...final,
-    })
-    // A second final of a segment replaces the first, as it does on a client's screen.
-    .onConflictDoUpdate({ target: [segments.session_id, segments.segment_id], set: final })
-    .run();
-}
-
-function addTurn(orm: Orm, entry: Envelope & { type: "metrics" }, at: number): void {
-  const { turn_id, ...measured } = entry.data;
-  const parts = rounded(measured);
-  orm
-    .insert(turns)
-    .values({ session_id: entry.session_id, seq: entry.seq, turn_id, at, ...parts })
-    .onConflictDoUpdate({ target: [turns.session_id, turns.turn_id], set: parts })
-    .run();
-}
-
-/** The columns of a turn, in whole ms and tokens. */
-function rounded(parts: Omit<TurnMetrics, "turn_id">): Omit<TurnMetrics, "turn_id"> {
-  const integer = (value: number | null) => (value === null ? null : Math.round(value));
-  return {
-    endpointing_ms: integer(parts.endpointing_ms),
-    stt_ms: integer(parts.stt_ms),
-    llm_ttft_ms: integer(parts.llm_ttft_ms),
-    tts_ttfb_ms: integer(parts.tts_ttfb_ms),
-    voice_to_voice_ms: integer(parts.voice_to_voice_ms),
-    prompt_tokens: integer(parts.prompt_tokens),
-    completion_tokens: integer(parts.completion_tokens),
-  };
+function row({ session_id: id, seq, at, type, data }: Envelope) {
+  return { id, seq, at: Date.parse(at), type, data: JSON.stringify(data) };
 }

@@ -1,40 +1,30 @@
-import { and, desc, eq, getTableColumns, lt, ne, or, sql } from "drizzle-orm";
+import { desc, eq, sql } from "drizzle-orm";
 import type { Session, SessionCounts } from "../domain/session.ts";
 import type { SessionPage, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { Database } from "./open.ts";
 import { sessions } from "./schema.ts";
 
-const withCounts = {
-  ...getTableColumns(sessions),
-  segments: sql<number>`(select count(*) from segments where segments.session_id = sessions.id)`,
-  turns: sql<number>`(select count(*) from turns where turns.session_id = sessions.id)`,
-  heard_language: sql<string | null>`(
-    select language from segments
-    where segments.session_id = sessions.id and segments.language is not null
-    group by language order by count(*) desc, min(seq) limit 1
-  )`,
-};
+type Cursor = Pick<Session, "started_at" | "id">;
 
-/** Reads the sessions in SQLite. */
+/** After every session that there can be: the first page begins below it. */
+const NEWEST: Cursor = { started_at: Number.MAX_SAFE_INTEGER, id: "" };
+
+/** Reads the sessions in SQLite. What a request costs does not depend on how many there are. */
 export class SqliteSessionStore implements SessionStore {
-  readonly #database: Database;
+  readonly #queries: ReturnType<typeof prepare>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#queries = prepare(database);
   }
 
   find(id: string): (Session & SessionCounts) | undefined {
-    return this.#database.orm.select(withCounts).from(sessions).where(eq(sessions.id, id)).get();
+    const row = this.#queries.find.get({ id });
+    return row && sessionOf(row);
   }
 
   live(): (Session & SessionCounts)[] {
-    return this.#database.orm
-      .select(withCounts)
-      .from(sessions)
-      .where(ne(sessions.state, "ended"))
-      .orderBy(desc(sessions.started_at), desc(sessions.id))
-      .all();
+    return this.#queries.live.all().map(sessionOf).sort(newestFirst);
   }
 
   /**
@@ -42,32 +32,64 @@ export class SqliteSessionStore implements SessionStore {
    * @throws Failure `invalid` when `before` is not a cursor of an earlier page
    */
   page(options: { limit: number; before?: string }): SessionPage {
-    const before = options.before === undefined ? undefined : readCursor(options.before);
-    const rows = this.#database.orm
-      .select(withCounts)
-      .from(sessions)
-      .where(
-        before &&
-          or(
-            lt(sessions.started_at, before.started_at),
-            and(eq(sessions.started_at, before.started_at), lt(sessions.id, before.id)),
-          ),
-      )
-      .orderBy(desc(sessions.started_at), desc(sessions.id))
-      // One more than requested shows whether there is a next page.
-      .limit(options.limit + 1)
-      .all();
-    const page = rows.slice(0, options.limit);
+    const before = options.before === undefined ? NEWEST : readCursor(options.before);
+    // One more than requested shows whether there is a next page.
+    const rows = this.#queries.page.all({ ...before, limit: options.limit + 1 });
+    const page = rows.slice(0, options.limit).map(sessionOf);
     const last = page.at(-1);
     return { sessions: page, next: rows.length > page.length && last ? cursorOf(last) : null };
   }
 }
 
-function cursorOf(session: Pick<Session, "started_at" | "id">): string {
+function prepare({ orm }: Database) {
+  const parameter = sql.placeholder;
+  return {
+    find: orm
+      .select()
+      .from(sessions)
+      .where(eq(sessions.id, parameter("id")))
+      .prepare(),
+    // Written as in the index, which has only these few rows. They are sorted afterwards: asked to
+    // sort, SQLite would prefer the index of all sessions.
+    live: orm.select().from(sessions).where(sql`${sessions.state} <> 'ended'`).prepare(),
+    page: orm
+      .select()
+      .from(sessions)
+      // A comparison of rows, unlike one with OR, begins in the index where the page begins.
+      .where(
+        sql`(${sessions.started_at}, ${sessions.id}) < (${parameter("started_at")}, ${parameter("id")})`,
+      )
+      .orderBy(desc(sessions.started_at), desc(sessions.id))
+      .limit(parameter("limit"))
+      .prepare(),
+  };
+}
+
+function sessionOf({
+  languages,
+  ...session
+}: typeof sessions.$inferSelect): Session & SessionCounts {
+  return { ...session, heard_language: mostHeard(languages) };
+}
+
+/** The language that was heard most, of several the one that was heard first. */
+function mostHeard(languages: Record<string, number>): string | null {
+  let most: string | null = null;
+  for (const [language, count] of Object.entries(languages)) {
+    if (count > (most === null ? 0 : (languages[most] ?? 0))) most = language;
+  }
+  return most;
+}
+
+function newestFirst(one: Session, other: Session): number {
+  return other.started_at - one.started_at || (one.id < other.id ? 1 : -1);
+}
+
+function cursorOf(session: Cursor): string {
   return Buffer.from(`${session.started_at}.${session.id}`).toString("base64url");
 }
 
-function readCursor(cursor: string): Pick<Session, "started_at" | "id"> {
+function readCursor(cursor: string): Cursor {
   const match = /^(\d{1,15})\.([0-9a-f-]{36})$/.exec(Buffer.from(cursor, "base64url").toString());
   const [, startedAt, id] = match ?? [];
   if (startedAt === undefined || id === undefined) {

@@ -1,139 +1,86 @@
-import { and, asc, eq, gt, lt, max, sql } from "drizzle-orm";
-import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
 import type { EventLog, SessionPosition, TranscriptStore } from "../domain/stores.ts";
-import {
-  type Envelope,
-  envelope,
-  type Role,
-  type Segment,
-  type SessionEvent,
-  type TranscriptData,
-} from "../domain/transcript.ts";
+import { type Envelope, envelope, type Segment } from "../domain/transcript.ts";
 import type { Database } from "./open.ts";
-import { events, segments, sessions } from "./schema.ts";
+import type { events, interims } from "./schema.ts";
+import { prepareReads, prepareSegmentReads } from "./statements.ts";
 
-/** What a database and a transaction have in common. */
-type Orm = Pick<BetterSQLite3Database, "select">;
-
-/** How long the interims of an ended session are kept, in ms. */
-const INTERIMS_KEPT_MS = 3_600_000;
+type Reads = ReturnType<typeof prepareReads>;
 
 /** Reads the events and final segments in SQLite. */
 export class SqliteTranscriptStore implements TranscriptStore, EventLog {
-  readonly #database: Database;
+  readonly #reads: Reads;
+  readonly #segments: ReturnType<typeof prepareSegmentReads>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#reads = prepareReads(database);
+    this.#segments = prepareSegmentReads(database);
   }
 
   /** Final segments in order of `seq`. */
-  segments(sessionId: string): Segment[] {
-    return this.#database.orm
-      .select({
-        seq: segments.seq,
-        segment_id: segments.segment_id,
-        role: segments.role,
-        identity: segments.identity,
-        text: segments.text,
-        started_at: segments.started_at,
-        ended_at: segments.ended_at,
-        interrupted: segments.interrupted,
-        language: segments.language,
-      })
-      .from(segments)
-      .where(eq(segments.session_id, sessionId))
-      .orderBy(asc(segments.seq))
-      .all();
+  segments(id: string): Segment[] {
+    return this.#segments.all.all({ id });
   }
 
   /** @throws Error when a row is not an envelope that this version can read */
-  read(sessionId: string, after: number, limit = -1): Envelope[] {
-    // SQLite reads a negative limit as none.
-    return this.#database.orm
-      .select()
-      .from(events)
-      .where(and(eq(events.session_id, sessionId), gt(events.seq, after)))
-      .orderBy(asc(events.seq))
-      .limit(limit)
-      .all()
-      .map(toEnvelope);
+  read(id: string, after: number, limit = Number.MAX_SAFE_INTEGER): Envelope[] {
+    const stored = this.#reads.events.all({ id, after, limit });
+    const open = this.#reads.interims.all({ id }).filter(({ seq }) => seq > after);
+    return [...stored.map(toEnvelope), ...open.map(interimEnvelope)].sort(bySeq).slice(0, limit);
   }
 
-  position(sessionId: string): SessionPosition {
-    return position(this.#database.orm, sessionId);
+  position(id: string): SessionPosition {
+    return position(this.#reads, id);
   }
 
-  /**
-   * Removes the interims of sessions that ended over an hour ago; their finals stay.
-   * @param now ms since the epoch
-   * @returns how many events were removed
-   */
-  compact(now: number): number {
-    const longEnded = this.#database.orm
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(lt(sessions.ended_at, now - INTERIMS_KEPT_MS));
-    return this.#database.orm
-      .delete(events)
-      .where(and(eq(events.interim, true), sql`${events.session_id} in ${longEnded}`))
-      .run().changes;
+  /** @throws Error when a row is not an envelope that this version can read */
+  snapshot(id: string): Envelope[] {
+    const { ended } = this.position(id);
+    return [
+      ...this.#reads.lasting.all({ id }).map(toEnvelope),
+      ...this.#reads.interims.all({ id }).map(interimEnvelope),
+      ...this.#reads.newestState.all({ id }).map(toEnvelope),
+      ...(ended ? [] : this.#reads.newestAgentState.all({ id }).map(toEnvelope)),
+      ...(ended ? [] : openSpeech(this.#reads, id)),
+    ].sort(bySeq);
   }
 }
 
-/** The newest `seq` of a session, 0 when there is none, and whether `session ended` is logged. */
-export function position(orm: Orm, sessionId: string): SessionPosition {
-  const newest = orm
-    .select({ seq: max(events.seq) })
-    .from(events)
-    .where(eq(events.session_id, sessionId))
-    .get();
-  const ended = orm
-    .select({ seq: events.seq })
-    .from(events)
-    .where(
-      and(
-        eq(events.session_id, sessionId),
-        sql`${events.type} = 'session' and json_extract(${events.data}, '$.state') = 'ended'`,
-      ),
-    )
-    .limit(1)
-    .get();
-  return { seq: newest?.seq ?? 0, ended: ended !== undefined };
+/** The newest `seq` of a session, 0 when there is none, and whether it has ended. */
+export function position(reads: Reads, id: string): SessionPosition {
+  const interims = reads.interims.all({ id }).map(({ seq }) => seq);
+  const ended = reads.session.get({ id })?.state === "ended";
+  return { seq: Math.max(reads.newestSeq.get({ id })?.seq ?? 0, ...interims), ended };
 }
 
-/** The newest interim of each segment that has no final, oldest segment first. */
-export function openSegments(orm: Orm, sessionId: string): TranscriptData[] {
-  const open = new Map<string, TranscriptData>();
-  for (const { type, data } of eventsOf(orm, sessionId, "transcript")) {
-    if (type !== "transcript") continue;
-    if (data.final) open.delete(data.segment_id);
-    else open.set(data.segment_id, data);
-  }
-  return [...open.values()];
+/** The newest interim of each segment that has no final, in the order in which they began. */
+export function openSegments(reads: Reads, id: string): (Envelope & { type: "transcript" })[] {
+  return reads.interims
+    .all({ id })
+    .map(interimEnvelope)
+    .filter((entry) => entry.type === "transcript")
+    .sort((one, other) => one.data.started_at - other.data.started_at || bySeq(one, other));
 }
 
-/** Who was still speaking at the end of the log. */
-export function openSpeech(orm: Orm, sessionId: string): { role: Role; identity: string }[] {
-  const speaking = new Map<Role, string>();
-  for (const { type, data } of eventsOf(orm, sessionId, "speech")) {
-    if (type !== "speech") continue;
-    if (data.state === "started") speaking.set(data.role, data.identity);
-    else speaking.delete(data.role);
-  }
-  return [...speaking].map(([role, identity]) => ({ role, identity }));
+/** The beginning of each speech that has not stopped, oldest first. */
+export function openSpeech(reads: Reads, id: string): (Envelope & { type: "speech" })[] {
+  return ["user", "agent"]
+    .flatMap((role) => reads.newestSpeech.all({ id, role }))
+    .map(toEnvelope)
+    .filter((entry) => entry.type === "speech")
+    .filter((entry) => entry.data.state === "started")
+    .sort(bySeq);
 }
 
-function eventsOf(orm: Orm, sessionId: string, type: SessionEvent["type"]): Envelope[] {
-  return orm
-    .select()
-    .from(events)
-    .where(and(eq(events.session_id, sessionId), eq(events.type, type)))
-    .orderBy(asc(events.seq))
-    .all()
-    .map(toEnvelope);
+function bySeq(one: Envelope, other: Envelope): number {
+  return one.seq - other.seq;
 }
 
-function toEnvelope(row: typeof events.$inferSelect): Envelope {
+function interimEnvelope(row: typeof interims.$inferSelect): Envelope {
+  return toEnvelope({ ...row, type: "transcript" });
+}
+
+/** @throws Error when the row is not an envelope that this version can read */
+export function toEnvelope(row: Omit<typeof events.$inferSelect, "interim">): Envelope {
   const parsed = envelope.safeParse({
     type: row.type,
     seq: row.seq,

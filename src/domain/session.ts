@@ -136,7 +136,6 @@ export interface Session extends SessionSettings {
   started_at: number;
   ended_at: number | null;
   end_reason: EndReason | null;
-  node: string;
 }
 
 export interface SessionCounts {

@@ -34,7 +34,7 @@ export interface SessionLog {
   /**
    * Stores an event with the segment, turn or state that it means.
    * @param at when it happened, ms since the epoch; now if omitted
-   * @throws Error also for a session that has ended or is unknown
+   * @throws Error also for a session that has ended or is unknown, and for an end: see `end`
    */
   append(id: string, event: SessionEvent, at?: number): Envelope;
   change(id: string, change: SessionChange): void;
@@ -57,10 +57,20 @@ export interface TranscriptStore {
 
 /** The stored events of sessions, from which clients replay. */
 export interface EventLog {
-  /** Envelopes with `seq` greater than `after`, in order; at most `limit` of them. */
+  /**
+   * Envelopes with `seq` greater than `after`, in order; at most `limit` of them. Interims that a
+   * newer one of their segment, or its final, has replaced are left out.
+   */
   read(sessionId: string, after: number, limit?: number): Envelope[];
   /** The newest `seq`, 0 for an unknown session, and whether `session` `ended` is logged. */
   position(sessionId: string): SessionPosition;
+  /**
+   * The part of a session's past that a new client needs, in order of `seq`: the newest `session`
+   * and, unless the session has ended, the newest `agent_state` and speech that still goes on;
+   * every final; the newest interim of each segment without a final; and the metrics. Errors and
+   * notices are left out, since they are over.
+   */
+  snapshot(sessionId: string): Envelope[];
 }
 
 /** The end of a session's log. */

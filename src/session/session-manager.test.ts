@@ -87,7 +87,6 @@ class ManagerFixture implements AsyncDisposable {
         token: async (room, identity) => `token of ${identity} for ${room}`,
         providers: { settleAll, answersRealtime: async () => false, realtimeFailed },
         languagesOf: async () => ["en"],
-        node: "here",
         logger,
         ...change,
       }),
@@ -199,7 +198,7 @@ describe("start", () => {
     fixture.agent.joined.resolve();
     const session = await starting;
     expect(session).toMatchObject({ room: "kitchen", identity: "ann", state: "active" });
-    expect(fixture.sessions.find(session.id)).toMatchObject({ state: "active", node: "here" });
+    expect(fixture.sessions.find(session.id)).toMatchObject({ state: "active" });
     expect(fixture.states(session.id)).toEqual(["starting", "active"]);
     expect(fixture.manager.liveCount).toBe(1);
   });

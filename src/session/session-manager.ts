@@ -16,8 +16,6 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
   stages(mode?: SessionMode): StageLease;
   sessions: Pick<SessionStore, "find">;
   log: SessionLog;
-  /** The name of this machine, kept with each session. */
-  node: string;
 }
 
 const RETRY_AFTER_SECONDS = 30;
@@ -140,7 +138,6 @@ export class SessionManager implements AsyncDisposable {
       started_at: Date.now(),
       ended_at: null,
       end_reason: null,
-      node: this.#options.node,
     };
   }
 

@@ -1,0 +1,2 @@
+DROP TABLE `turns`;--> statement-breakpoint
+ALTER TABLE `sessions` DROP COLUMN `node`;
