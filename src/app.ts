@@ -133,7 +133,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }),
   );
   const warmUp = opening.use(
-    startWarmUp([livekit.ready, resources.speech()], { stack: stack.get, logger }),
+    startWarmUp([livekit.ready(), resources.speech()], { stack: stack.get, logger }),
   );
 
   const stores = { database, sessions, transcripts, layer, hub };
@@ -170,7 +170,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
   const assets = createAssets(resources.assets, config.dev);
   const auth = createAuth(config);
   const shell = { asset: assets.url, authEnabled: auth.enabled };
-  const livekitUrl = livekit.publicUrl;
+  const livekitUrl = () => livekit.publicUrl;
   return createServer({
     corsOrigins: config.corsOrigins,
     anyHost: config.authPassword !== undefined || config.authDisabled,
@@ -216,10 +216,9 @@ function readyChecks(
   parts: Pick<HttpParts, "database" | "livekit" | "layer" | "providers">,
 ): Record<string, () => Promise<unknown>> {
   const { database, layer, providers } = parts;
-  const rooms = createRoomService(parts.livekit);
   return {
     database: async () => database.handle.prepare("select 1").get(),
-    livekit: () => rooms.listRooms(),
+    livekit: () => createRoomService(parts.livekit).listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
     ...Object.fromEntries(STAGES.map((stage) => [stage, () => providers.check(stage)])),
   };

@@ -47,5 +47,6 @@ const server = Bun.serve({
     },
   },
 });
+console.log(JSON.stringify({ level: "info", msg: "the engine is listening", event: "listening" }));
 for await (const _ of Bun.stdin.stream());
 await server.stop(true);

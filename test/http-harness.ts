@@ -130,7 +130,8 @@ export interface HttpSide extends AsyncDisposable {
 
 /** The whole HTTP side over SQLite in a temporary folder, with a fake session manager. */
 export function openHttp(options: HttpOptions = {}): HttpSide {
-  const { variables = {}, livekitUrl = "ws://127.0.0.1:7880", now = Date.now } = options;
+  const { variables = {}, now = Date.now } = options;
+  const livekitUrl = () => options.livekitUrl ?? "ws://127.0.0.1:7880";
   const open = new AsyncDisposableStack();
   const { database } = open.use(temporaryDatabase());
   const sessions = new SqliteSessionStore(database);

@@ -79,7 +79,7 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     sessions: store as unknown as PageDeps["sessions"],
     transcripts: { segments: () => world.segments ?? [segment()] },
     shell: { asset, authEnabled: true },
-    livekitUrl: "ws://127.0.0.1:7880",
+    livekitUrl: () => "ws://127.0.0.1:7880",
     defaults: () => ({
       systemPrompt: world.prompt ?? "Be kind.",
       voice: "alloy",

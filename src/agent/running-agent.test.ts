@@ -28,7 +28,7 @@ beforeAll(async () => {
   shared = { vadModel: await loadVadModel(vadModel), memory: new ModelMemory() };
   livekit = startLiveKitServer({ binary: () => testBinary(), logger });
   ai = await startStandIn({});
-  await livekit.ready;
+  await livekit.ready();
 });
 afterAll(async () => {
   await ai[Symbol.asyncDispose]();

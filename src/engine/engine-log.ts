@@ -42,6 +42,7 @@ export class EngineLog extends ChildLog {
     }
     const { level, msg, event, model, err } = data;
     if (event) this.loading = event === "loading" ? model : undefined;
+    if (event === "listening") this.listening = true;
     if (level === "error" || level === "fatal") this.note(this.#clean(err?.message ?? msg));
     // An info line of the engine is a detail in Parley's log.
     const ownLevel = level === "info" ? "debug" : level;

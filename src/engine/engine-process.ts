@@ -44,10 +44,8 @@ export function startEngine(options: EngineOptions): SupervisedEngine {
 }
 
 class EngineProcess implements SupervisedEngine {
-  readonly baseURL: string;
-  readonly apiKey = randomText(24, "base64url");
   readonly #options: EngineOptions;
-  readonly #address: string;
+  #key = newKey();
   readonly #process: SupervisedProcess;
   readonly #log: EngineLog;
   #models: readonly LocalModel[];
@@ -65,8 +63,13 @@ class EngineProcess implements SupervisedEngine {
       name: "the engine",
       host: HOST,
       command: (port) => this.#command(port),
-      health: { path: "/health", body: '{"status":"ok"}', timeoutMs: 5000 },
-      polling: { intervalMs: 5000, failures: 4 },
+      health: {
+        path: "/health",
+        body: '{"status":"ok"}',
+        timeoutMs: 5000,
+        intervalMs: 5000,
+        failures: 4,
+      },
       output: this.#log,
       logger,
       startTimeoutMs,
@@ -82,9 +85,27 @@ class EngineProcess implements SupervisedEngine {
       stoppedMessage: "The engine was stopped",
       onAnswer: () => this.#prepareChild(),
       onExit: (child) => this.#noteCrash(child),
+      onMoved: () => {
+        this.#key = newKey();
+        this.#log.secret = this.#key;
+      },
     });
-    this.#address = `http://${HOST}:${this.#process.port}`;
-    this.baseURL = `${this.#address}/v1`;
+  }
+
+  get baseURL(): string {
+    return `${this.#address}/v1`;
+  }
+
+  get apiKey(): string {
+    return this.#key;
+  }
+
+  get restarts(): number {
+    return this.#process.restarts;
+  }
+
+  get #address(): string {
+    return `http://${HOST}:${this.#process.port}`;
   }
 
   get pid(): number | undefined {
@@ -176,6 +197,10 @@ class EngineProcess implements SupervisedEngine {
     const message = loadFailure(model, this.#log.lastErrors, killed);
     this.#crashes.set(model.id, { times, message });
   }
+}
+
+function newKey(): string {
+  return randomText(24, "base64url");
 }
 
 const problem = z.object({ error: z.object({ message: z.string() }) });

@@ -3,7 +3,7 @@ import { isLoopback } from "../lib/loopback.ts";
 import { hostName } from "./origin.ts";
 
 /** Security headers. Scripts and styles come from Parley alone; the page talks to it and to LiveKit. */
-export function securityHeaders(livekitUrl: string) {
+export function securityHeaders(livekitUrl: () => string) {
   return secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'none'"],
@@ -12,7 +12,7 @@ export function securityHeaders(livekitUrl: string) {
       imgSrc: ["'self'", "data:"],
       fontSrc: ["'self'"],
       mediaSrc: ["'self'", "blob:"],
-      connectSrc: ["'self'", (c) => livekitSources(livekitUrl, c.req.header("Host"))],
+      connectSrc: ["'self'", (c) => livekitSources(livekitUrl(), c.req.header("Host"))],
       manifestSrc: ["'self'"],
       formAction: ["'self'"],
       frameAncestors: ["'none'"],

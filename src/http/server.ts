@@ -21,8 +21,8 @@ export interface ServerOptions {
   corsOrigins: string[];
   /** Any host name is answered; false: only names of this machine. */
   anyHost: boolean;
-  /** Where browsers reach LiveKit. */
-  livekitUrl: string;
+  /** Where browsers reach LiveKit now. */
+  livekitUrl(): string;
   auth: Auth;
   assets: Assets;
   logger: Logger;

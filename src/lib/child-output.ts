@@ -16,12 +16,14 @@ export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerat
 
 /** Turns what a child prints into Parley's log, and keeps its last errors to explain its exit. */
 export abstract class ChildLog {
-  readonly #secret: string;
+  /** A text that the child knows and that must not reach the log. */
+  secret: string;
+  /** Whether the child has said that it listens. */
+  listening = false;
   #lastErrors: string[] = [];
 
-  /** @param secret a text that the child knows and that must not reach the log */
   constructor(secret: string) {
-    this.#secret = secret;
+    this.secret = secret;
   }
 
   /** Takes one line that the child printed, to stdout or stderr. */
@@ -32,9 +34,10 @@ export abstract class ChildLog {
     return this.#lastErrors.join(" | ");
   }
 
-  /** Forgets the last errors, because a new child starts. */
+  /** Forgets what the last child printed, because a new one starts. */
   reset(): void {
     this.#lastErrors = [];
+    this.listening = false;
   }
 
   /** Adds to the last errors. */
@@ -48,6 +51,6 @@ export abstract class ChildLog {
   }
 
   protected redact(text: string): string {
-    return text.replaceAll(this.#secret, "***").trim();
+    return text.replaceAll(this.secret, "***").trim();
   }
 }

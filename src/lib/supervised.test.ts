@@ -9,7 +9,8 @@ const HOST = "127.0.0.1";
 
 class Output extends ChildLog {
   override line(raw: string): void {
-    this.note(this.redact(raw));
+    if (raw === "listening") this.listening = true;
+    else this.note(this.redact(raw));
   }
 }
 
@@ -25,8 +26,16 @@ const SERVER = `
       "/fall-ill": () => { answers = false; return new Response(); },
       "/crash": () => process.exit(4),
     },
-  });`;
+  });
+  console.log("listening");`;
 const BROKEN = `console.error("no port for " + process.env.SECRET); process.exit(3);`;
+/** A server that finds its port taken. */
+const LATE = `await Bun.sleep(300); ${SERVER}`;
+/** A server that takes its time, so that a check of it is nearly always under way. */
+const SLOW = SERVER.replace("answers ?", "answers ? await Bun.sleep(100) ??").replace(
+  '"/health": ()',
+  '"/health": async ()',
+);
 const SILENT = "await Bun.sleep(60_000);";
 
 function supervise(script: string, change: Partial<SupervisedOptions> = {}) {
@@ -38,7 +47,7 @@ function supervise(script: string, change: Partial<SupervisedOptions> = {}) {
       argv: [process.execPath, "-e", script],
       env: { PORT: String(port), SECRET },
     }),
-    health: { path: "/health", body: "well", timeoutMs: 1000 },
+    health: { path: "/health", body: "well", timeoutMs: 1000, intervalMs: 20, failures: 2 },
     output: new Output(SECRET),
     logger,
     maxStarts: 3,
@@ -126,6 +135,70 @@ test("one that never answers is given up with its last errors, and started again
   }
 });
 
+test("between two children the port is closed to other programs", async () => {
+  const { child } = supervise(SERVER, { firstBackoffMs: 60_000 });
+  await using _child = child;
+  child.start();
+  await child.answered;
+  await ask(child, "/crash");
+  await child.exited(5000);
+  expect(() => Bun.listen({ hostname: HOST, port: child.port, socket: { data() {} } })).toThrow();
+  expect(await child.healthy()).toBe(false);
+});
+
+test("another program that gets the port is noticed and asked nothing, and the child moves", async () => {
+  const requests: string[] = [];
+  let foreign: ReturnType<typeof Bun.serve> | undefined;
+  let moves = 0;
+  const { child, lines } = supervise(SERVER, {
+    // The second child is slow to take its port, so that another program is faster.
+    command: (port) => {
+      const isFirst = child.restarts === 0;
+      if (!isFirst && !foreign) takeWhenFree(port, requests, (server) => (foreign = server));
+      const script = isFirst || foreign ? SERVER : LATE;
+      return { argv: [process.execPath, "-e", script], env: { PORT: String(port) } };
+    },
+    onMoved: () => moves++,
+  });
+  await using _child = child;
+  child.start();
+  await child.answered;
+  const { port } = child;
+  await ask(child, "/crash");
+  await child.exited(5000);
+  await child.ready();
+  expect(child.port).not.toBe(port);
+  expect({ moves, requests }).toEqual({ moves: 1, requests: [] });
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      msg: "another program took the port of the child, which gets a new one",
+      port,
+      newPort: child.port,
+    }),
+  );
+  await foreign?.stop(true);
+});
+
+/** Takes a port as soon as it can, says it is well there, and notes what it is asked. */
+function takeWhenFree(
+  port: number,
+  requests: string[],
+  onTaken: (server: ReturnType<typeof Bun.serve>) => void,
+): void {
+  const fetch = ({ url }: Request) => {
+    requests.push(url);
+    return new Response("well");
+  };
+  const attempt = setInterval(() => {
+    try {
+      onTaken(Bun.serve({ hostname: HOST, port, fetch }));
+      clearInterval(attempt);
+    } catch {
+      // The supervisor still holds it.
+    }
+  }, 1);
+}
+
 test("a child that does not answer in time is killed", async () => {
   const { child } = supervise(SILENT, { startTimeoutMs: 200, maxStarts: 1 });
   await using _child = child;
@@ -133,8 +206,8 @@ test("a child that does not answer in time is killed", async () => {
   await expect(child.answered).rejects.toThrow("it did not answer within 0.2 s");
 });
 
-test("a child that stops answering is killed and started again, if it is polled", async () => {
-  const { child, lines } = supervise(SERVER, { polling: { intervalMs: 20, failures: 2 } });
+test("a child that stops answering is killed and started again", async () => {
+  const { child, lines } = supervise(SERVER);
   await using _child = child;
   child.start();
   await child.answered;
@@ -144,6 +217,39 @@ test("a child that stops answering is killed and started again, if it is polled"
   await child.answered;
   expect(child.pid).not.toBe(pid);
   expect(lines).toContainEqual(expect.objectContaining({ lastErrors: "it stopped answering" }));
+});
+
+test("a child that is stopped by a signal is replaced, and callers wait for the next", async () => {
+  const { child } = supervise(SERVER, {
+    health: { path: "/health", body: "well", timeoutMs: 200, intervalMs: 20, failures: 2 },
+  });
+  await using _child = child;
+  child.start();
+  await child.ready();
+  const { pid, port } = child;
+  process.kill(Number(pid), "SIGSTOP");
+  await child.ready();
+  expect({ port: child.port, restarts: child.restarts }).toEqual({ port, restarts: 1 });
+  expect(child.pid).not.toBe(pid);
+  expect(isAlive(pid)).toBe(false);
+});
+
+test("a check that fails while this process stands still does not count", async () => {
+  const { child } = supervise(SLOW, {
+    health: { path: "/health", body: "well", timeoutMs: 400, intervalMs: 10, failures: 1 },
+  });
+  await using _child = child;
+  child.start();
+  await child.answered;
+  const { pid } = child;
+  // As when the machine sleeps: neither runs, and the deadline of the check is over afterwards.
+  for (let sleeps = 0; sleeps < 3; sleeps++) {
+    process.kill(Number(pid), "SIGSTOP");
+    Bun.sleepSync(1000);
+    process.kill(Number(pid), "SIGCONT");
+    await child.ready();
+  }
+  expect(child.pid).toBe(pid);
 });
 
 test("a child that ignores SIGTERM is killed", async () => {

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
+import { dismissGuard, guarded } from "./child-guard.ts";
 import type { ChildLog } from "./child-output.ts";
 import { withDeadline } from "./deadline.ts";
+import { HeldPort } from "./held-port.ts";
+import { PauseWatch } from "./pause-watch.ts";
 
 export type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
@@ -19,17 +22,19 @@ export interface Command {
 export interface SupervisedOptions {
   /** What log lines call the child, such as "livekit-server". */
   name: string;
-  /** The address that the child listens on; a free port of it is chosen once. */
+  /** The address that the child listens on, at a free port of it. */
   host: string;
   /**
    * Asked before each start, with the port that the child must listen on. An error is final, and
    * the signal aborts when the supervisor is disposed.
    */
   command(port: number, stopping: AbortSignal): Command | Promise<Command>;
-  /** The request and the exact answer by which a healthy child is recognised. */
-  health: { path: string; body: string; timeoutMs: number };
-  /** Further checks after the first answer; without them only the child's exit is noticed. */
-  polling?: { intervalMs: number; failures: number };
+  /**
+   * The request and the exact answer by which a healthy child is recognised. One that has answered
+   * is asked again every `intervalMs`, and killed after `failures` bad answers in a row.
+   */
+  health: { path: string; body: string; timeoutMs: number; intervalMs: number; failures: number };
+  /** Reads what the child prints. It must report that the child listens. */
   output: ChildLog;
   logger: Pick<Logger, "debug" | "warn" | "error">;
   /** How long a child may take until it answers. */
@@ -47,13 +52,20 @@ export interface SupervisedOptions {
   onAnswer?(): void;
   /** Called when a child has exited and all its output was read. */
   onExit?(child: Child): void;
+  /** Called when another program has taken the port, which may be sent what was meant for a child. */
+  onMoved?(): void;
 }
 
 export type SupervisedState = "idle" | "starting" | "running" | "restarting" | "failed" | "stopped";
 
 const START_TIMEOUT_MS = 30_000;
 const POLL_START_MS = 25;
+const POLL_READY_MS = 100;
 const MAX_BACKOFF_MS = 5000;
+/** How long the output of a child that has exited is waited for. */
+const OUTPUT_TIMEOUT_MS = 1000;
+/** A check of health does not count when this process itself stood still for longer. */
+const MAX_PAUSE_MS = 500;
 /** A child that ran this long was stable: the next back-off is short again. */
 const STABLE_AFTER_MS = 10_000;
 
@@ -61,27 +73,37 @@ const STABLE_AFTER_MS = 10_000;
  * Keeps a server running as a child process, at one address.
  *
  * `start` spawns a child, waits for its first healthy answer, and starts it again with exponential
- * back-off whenever it exits, until disposal. It gives up when the first `maxStarts` children never
- * answered; a later `start` tries again.
+ * back-off whenever it exits or hangs, until disposal. It gives up when the first `maxStarts`
+ * children never answered; a later `start` tries again.
+ *
+ * Only a child that has said on its own output that it listens is spoken to. While none runs, the
+ * supervisor holds the port. If another program still gets it, the next child has another port.
  */
 export class SupervisedProcess implements AsyncDisposable {
-  /** The same for every child. */
-  readonly port: number;
   readonly #options: SupervisedOptions;
   readonly #stopping = new AbortController();
-  /** Keeps other programs off the port until the first child takes it. */
-  #reservation: Disposable | undefined;
+  readonly #port: HeldPort;
   #state: SupervisedState = "idle";
+  #restarts = 0;
   #running: Promise<void> | undefined;
   #child: Child | undefined;
   #childExit: Promise<void> = Promise.resolve();
   #answered = answer();
+  #ready: Promise<void> | undefined;
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
-    const reserved = reservePort(options.host);
-    this.#reservation = reserved;
-    this.port = reserved.port;
+    this.#port = new HeldPort(options.host);
+  }
+
+  /** The same for every child, as long as no other program takes it. */
+  get port(): number {
+    return this.#port.number;
+  }
+
+  /** How many children were started in place of one that had ended. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   get state(): SupervisedState {
@@ -112,9 +134,31 @@ export class SupervisedProcess implements AsyncDisposable {
     this.#running ??= this.#run();
   }
 
+  /**
+   * Resolves when a child answers a request that is sent now; starts the first one. Rejects as
+   * `answered` does.
+   */
+  ready(): Promise<void> {
+    this.#ready ??= this.#untilReady().finally(() => {
+      this.#ready = undefined;
+    });
+    return this.#ready;
+  }
+
+  async #untilReady(): Promise<void> {
+    for (;;) {
+      this.start();
+      await this.answered;
+      if (await this.healthy()) return;
+      await delay(POLL_READY_MS, undefined, { signal: this.stopping }).catch(() => {});
+    }
+  }
+
   /** Whether the child answers now. */
   async healthy(): Promise<boolean> {
-    const { host, health } = this.#options;
+    const { host, health, output } = this.#options;
+    // Whatever answers at the port before the child listens is another program.
+    if (this.#child === undefined || !output.listening) return false;
     try {
       const response = await fetch(`http://${host}:${this.port}${health.path}`, {
         signal: AbortSignal.timeout(health.timeoutMs),
@@ -135,14 +179,9 @@ export class SupervisedProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    this.#releasePort();
+    this.#port[Symbol.dispose]();
     if (this.#state !== "failed") this.#state = "stopped";
     this.#answered.reject(new Failure("unavailable", this.#options.stoppedMessage));
-  }
-
-  #releasePort(): void {
-    this.#reservation?.[Symbol.dispose]();
-    this.#reservation = undefined;
   }
 
   /** Runs child after child until disposal, or until the first ones never answered. */
@@ -165,6 +204,7 @@ export class SupervisedProcess implements AsyncDisposable {
         this.#state = everAnswered ? "restarting" : "starting";
         logger.warn({ restartInMs: backoffMs, lastErrors }, `${name} stopped; starting it again`);
         await delay(backoffMs, undefined, { signal: this.stopping });
+        this.#restarts++;
         backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
       }
     } catch (error) {
@@ -179,6 +219,7 @@ export class SupervisedProcess implements AsyncDisposable {
         : this.#failure(`could not be started: ${messageOf(error)}`, error);
     this.#options.logger.error({ err: failure }, failure.message);
     this.#state = "failed";
+    this.#port.take();
     // Before the callers know: one of them may start the next attempt.
     this.#running = undefined;
     const { reject } = this.#answered;
@@ -212,24 +253,38 @@ export class SupervisedProcess implements AsyncDisposable {
         void this.#pollHealth(child, exited.signal);
       }
       await child.exited;
-      await printed;
+      this.#childExited(child, answered);
+      await withDeadline(printed, OUTPUT_TIMEOUT_MS, "the output").catch(() => {});
       return answered;
     } finally {
       exited.abort();
       this.stopping.removeEventListener("abort", stop);
-      this.#child = undefined;
-      if (answered) this.#answered = answer();
       onExit?.(child);
       exit.resolve();
     }
+  }
+
+  /** Takes the port back at once, and lets callers wait for the next child. */
+  #childExited(child: Child, answered: boolean): void {
+    const { name, host, logger, onMoved } = this.#options;
+    this.#child = undefined;
+    if (answered) this.#answered = answer();
+    dismissGuard(child);
+    const { port } = this;
+    if (this.stopping.aborted || this.#port.take()) return;
+    logger.warn(
+      { host, port, newPort: this.port },
+      `another program took the port of ${name}, which gets a new one`,
+    );
+    onMoved?.();
   }
 
   async #spawn(): Promise<Child> {
     const { argv, env } = await this.#options.command(this.port, this.stopping);
     this.stopping.throwIfAborted();
     this.#options.output.reset();
-    this.#releasePort();
-    return Bun.spawn([...argv], {
+    this.#port.release();
+    return Bun.spawn(guarded(argv), {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
@@ -256,12 +311,14 @@ export class SupervisedProcess implements AsyncDisposable {
 
   /** Kills a child that runs and has stopped answering. */
   async #pollHealth(child: Child, exited: AbortSignal): Promise<void> {
-    const { polling, output } = this.#options;
-    if (!polling) return;
-    for (let failures = 0; failures < polling.failures; ) {
-      await delay(polling.intervalMs, undefined, { signal: exited, ref: false }).catch(() => {});
+    const { health, output } = this.#options;
+    for (let failures = 0; failures < health.failures; ) {
+      await delay(health.intervalMs, undefined, { signal: exited, ref: false }).catch(() => {});
+      using watch = new PauseWatch();
+      const isHealthy = await this.healthy();
       if (exited.aborted) return;
-      failures = (await this.healthy()) ? 0 : failures + 1;
+      if (isHealthy) failures = 0;
+      else if (watch.longestMs < MAX_PAUSE_MS) failures++;
     }
     output.note("it stopped answering");
     child.kill("SIGKILL");
@@ -279,14 +336,4 @@ async function stopChild(child: Child, signals: SupervisedOptions["stopSignals"]
   const timers = signals.map(([signal, afterMs]) => setTimeout(() => child.kill(signal), afterMs));
   await child.exited;
   for (const timer of timers) clearTimeout(timer);
-}
-
-/** Takes a free TCP port and closes every connection to it until it is released. */
-function reservePort(host: string): Disposable & { port: number } {
-  const listener = Bun.listen({
-    hostname: host,
-    port: 0,
-    socket: { open: (socket) => void socket.end(), data() {}, error() {} },
-  });
-  return { port: listener.port, [Symbol.dispose]: () => listener.stop(true) };
 }

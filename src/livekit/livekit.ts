@@ -4,7 +4,7 @@ import { startLiveKitServer } from "./server-process.ts";
 
 export interface LiveKitOptions {
   /** A server that runs already; undefined: Parley starts its own. */
-  existing: Omit<LiveKitAccess, "ready" | "hint"> | undefined;
+  existing: Omit<LiveKitAccess, "ready" | "restarts" | "hint"> | undefined;
   /** What browsers connect to, where it differs from the own server's address. */
   publicUrl: string | undefined;
   /** The own server's executable, if one is configured. */
@@ -25,8 +25,13 @@ export interface LiveKitAccess {
   publicUrl: string;
   apiKey: string;
   apiSecret: string;
-  /** Resolves when it answers; rejects with a Failure when Parley's own cannot start. */
-  ready: Promise<void>;
+  /**
+   * Resolves when Parley's own server answers a request that is sent now, and at once for another
+   * one; rejects with a Failure when Parley's own cannot be started.
+   */
+  ready(): Promise<void>;
+  /** How often Parley's own server was started again. */
+  restarts: number;
   /** What to do when it cannot be reached. */
   hint: string;
 }
@@ -37,7 +42,8 @@ export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDispo
   if (existing) {
     return {
       ...existing,
-      ready: Promise.resolve(),
+      ready: async () => {},
+      restarts: 0,
       hint: "Check LIVEKIT_URL and its keys, then try again.",
       [Symbol.asyncDispose]: async () => {},
     };
@@ -46,10 +52,24 @@ export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDispo
     binary: (signal) => findLiveKitServer({ bin, embedded, dataDir, env, signal, logger }),
     logger,
   });
-  const { url, apiKey, apiSecret, ready } = server;
+  // Getters, since a server that must move to another port has another address and other keys.
   return {
-    ...{ url, apiKey, apiSecret, ready },
-    publicUrl: publicUrl ?? url,
+    get url() {
+      return server.url;
+    },
+    get publicUrl() {
+      return publicUrl ?? server.url;
+    },
+    get apiKey() {
+      return server.apiKey;
+    },
+    get apiSecret() {
+      return server.apiSecret;
+    },
+    get restarts() {
+      return server.restarts;
+    },
+    ready: () => server.ready(),
     hint: "Parley restarts its LiveKit server automatically; try again in a moment. The log has details.",
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

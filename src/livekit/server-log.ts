@@ -26,6 +26,8 @@ export class ServerLog extends ChildLog {
     const line = this.redact(raw);
     if (line === "") return;
     const entry = parseEntry(line);
+    // The server reports its port once it has it.
+    this.listening ||= entry.hasPort;
     if (entry.level === "warn" || entry.level === "error") {
       const error = entry.fields["error"];
       this.note(error ? `${entry.message}: ${error}` : entry.message);
@@ -35,6 +37,7 @@ export class ServerLog extends ChildLog {
 }
 
 interface Entry {
+  hasPort: boolean;
   level: Level;
   message: string;
   fields: Record<string, string>;
@@ -43,14 +46,17 @@ interface Entry {
 function parseEntry(line: string): Entry {
   const parsed = line.startsWith("{") ? parseObject(line) : undefined;
   // A line that is not JSON is a panic, or the reason why the server could not start.
-  if (!parsed) return { level: "warn", message: line.slice(0, MAX_TEXT), fields: {} };
+  if (!parsed) {
+    return { hasPort: false, level: "warn", message: line.slice(0, MAX_TEXT), fields: {} };
+  }
   const message = (typeof parsed["msg"] === "string" ? parsed["msg"] : line).slice(0, MAX_TEXT);
   const fields: Record<string, string> = {};
   for (const name of KEPT_FIELDS) {
     const value = parsed[name];
     if (typeof value === "string") fields[name] = value.slice(0, MAX_TEXT);
   }
-  return { level: levelOf(parsed["level"], message, fields["error"]), message, fields };
+  const level = levelOf(parsed["level"], message, fields["error"]);
+  return { hasPort: typeof parsed["portHttp"] === "number", level, message, fields };
 }
 
 function levelOf(level: unknown, message: string, error = ""): Level {

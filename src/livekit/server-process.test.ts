@@ -58,7 +58,7 @@ test("the server answers, and has exited after disposal", async () => {
   expect(server.url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+$/);
   expect(server.apiSecret.length).toBeGreaterThanOrEqual(32);
   expect(await server.healthy()).toBe(false);
-  await server.ready;
+  await server.ready();
   expect(server.state).toBe("running");
   expect(await server.healthy()).toBe(true);
   const pid = pidOf(server);
@@ -71,7 +71,7 @@ test("the server answers, and has exited after disposal", async () => {
 
 test("a person and an agent join with their tokens; a wrong key is refused", async () => {
   await using server = start();
-  await server.ready;
+  await server.ready();
   const { url, apiKey, apiSecret } = server;
   const user = { apiKey, apiSecret, room: "räume/1", identity: "anna", name: "Anna" };
   const person = await joinRoom(url, await userToken(user));
@@ -97,7 +97,7 @@ test("a person and an agent join with their tokens; a wrong key is refused", asy
 
 test("names of 128 characters that take 512 bytes are accepted", async () => {
   await using server = start();
-  await server.ready;
+  await server.ready();
   const { url, apiKey, apiSecret } = server;
   const long = "🦜".repeat(64);
   const person = await joinRoom(
@@ -110,7 +110,7 @@ test("names of 128 characters that take 512 bytes are accepted", async () => {
 
 test("participants who stay do not delay the server's exit", async () => {
   const server = start();
-  await server.ready;
+  await server.ready();
   const { url, apiKey, apiSecret } = server;
   const person = await joinRoom(
     url,
@@ -124,7 +124,7 @@ test("participants who stay do not delay the server's exit", async () => {
 
 test("a killed server is restarted with the same address and keys", async () => {
   await using server = start();
-  await server.ready;
+  await server.ready();
   const { url, apiKey, apiSecret } = server;
   const first = pidOf(server);
   process.kill(first, "SIGKILL");
@@ -138,10 +138,27 @@ test("a killed server is restarted with the same address and keys", async () => 
   await until("the watcher of the first is gone", () => leftOf(first).length === 0);
 }, 30_000);
 
+test("a server that hangs is replaced at the same address, and waited for meanwhile", async () => {
+  await using server = start();
+  await server.ready();
+  const { url, apiKey, apiSecret } = server;
+  const first = pidOf(server);
+  process.kill(first, "SIGSTOP");
+  await until("it hangs", async () => !(await server.healthy()));
+  await server.ready();
+  expect({ url: server.url, apiKey: server.apiKey, restarts: server.restarts }).toEqual({
+    url,
+    apiKey,
+    restarts: 1,
+  });
+  expect(isAlive(first)).toBe(false);
+  expect(await createRoomService({ url, apiKey, apiSecret }).listRooms()).toEqual([]);
+}, 40_000);
+
 test("two servers run side by side with keys of their own", async () => {
   await using first = start();
   await using second = start();
-  await Promise.all([first.ready, second.ready]);
+  await Promise.all([first.ready(), second.ready()]);
   expect(first.url).not.toBe(second.url);
   const { apiKey, apiSecret } = first;
   await expect(
@@ -157,7 +174,7 @@ test("kill -9 of the process that started it also ends the server", async () => 
 import { startLiveKitServer } from ${JSON.stringify(join(import.meta.dir, "server-process.ts"))};
 const binary = async () => ${JSON.stringify(binary)};
 const server = startLiveKitServer({ binary, logger: pino({ level: "silent" }) });
-await server.ready;
+await server.ready();
 console.log(server.pid);`,
   );
   const parent = Bun.spawn([process.execPath, script], {
@@ -176,7 +193,7 @@ console.log(server.pid);`,
 
 test("the secret is in no argument, and the media port is on loopback only", async () => {
   await using server = start();
-  await server.ready;
+  await server.ready();
   const pid = pidOf(server);
   if (!existsSync("/proc/self")) return;
   const argv = await Bun.file(`/proc/${pid}/cmdline`).text();
@@ -192,14 +209,14 @@ test("a binary that cannot start is a failure that says why", async () => {
   const { exitCode } = Bun.spawnSync(["chmod", "700", broken]);
   expect(exitCode).toBe(0);
   await using server = startLiveKitServer({ binary: async () => broken, logger });
-  await expect(server.ready).rejects.toThrow(/5 times before it answered: no such thing/);
+  await expect(server.ready()).rejects.toThrow(/5 times before it answered: no such thing/);
   expect(server.state).toBe("failed");
 }, 30_000);
 
 test("an unavailable binary is a failure, and disposal cancels the search", async () => {
   const missing = new Failure("unavailable", "no such binary");
   await using server = startLiveKitServer({ binary: () => Promise.reject(missing), logger });
-  await expect(server.ready).rejects.toBe(missing);
+  await expect(server.ready()).rejects.toBe(missing);
 
   const searching = startLiveKitServer({
     binary: (signal) =>
@@ -210,7 +227,7 @@ test("an unavailable binary is a failure, and disposal cancels the search", asyn
   });
   await searching[Symbol.asyncDispose]();
   expect(searching.state).toBe("stopped");
-  await expect(searching.ready).rejects.toThrow("LiveKit was stopped");
+  await expect(searching.ready()).rejects.toThrow("LiveKit was stopped");
 });
 
 /** What is left of a server's process group; the dead that init has yet to collect do not count. */

@@ -1,12 +1,6 @@
-import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { randomText } from "../lib/random-text.ts";
-import {
-  type Child,
-  type Command,
-  SupervisedProcess,
-  type SupervisedState,
-} from "../lib/supervised.ts";
+import { type Command, SupervisedProcess, type SupervisedState } from "../lib/supervised.ts";
 import { ServerLog } from "./server-log.ts";
 
 export interface LiveKitServerOptions {
@@ -19,37 +13,28 @@ export interface LiveKitServerOptions {
 
 /** A livekit-server that Parley runs for itself. */
 export interface LiveKitServer extends AsyncDisposable {
-  /** Known at once and the same over restarts, as are the keys. */
+  /**
+   * Known at once and the same over restarts, as are the keys. All change when another program
+   * takes the port between two starts: it may have been sent tokens, and these are worth nothing.
+   */
   readonly url: string;
   readonly apiKey: string;
   readonly apiSecret: string;
   readonly state: SupervisedState;
   /** The process that runs now. */
   readonly pid: number | undefined;
-  /** Resolves when the server answers for the first time; rejects with a Failure if it cannot. */
-  readonly ready: Promise<void>;
+  /** How many processes were started in place of one that had ended. */
+  readonly restarts: number;
+  /**
+   * Resolves when the server answers a request that is sent now; rejects with a Failure if it
+   * cannot be started. After a failure each call is a new try.
+   */
+  ready(): Promise<void>;
   /** Whether the server answers now. */
   healthy(): Promise<boolean>;
 }
 
 const HOST = "127.0.0.1";
-
-/**
- * The guard ties the server's life to Parley's: the pipe on its stdin closes when Parley ends in
- * any way, `kill -9` included, and then it kills the server. No handler inside Parley could,
- * and only Linux has an equivalent in the kernel. It works by a shell that leaves a watcher behind
- * and then becomes the server itself (`exec` keeps the process id, which is `$$` in the watcher
- * too): Parley's child is the server, and signals and exit codes need no forwarding. A line on the
- * pipe, instead of its end, tells the watcher that the server has exited and its id may belong to
- * another process.
- */
-const GUARD = `
-exec 3<&0 </dev/null
-(read -r line <&3 || kill -KILL $$) >/dev/null 2>&1 &
-exec 3<&-
-exec "$0"
-`;
-const SHELL = "/bin/sh";
 
 /**
  * Starts an embedded livekit-server on loopback and keeps it running until it is disposed.
@@ -61,25 +46,24 @@ export function startLiveKitServer(options: LiveKitServerOptions): LiveKitServer
 }
 
 class EmbeddedServer implements LiveKitServer {
-  readonly url: string;
-  readonly apiKey = `parley-${randomText(6, "hex")}`;
-  readonly apiSecret = randomText(32, "base64url");
-  readonly ready: Promise<void>;
   readonly #options: LiveKitServerOptions;
   readonly #process: SupervisedProcess;
+  readonly #log: ServerLog;
+  #keys = newKeys();
   #binary: string | undefined;
 
   constructor(options: LiveKitServerOptions) {
     this.#options = options;
     const { logger, startTimeoutMs } = options;
-    // It has no `polling`: a server that runs and has stopped answering is not restarted, as that
-    // would end every conversation on it.
+    this.#log = new ServerLog(logger, this.apiSecret);
     this.#process = new SupervisedProcess({
       name: "livekit-server",
       host: HOST,
       command: (port, signal) => this.#command(port, signal),
-      health: { path: "/", body: "OK", timeoutMs: 1000 },
-      output: new ServerLog(logger, this.apiSecret),
+      // A server that hangs is replaced after 13 to 15 s: before LiveKit's clients give up (20 s),
+      // and after any time that a busy machine keeps a healthy one waiting.
+      health: { path: "/", body: "OK", timeoutMs: 3000, intervalMs: 2000, failures: 3 },
+      output: this.#log,
       logger,
       startTimeoutMs,
       maxStarts: 5,
@@ -88,15 +72,36 @@ class EmbeddedServer implements LiveKitServer {
         ["SIGTERM", 0],
         // The first makes it wait until all participants have left, the second does not.
         ["SIGTERM", 300],
-        ["SIGKILL", 3000],
+        ["SIGKILL", 2000],
       ],
       failureMessage: (problem) => this.#failureMessage(problem),
       stoppedMessage: "LiveKit was stopped",
-      onExit: dismissWatcher,
+      onMoved: () => {
+        this.#keys = newKeys();
+        this.#log.secret = this.apiSecret;
+      },
     });
-    this.url = `ws://${HOST}:${this.#process.port}`;
-    this.ready = this.#process.answered;
     this.#process.start();
+  }
+
+  get url(): string {
+    return `ws://${HOST}:${this.#process.port}`;
+  }
+
+  get apiKey(): string {
+    return this.#keys.apiKey;
+  }
+
+  get apiSecret(): string {
+    return this.#keys.apiSecret;
+  }
+
+  get restarts(): number {
+    return this.#process.restarts;
+  }
+
+  ready(): Promise<void> {
+    return this.#process.ready();
   }
 
   get state(): SupervisedState {
@@ -107,8 +112,8 @@ class EmbeddedServer implements LiveKitServer {
     return this.#process.pid;
   }
 
-  async healthy(): Promise<boolean> {
-    return this.state === "running" && (await this.#process.healthy());
+  healthy(): Promise<boolean> {
+    return this.#process.healthy();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -124,10 +129,9 @@ class EmbeddedServer implements LiveKitServer {
       udpPort: await freeUdpPort(),
       apiKey: this.apiKey,
       apiSecret: this.apiSecret,
-      logLevel: this.#options.logger.isLevelEnabled("debug") ? "info" : "warn",
     });
     return {
-      argv: existsSync(SHELL) ? [SHELL, "-c", GUARD, this.#binary] : [this.#binary],
+      argv: [this.#binary],
       // Nothing else: livekit-server would also take NODE_IP, UDP_PORT and more from there.
       env: { LIVEKIT_CONFIG: config },
     };
@@ -143,14 +147,8 @@ class EmbeddedServer implements LiveKitServer {
   }
 }
 
-/** Ends the guard's watcher of a server that has exited. */
-function dismissWatcher(child: Child): void {
-  try {
-    child.stdin.write("gone\n");
-    void child.stdin.end();
-  } catch {
-    // Without a guard the pipe closed with the server.
-  }
+function newKeys(): { apiKey: string; apiSecret: string } {
+  return { apiKey: `parley-${randomText(6, "hex")}`, apiSecret: randomText(32, "base64url") };
 }
 
 async function freeUdpPort(): Promise<number> {
@@ -171,7 +169,6 @@ export interface ServerSettings {
   udpPort: number;
   apiKey: string;
   apiSecret: string;
-  logLevel: "debug" | "info" | "warn";
 }
 
 /**
@@ -181,7 +178,7 @@ export interface ServerSettings {
  * that port on every interface whatever `bind_addresses` says; on loopback UDP always gets through.
  */
 export function serverConfig(settings: ServerSettings): string {
-  const { host, port, udpPort, apiKey, apiSecret, logLevel } = settings;
+  const { host, port, udpPort, apiKey, apiSecret } = settings;
   return JSON.stringify({
     port,
     bind_addresses: [host],
@@ -208,6 +205,7 @@ export function serverConfig(settings: ServerSettings): string {
       max_participant_identity_length: 512,
       max_participant_name_length: 512,
     },
-    logging: { json: true, level: logLevel },
+    // One line of this level says that the server listens.
+    logging: { json: true, level: "info" },
   });
 }

@@ -19,7 +19,7 @@ export interface LaunchOptions {
   /** Loads the agent stack; see `agent-stack.ts`. */
   stack(): Promise<AgentStack>;
   /** `hint` says what to do when agents cannot reach it. */
-  livekit: { url: string; ready: Promise<void>; hint: string };
+  livekit: { url: string; ready(): Promise<void>; hint: string };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
   providers: Pick<ProviderCheck, "settleAll" | "answersRealtime" | "realtimeFailed">;
@@ -49,7 +49,7 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
     notices.push(...noticeOf(stages, stage, error));
   const ready = Promise.all([
     stages.realtimeModel ? stages : providers.settleAll(wished(live), onSecond),
-    livekit.ready,
+    livekit.ready(),
   ]);
   const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
   const loaded = await orAborted(stack().catch(cannotLoad));

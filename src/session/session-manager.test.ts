@@ -83,7 +83,7 @@ class ManagerFixture implements AsyncDisposable {
           start: (options, signal) => this.#startAgent(options, signal),
           close: async () => {},
         }),
-        livekit: { url: "ws://127.0.0.1:7880", ready: Promise.resolve(), hint: "Fix it." },
+        livekit: { url: "ws://127.0.0.1:7880", ready: async () => {}, hint: "Fix it." },
         token: async (room, identity) => `token of ${identity} for ${room}`,
         providers: { settleAll, answersRealtime: async () => false, realtimeFailed },
         languagesOf: async () => ["en"],
@@ -318,12 +318,12 @@ describe("a start that fails", () => {
   const STEPS: [what: string, change: () => Partial<SessionManagerOptions>, kind: FailureKind][] = [
     [
       "LiveKit never becomes ready",
-      () => ({ livekit: { url: "ws://l", ready: never, hint: "Fix it." } }),
+      () => ({ livekit: { url: "ws://l", ready: () => never, hint: "Fix it." } }),
       "unavailable",
     ],
     [
       "LiveKit cannot start",
-      () => ({ livekit: { url: "ws://l", ready: rejected(), hint: "Fix it." } }),
+      () => ({ livekit: { url: "ws://l", ready: rejected, hint: "Fix it." } }),
       "unavailable",
     ],
     ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
@@ -362,7 +362,7 @@ describe("a start that fails", () => {
 
   test("because a provider refuses the key says so without waiting for LiveKit", async () => {
     await using fixture = new ManagerFixture({
-      livekit: { url: "ws://l", ready: never, hint: "Fix it." },
+      livekit: { url: "ws://l", ready: () => never, hint: "Fix it." },
       providers: refusing,
     });
     const timers = jest.getTimerCount();
@@ -496,7 +496,9 @@ describe("a stop during the start", () => {
   test.each([
     [
       "LiveKit",
-      (never: Promise<never>) => ({ livekit: { url: "ws://l", ready: never, hint: "Fix it." } }),
+      (never: Promise<never>) => ({
+        livekit: { url: "ws://l", ready: () => never, hint: "Fix it." },
+      }),
     ],
     ["the agent stack", (never: Promise<never>) => ({ stack: () => never })],
     [

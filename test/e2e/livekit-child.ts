@@ -33,7 +33,7 @@ export class LiveKitChild implements AsyncDisposable {
     const { apiKey, apiSecret } = this;
     const port = this.#port;
     const ports = { host: HOST, port, udpPort: await freeUdpPort() };
-    const LIVEKIT_CONFIG = serverConfig({ ...ports, apiKey, apiSecret, logLevel: "warn" });
+    const LIVEKIT_CONFIG = serverConfig({ ...ports, apiKey, apiSecret });
     this.#child = Bun.spawn([await testBinary()], {
       env: { LIVEKIT_CONFIG },
       stdio: ["ignore", "ignore", "ignore"],

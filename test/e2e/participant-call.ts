@@ -37,7 +37,7 @@ export async function startLiveKitFixture(
   const { url, apiKey, apiSecret } = livekit;
   const rooms = createRoomService({ url, apiKey, apiSecret });
   const env = { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret };
-  await livekit.ready;
+  await livekit.ready();
   const environment = opening.use(
     await startEnvironment({ ...options, env: { ...env, ...options.env } }),
   );

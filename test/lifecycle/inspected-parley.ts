@@ -46,7 +46,7 @@ export function liveKitEnv({ url, apiKey, apiSecret }: LiveKitServer): Record<st
 export async function startLiveKit(): Promise<LiveKitServer> {
   const logger = pino({ level: "silent" });
   const server = startLiveKitServer({ binary: () => testBinary(), logger });
-  await server.ready;
+  await server.ready();
   return server;
 }
 

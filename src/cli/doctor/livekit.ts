@@ -114,7 +114,7 @@ async function startServer(options: {
   }
   const path = found;
   const server = opened.use(startLiveKitServer({ binary: async () => path, logger: silent }));
-  await server.ready;
+  await server.ready();
   onAccess(server);
   if (isLoopback(config.host)) return ok(`${path} starts and answers`);
   return warning(

@@ -14,8 +14,8 @@ export interface PageDeps {
   sessions: SessionStore;
   transcripts: TranscriptStore;
   shell: Shell;
-  /** Where browsers reach LiveKit. */
-  livekitUrl: string;
+  /** Where browsers reach LiveKit now. */
+  livekitUrl(): string;
   /** The initial values of the setup form; read again for each page. */
   defaults(): SetupDefaults;
   /** What the first page offers while a stage has no provider. */
@@ -41,7 +41,7 @@ export function pageRoutes(deps: PageDeps): Hono {
       c,
       <ChatPage
         shell={shell}
-        livekitUrl={deps.livekitUrl}
+        livekitUrl={deps.livekitUrl()}
         room={newRoom()}
         defaults={deps.defaults()}
         recent={sessions.page({ limit: RECENT }).sessions}

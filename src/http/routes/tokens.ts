@@ -12,8 +12,8 @@ export interface TokenDeps {
     metadata?: string | undefined;
     attributes?: Record<string, string> | undefined;
   }): Promise<string>;
-  /** Where browsers reach LiveKit. */
-  livekitUrl: string;
+  /** Where browsers reach LiveKit now. */
+  livekitUrl(): string;
   /** Prepares for a conversation, which a request for a token announces. */
   warmUp(): void;
 }
@@ -68,7 +68,7 @@ export function tokenRoutes(deps: TokenDeps): Hono {
       attributes: body.participant_attributes,
     });
     c.header("Cache-Control", "no-store");
-    return c.json({ server_url: deps.livekitUrl, participant_token: token }, 201);
+    return c.json({ server_url: deps.livekitUrl(), participant_token: token }, 201);
   });
   return app;
 }
