@@ -8,6 +8,8 @@ export interface RedisServer extends AsyncDisposable {
   url: string;
   /** Ends it as a crash would (SIGKILL). */
   kill(): Promise<void>;
+  /** Sends it a signal, such as SIGSTOP. */
+  signal(signal: NodeJS.Signals): void;
   /** Starts it again on the same port. With `empty` it has lost what it held. */
   start(options?: { empty?: boolean }): Promise<void>;
 }
@@ -30,6 +32,7 @@ export async function startRedis(): Promise<RedisServer> {
   return {
     url: `redis://127.0.0.1:${port}`,
     kill,
+    signal: (signal) => running.kill(signal),
     start: async ({ empty = false } = {}) => {
       if (empty) rmSync(join(folder, "appendonlydir"), { recursive: true, force: true });
       running = await spawn(binary, port, folder);

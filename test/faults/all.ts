@@ -1,8 +1,21 @@
+import { faults as disk } from "./disk-failures.ts";
 import type { Fault } from "./fault.ts";
 import { faults as killed } from "./killed.ts";
+import { faults as livekit } from "./livekit.ts";
+import { faults as lockedDatabase } from "./locked-database.ts";
+import { faults as redis } from "./redis.ts";
 import { faults as secondStart } from "./second-start.ts";
+import { faults as terminated } from "./terminated.ts";
 
-const FAULTS: Record<string, Fault[]> = { killed, "second-start": secondStart };
+const FAULTS: Record<string, Fault[]> = {
+  killed,
+  "second-start": secondStart,
+  terminated,
+  disk,
+  "locked-database": lockedDatabase,
+  livekit,
+  redis,
+};
 
 /** The faults whose file or description contains one of the names; none: all. */
 export function faultsOf(names: readonly string[]): Fault[] {

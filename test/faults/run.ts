@@ -1,11 +1,10 @@
 // `npm run test:faults`: lets things fail one after the other and prints a table of what came of it.
 // `npm run test:faults -- NAME...` tries only those whose file or description contains a name.
-import { readdirSync, readFileSync } from "node:fs";
 import { provide } from "../../scripts/prepare.ts";
 import { provideSystemParts } from "../../scripts/system-parts.ts";
 import { messageOf } from "../../src/errors.ts";
 import { within } from "../e2e/wait.ts";
-import { faultsOf } from "./all.ts";
+import { childrenOf } from "../processes.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 /** Everything together may take this long, ms. */
@@ -30,6 +29,9 @@ const missing = await provideSystemParts();
 for (const part of missing) console.log(`✗ ${part}`);
 if (missing.length > 0) finish(missing.length);
 await provide({ dev: false, liveKit: true });
+// LiveKit's library reads this when it is loaded, and would print all that it does.
+Bun.env.NODE_ENV = "production";
+const { faultsOf } = await import("./all.ts");
 for (const fault of faultsOf(process.argv.slice(2))) {
   console.log(`· ${fault.what}`);
   rows.push(await tried(fault));
@@ -70,8 +72,5 @@ function cellsOf(outcome: Outcome | Error): string[] {
 
 /** What a fault that hung has left running ends with this process. */
 function killChildren(): void {
-  for (const thread of readdirSync("/proc/self/task")) {
-    const children = readFileSync(`/proc/self/task/${thread}/children`, "utf8");
-    for (const pid of children.split(" ").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
-  }
+  for (const pid of childrenOf(process.pid)) process.kill(pid, "SIGKILL");
 }

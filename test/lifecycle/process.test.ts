@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -13,6 +13,7 @@ import { saying, spokenTest as test } from "../e2e/spoken.ts";
 import { eventually, within } from "../e2e/wait.ts";
 import { testBinary } from "../livekit-binary.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
+import { liveKitOf } from "../processes.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { startInspectedParley } from "./inspected-parley.ts";
 
@@ -37,22 +38,6 @@ class Folder implements Disposable {
   }
 }
 
-/** The process id of the livekit-server that a Parley runs. */
-function liveKitOf(parley: Parley): number {
-  const { pid } = parley.process;
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const children = threads.flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
-  );
-  const found = children.map(Number).find(isLiveKit);
-  if (found === undefined) throw new Error("Parley has no livekit-server");
-  return found;
-}
-
-function isLiveKit(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("livekit-server");
-}
-
 /** Waits until a process is gone, or an unreaped remainder of one. */
 function isGone(pid: number): Promise<unknown> {
   const gone = async () =>
@@ -75,7 +60,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     using folder = new Folder();
     await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
     const call = await callWhileAgentSpeaks(environment.parley);
-    const liveKit = liveKitOf(environment.parley);
+    const liveKit = liveKitOf(environment.parley.process.pid);
     expect(await within("the end", environment.parley.stop(signal))).toBe(0);
     await ended(call.listener, "shutdown");
     expect((await call.listener.closed).code).toBe(1000);
@@ -95,7 +80,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 test("a second signal ends the process at once, and livekit-server with it", async () => {
   await using environment = await startEnvironment(ENVIRONMENT);
   const call = await callWhileAgentSpeaks(environment.parley);
-  const liveKit = liveKitOf(environment.parley);
+  const liveKit = liveKitOf(environment.parley.process.pid);
   // It does not answer, so that a proper end takes seconds.
   process.kill(liveKit, "SIGSTOP");
   environment.parley.process.kill("SIGTERM");
@@ -112,7 +97,7 @@ test("after kill -9 the next start finds the conversation, ended as crashed", as
   using folder = new Folder();
   await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
   const call = await callWhileAgentSpeaks(environment.parley);
-  const liveKit = liveKitOf(environment.parley);
+  const liveKit = liveKitOf(environment.parley.process.pid);
   await environment.parley.stop("SIGKILL");
   expect((await call.listener.closed).code).toBe(1006);
   await isGone(liveKit);
@@ -139,7 +124,7 @@ test("when livekit-server dies in mid-conversation it is started again, and so c
   await using environment = await startEnvironment(ENVIRONMENT);
   const { parley } = environment;
   const call = await callWhileAgentSpeaks(parley);
-  const first = liveKitOf(parley);
+  const first = liveKitOf(parley.process.pid);
   process.kill(first, "SIGKILL");
   await parley.logged(({ msg }) => msg === "livekit-server stopped; starting it again");
   // The person's own client went with the server; the agent may recover or say why it ended.
@@ -151,7 +136,7 @@ test("when livekit-server dies in mid-conversation it is started again, and so c
   await within("the WebSocket's end", call.listener.closed);
   const isBack = async () => (await parley.fetch("/ready")).status;
   await eventually("LiveKit is back", isBack, (status) => status === 200);
-  expect(liveKitOf(parley)).not.toBe(first);
+  expect(liveKitOf(parley.process.pid)).not.toBe(first);
   await using next = await callWhileAgentSpeaks(parley);
   expect((await next.final("user")).text).toBe(PHRASE);
 });
