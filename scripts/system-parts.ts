@@ -54,7 +54,25 @@ const PARTS = {
     packages: ["python3-pip"],
     elsewhere: "macOS: brew install python; else: your distribution's python3-pip",
   },
+  faketime: {
+    name: "libfaketime",
+    commands: [
+      "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+      "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    ],
+    packages: ["faketime"],
+    elsewhere: "the clock of a process can only be set on Linux",
+  },
+  ip: {
+    name: "ip",
+    commands: ["ip"],
+    packages: ["iproute2"],
+    elsewhere: "network namespaces exist on Linux only",
+  },
 } satisfies Record<string, SystemPart>;
+
+/** Needed by the faults of clock and network only. */
+const OF_FAULTS: readonly SystemPart[] = [PARTS.faketime, PARTS.ip];
 
 /** @returns the path of a part's executable; undefined if it is not installed */
 export function findPart(part: keyof typeof PARTS): string | undefined {
@@ -72,10 +90,14 @@ function find({ commands }: SystemPart): string | undefined {
 /**
  * Checks that every part is installed. On Debian and Ubuntu, as root, missing parts are installed.
  *
+ * @param of what is going to run
  * @returns one line for each part that is still missing, which says how to install it
  */
-export async function provideSystemParts(): Promise<string[]> {
-  const missing = Object.values<SystemPart>(PARTS).filter((part) => !find(part));
+export async function provideSystemParts(of: "tests" | "faults" = "tests"): Promise<string[]> {
+  const needed = Object.values<SystemPart>(PARTS).filter(
+    (part) => of === "faults" || !OF_FAULTS.includes(part),
+  );
+  const missing = needed.filter((part) => !find(part));
   if (missing.length > 0 && process.getuid?.() === 0 && Bun.which("apt-get")) {
     await aptInstall(missing.flatMap(({ packages }) => packages));
   }

@@ -25,16 +25,24 @@ export class Conversation implements AsyncDisposable {
   /** Starts a session in a room of its own and listens to it from its first event on. */
   static async begin(
     parley: Parley,
-    settings: Record<string, unknown> & { joined?: boolean } = {},
+    settings: { joined?: boolean; room?: string } = {},
   ): Promise<Conversation> {
-    const { joined = false, ...body } = settings;
-    const room = `room-${crypto.randomUUID()}`;
+    const { joined = false, room = `room-${crypto.randomUUID()}` } = settings;
     await using opening = new AsyncDisposableStack();
     const caller = joined ? opening.use(await joinRoom(parley, room, "ada")) : undefined;
-    const id = await parley.startSession({ room, ...body });
-    const conversation = new Conversation({ parley, room, id, caller });
-    await conversation.listen();
+    const id = await parley.startSession({ room });
+    const conversation = await Conversation.of(parley, { room, id, caller });
     opening.move();
+    return conversation;
+  }
+
+  /** Listens to a conversation that runs. */
+  static async of(
+    parley: Parley,
+    parts: Pick<Conversation, "room" | "id"> & Partial<Pick<Conversation, "caller">>,
+  ): Promise<Conversation> {
+    const conversation = new Conversation({ parley, caller: undefined, ...parts });
+    await conversation.listen();
     return conversation;
   }
 

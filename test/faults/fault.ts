@@ -11,6 +11,13 @@ export interface Outcome {
   lost: string[];
 }
 
+/** A line of the table. */
+export interface Cell {
+  /** What failed. */
+  what: string;
+  outcome: Outcome | Error;
+}
+
 /** Something that fails, and what has to hold then. */
 export interface Fault {
   /** What fails, as the table names it. */
@@ -20,7 +27,7 @@ export interface Fault {
   /** After this it counts as a hang, ms; 120,000 by default. */
   deadlineMs?: number;
   /** @throws Error when something hangs, says nothing, or does not work again */
-  run(size: Size): Promise<Outcome>;
+  run(size: Size): Promise<Outcome | Cell[]>;
 }
 
 /** A generator of numbers from 0 to 1 that a seed repeats (Mulberry32). */

@@ -48,10 +48,11 @@ async function replaced(signal: NodeJS.Signals): Promise<Outcome> {
   const next = opening.use(await Conversation.begin(parley, { joined: true }));
   await next.turn("After it failed.");
   const backMs = performance.now() - failed;
+  const seen = told(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("the first cannot be stopped");
   const code = await closeCode(conversation.listener);
   const lost = [...(await lostIn(conversation, parley)), ...(await lostIn(next, parley))];
-  return { seen: `${told(conversation.events)}; close code ${code}`, backMs, lost };
+  return { seen: `${seen}; once it is stopped close code ${code}`, backMs, lost };
 }
 
 /** A server that stands still for a moment goes on, and so does the conversation. */
@@ -71,7 +72,8 @@ async function frozenBriefly(): Promise<Outcome> {
   const backMs = performance.now() - healed;
   await conversation.turn("After it was frozen.");
   if (liveKitOf(parley.process.pid) !== server) throw new Error("livekit-server was replaced");
+  const seen = told(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   await closeCode(conversation.listener);
-  return { seen: told(conversation.events), backMs, lost: await lostIn(conversation, parley) };
+  return { seen, backMs, lost: await lostIn(conversation, parley) };
 }

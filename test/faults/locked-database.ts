@@ -42,10 +42,10 @@ async function locked(ms: number): Promise<Outcome> {
   await conversation.answer(now);
   await conversation.turn("After it was locked.");
   const backMs = performance.now() - healed;
-  if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   const seen = isLocked
     ? `the answer is heard, and written once the lock is gone; told: ${told(conversation.events)}`
     : "nothing: Parley lets nobody lock it";
+  if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   return { seen, backMs, lost: await lostIn(conversation, parley) };
 }
 

@@ -58,6 +58,7 @@ async function failing({ fail, heal }: RedisFault): Promise<Outcome> {
   await conversation.turn("After it failed.");
   await abroad.waitFor(({ seq }) => seq >= conversation.now);
   const backMs = performance.now() - healed;
+  const seen = told(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   const codes = [await closeCode(conversation.listener), await closeCode(abroad)];
   const lost = await lostIn(conversation, here);
@@ -67,8 +68,7 @@ async function failing({ fail, heal }: RedisFault): Promise<Outcome> {
   lost.push(...missing.map((event) => `the other instance sent no ${JSON.stringify(event)}`));
   const ends = abroad.events.filter(isSessionEnd).length;
   if (ends !== 1) throw new Error(`the other instance sent ${ends} ends`);
-  const seen = `${told(conversation.events)}; close codes ${codes.join(" and ")}`;
-  return { seen, backMs, lost };
+  return { seen: `${seen}; at the end close codes ${codes.join(" and ")}`, backMs, lost };
 }
 
 async function flush({ url }: RedisServer): Promise<void> {

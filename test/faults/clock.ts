@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { findPart } from "../../scripts/system-parts.ts";
+import { temporaryFolder } from "../database.ts";
+import { ended } from "../e2e/environment.ts";
+import { LiveKitChild } from "../e2e/livekit-child.ts";
+import { within } from "../e2e/wait.ts";
+import { providerEnv, startParley } from "../parley.ts";
+import { startStandIn } from "../stand-in/openai.ts";
+import { Conversation, closeCode, lostIn, told } from "./conversation.ts";
+import type { Fault, Outcome } from "./fault.ts";
+
+// Somebody, or a time server, sets the clock back by an hour in the middle of conversations.
+
+const IDLE_MINUTES = 0.2;
+const MOST_MINUTES = 0.5;
+/** A person says something this often, which is more often than the idle limit asks for. */
+const TALK_MS = 3000;
+
+export const faults: Fault[] = [{ what: "the clock is set back by an hour", run: setBack }];
+
+async function setBack(): Promise<Outcome> {
+  await using opening = new AsyncDisposableStack();
+  const livekit = opening.use(new LiveKitChild());
+  await livekit.start();
+  const ai = opening.use(await startStandIn({ realtime: false }));
+  const clock = join(opening.use(temporaryFolder()).path, "clock");
+  await Bun.write(clock, "+0");
+  const env = {
+    ...providerEnv(ai.url, false),
+    ...livekit.env,
+    SESSION_IDLE_MINUTES: String(IDLE_MINUTES),
+    SESSION_MAX_MINUTES: String(MOST_MINUTES),
+    // Only the clock on the wall: a machine's monotonic clock is never set.
+    LD_PRELOAD: findPart("faketime") ?? "",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_TIMESTAMP_FILE: clock,
+  };
+  const parley = opening.use(await startParley({ env }));
+  const [talks, rests] = [await Conversation.begin(parley), await Conversation.begin(parley)];
+  opening.use(talks);
+  opening.use(rests);
+  await talks.turn("Turn 0.");
+  await rests.turn("Only this.");
+  await Bun.write(clock, "-1h");
+
+  const over = talks.listener.closed.then(() => true);
+  for (let turn = 1; ; turn++) {
+    // The limit may end it at any moment.
+    if ((await Promise.race([over, talks.turn(`Turn ${turn}.`).catch(() => true)])) === true) break;
+    if (await Promise.race([over, Bun.sleep(TALK_MS).then(() => false)])) break;
+  }
+  await within("the time limit", ended(talks.listener, "time_limit"));
+  await within("the idle limit", ended(rests.listener, "idle"));
+  const codes = [await closeCode(talks.listener), await closeCode(rests.listener)];
+  await assertOrder(talks);
+  const healed = performance.now();
+  await Bun.write(clock, "+0");
+  const next = opening.use(await Conversation.begin(parley, { room: talks.room }));
+  await next.turn("After it was set right.");
+  const backMs = performance.now() - healed;
+  const seen = [talks, rests].map(({ events }) => told(events)).join(" and ");
+  const lost = [talks, rests, next].map((conversation) => lostIn(conversation, parley));
+  return {
+    seen: `${seen}; close codes ${codes.join(" and ")}`,
+    backMs,
+    lost: (await Promise.all(lost)).flat(),
+  };
+}
+
+/** What was said later stands later, wherever one reads it. */
+async function assertOrder({ parley, id, events }: Conversation): Promise<void> {
+  const rises = events.every(({ seq }, index) => seq > (events[index - 1]?.seq ?? 0));
+  if (!rises) throw new Error(`events came as ${events.map(({ seq }) => seq)}`);
+  for (const format of ["json", "txt", "vtt"]) {
+    const text = await (await parley.fetch(`/transcripts/${id}?format=${format}`)).text();
+    const turns = [...text.matchAll(/You said: Turn (\d+)/g)].map((match) => Number(match[1]));
+    if (turns.length < 2 || turns.some((turn, index) => turn !== index)) {
+      throw new Error(`the order of the ${format}: ${turns}`);
+    }
+  }
+}
