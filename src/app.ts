@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
 import { type Database, openDatabase } from "./db/open.ts";
+import { lockDatabase } from "./db/process-lock.ts";
 import { SqliteSessionLog } from "./db/session-log.ts";
 import { SqliteSessionStore } from "./db/session-store.ts";
 import { SqliteTranscriptStore } from "./db/transcript-store.ts";
@@ -76,6 +77,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   // Closed in reverse order: sessions end, then clients are disconnected, then the server stops.
   await using opening = new AsyncDisposableStack();
   await resources.database();
+  const lock = opening.use(lockDatabase(config.databasePath));
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
@@ -117,7 +119,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       metrics.observe(envelope);
     },
   });
-  endCrashed(log, logger);
   const manager: SessionManager = opening.use(
     new SessionManager({
       config,
@@ -140,7 +141,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   const parts = { ...stores, livekit, models, offline, providers, check };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
+  // No request is answered before this is done, and nothing has changed if the port is taken.
+  endCrashed(log, logger);
   const url = server.url.origin;
+  lock.announce(url);
   logger.info({ url }, "listening");
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };

@@ -3,6 +3,7 @@ import { chmod, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { readConfig } from "../config.ts";
+import { assertUnused } from "../db/process-lock.ts";
 import { codeOf, Failure, messageOf } from "../errors.ts";
 import type { Program } from "./serve.ts";
 
@@ -52,6 +53,8 @@ export async function copyDatabase(
   if (existsSync(target)) throw alreadyExists(target);
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
   try {
+    // A running Parley whose database was deleted would otherwise find another in its place.
+    assertUnused(target);
     // Created before SQLite writes to it, so that other users can never read it.
     await (await open(partial, "wx", 0o600)).close();
     await copyPages(source, partial, onProgress);

@@ -75,7 +75,7 @@ export function openDatabase(path: string, migrations: readonly MigrationMeta[])
     return new Database(handle);
   } catch (error) {
     handle?.close();
-    throw explain(error, path);
+    throw explainOpening(error, path);
   }
 }
 
@@ -128,7 +128,8 @@ function apply(handle: Sqlite.Database, migration: MigrationMeta): void {
 
 class NewerSchema extends Error {}
 
-function explain(error: unknown, path: string): Failure {
+/** Why a database, or a file beside it, cannot be opened, and what to do about it. */
+export function explainOpening(error: unknown, path: string): Failure {
   const because = (text: string) => new Failure("unavailable", text, { cause: error });
   if (error instanceof NewerSchema) {
     return because(
