@@ -36,8 +36,9 @@ async function rtcPackage(target: Target): Promise<string> {
   const name = `@livekit/rtc-ffi-bindings-${target.rtc}`;
   const installed = join(ROOT, "node_modules", name);
   if (existsSync(installed)) return installed;
-  const manifest = packageFile("@livekit/rtc-ffi-bindings/package.json");
-  const { version } = await Bun.file(manifest).json();
+  const { overrides } = await Bun.file(join(ROOT, "package.json")).json();
+  const bindings = await Bun.file(packageFile("@livekit/rtc-ffi-bindings/package.json")).json();
+  const version = overrides[name] ?? bindings.version;
   const folder = join(ROOT, ".cache", "packages", `${target.rtc}-${version}`);
   if (!existsSync(folder)) await downloadPackage(name, String(version), folder);
   return folder;
