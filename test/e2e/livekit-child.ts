@@ -12,12 +12,15 @@ export class LiveKitChild implements AsyncDisposable {
   readonly apiKey = "test-livekit";
   readonly apiSecret = randomBytes(24).toString("hex");
   readonly rooms: RoomService;
+  readonly #host: string;
   readonly #port: number;
   #child: Bun.Subprocess | undefined;
 
-  constructor() {
-    this.#port = freePort();
-    this.url = `ws://${HOST}:${this.#port}`;
+  /** @param host the address at which it listens, and the only one */
+  constructor(host = HOST) {
+    this.#host = host;
+    this.#port = freePort(host);
+    this.url = `ws://${host}:${this.#port}`;
     this.rooms = createRoomService(this);
   }
 
@@ -32,8 +35,9 @@ export class LiveKitChild implements AsyncDisposable {
     if (this.#child) return;
     const { apiKey, apiSecret } = this;
     const port = this.#port;
-    const ports = { host: HOST, port, udpPort: await freeUdpPort() };
-    const LIVEKIT_CONFIG = serverConfig({ ...ports, apiKey, apiSecret });
+    const host = this.#host;
+    const at = { host, port, udpPort: await freeUdpPort(host) };
+    const LIVEKIT_CONFIG = serverConfig({ ...at, apiKey, apiSecret });
     this.#child = Bun.spawn([await testBinary()], {
       env: { LIVEKIT_CONFIG },
       stdio: ["ignore", "ignore", "ignore"],
@@ -58,14 +62,14 @@ export class LiveKitChild implements AsyncDisposable {
   }
 }
 
-function freePort(): number {
-  const listener = Bun.listen({ hostname: HOST, port: 0, socket: { data() {} } });
+function freePort(hostname: string): number {
+  const listener = Bun.listen({ hostname, port: 0, socket: { data() {} } });
   listener.stop(true);
   return listener.port;
 }
 
-async function freeUdpPort(): Promise<number> {
-  const socket = await Bun.udpSocket({ hostname: HOST, port: 0, socket: {} });
+async function freeUdpPort(hostname: string): Promise<number> {
+  const socket = await Bun.udpSocket({ hostname, port: 0, socket: {} });
   socket.close();
   return socket.port;
 }

@@ -5,6 +5,7 @@ import { faults as killed } from "./killed.ts";
 import { faults as killedTab } from "./killed-tab.ts";
 import { faults as livekit } from "./livekit.ts";
 import { faults as lockedDatabase } from "./locked-database.ts";
+import { faults as lossyNetwork } from "./lossy-network.ts";
 import { faults as providers } from "./providers.ts";
 import { faults as redis } from "./redis.ts";
 import { faults as secondStart } from "./second-start.ts";
@@ -20,6 +21,7 @@ const FAULTS: Record<string, Fault[]> = {
   livekit,
   redis,
   providers,
+  "lossy-network": lossyNetwork,
   clock,
   "killed-tab": killedTab,
   "slow-readers": slowReaders,

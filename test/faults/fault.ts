@@ -11,6 +11,9 @@ export interface Outcome {
   lost: string[];
 }
 
+/** Long enough for what is waited for inside a fault to run out first and say what it was. */
+export const DEADLINE_MS = 180_000;
+
 /** A line of the table. */
 export interface Cell {
   /** What failed. */
@@ -24,7 +27,7 @@ export interface Fault {
   what: string;
   /** Whether `npm test` tries it, too. */
   short?: boolean;
-  /** After this it counts as a hang, ms; 120,000 by default. */
+  /** After this it counts as a hang, ms; `DEADLINE_MS` by default. */
   deadlineMs?: number;
   /** @throws Error when something hangs, says nothing, or does not work again */
   run(size: Size): Promise<Outcome | Cell[]>;

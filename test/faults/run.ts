@@ -5,7 +5,7 @@ import { provideSystemParts } from "../../scripts/system-parts.ts";
 import { messageOf } from "../../src/errors.ts";
 import { within } from "../e2e/wait.ts";
 import { childrenOf } from "../processes.ts";
-import type { Cell, Fault, Outcome } from "./fault.ts";
+import { type Cell, DEADLINE_MS, type Fault, type Outcome } from "./fault.ts";
 
 /** Everything together may take this long, ms. */
 const LONGEST_MS = 15 * 60_000;
@@ -37,7 +37,7 @@ for (const fault of faultsOf(process.argv.slice(2))) {
 }
 finish(0);
 
-async function tried({ what, run, deadlineMs }: Fault): Promise<Cell[]> {
+async function tried({ what, run, deadlineMs = DEADLINE_MS }: Fault): Promise<Cell[]> {
   try {
     const outcome = await within(what, run("full"), undefined, deadlineMs);
     return Array.isArray(outcome) ? outcome : [{ what, outcome }];
