@@ -35,8 +35,8 @@ const total: Tally = { passed: 0, failed: 0 };
 const problems: string[] = [];
 await main();
 if (total.passed + total.failed === 0) fail("no tests found");
-reportRepetitions();
 for (const problem of problems) console.log(`✗ ${problem}`);
+reportRepetitions();
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -68,8 +68,9 @@ function fail(problem: string): void {
 
 /** Repetitions are not failures, but they are counted where everyone sees them. */
 function reportRepetitions(): void {
-  if (!existsSync(repetitions)) return;
-  const lines = readFileSync(repetitions, "utf8").trimEnd().split("\n");
+  const lines = existsSync(repetitions)
+    ? readFileSync(repetitions, "utf8").trimEnd().split("\n")
+    : [];
   for (const line of lines) console.log(`↻ ${line}`);
   const count = lines.length === 1 ? "1 conversation was" : `${lines.length} conversations were`;
   console.log(`${count} repeated, because the machine lost audio on its way to the room`);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RedisClient } from "bun";
+import { eventually } from "../../test/e2e/wait.ts";
 import {
   Collector,
   ENDED,
@@ -42,9 +43,9 @@ type Node = Awaited<ReturnType<typeof openNode>>;
 
 channelLayerContract("RedisChannelLayer", openNode);
 
-/** Resolves once `check` is true, which every turn of the event loop checks. */
+/** Resolves once `check` is true. @throws Error when it is not in time */
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await check())) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(`${check}`, async () => check(), Boolean, 30_000);
 }
 
 async function untilRead(node: Node, session: string, seq: number): Promise<void> {

@@ -75,13 +75,13 @@ test("words that reached the room and were not understood are a failure, without
   expect(String(error)).toContain(`"received":"${SENTENCE}"`);
 });
 
-test("words that did not reach the room are said again, and each time is counted", async () => {
+test("words that did not reach the room are said again once, and that is counted", async () => {
   const once = await outcomeOf((attempt) => (attempt === 1 ? misheard(torn) : Promise.resolve()));
   expect(once).toEqual({ error: undefined, attempts: 2, noted: 1 });
 });
 
 test("a machine that loses words every time fails the test in the end", async () => {
   const { error, attempts, noted } = await outcomeOf(() => misheard(torn));
-  expect({ attempts, noted }).toEqual({ attempts: 3, noted: 2 });
+  expect({ attempts, noted }).toEqual({ attempts: 2, noted: 1 });
   expect(String(error)).toContain("a word is missing");
 });

@@ -6,8 +6,8 @@ import type { Phrase } from "../stand-in/template.ts";
 import { wordErrors } from "../word-errors.ts";
 import type { Account, RoomRecorder } from "./room-recorder.ts";
 
-/** How often a scenario runs before what the machine loses counts as a failure. */
-const ATTEMPTS = 3;
+/** A scenario is repeated once before what the machine loses counts as a failure. */
+const ATTEMPTS = 2;
 /** A machine that keeps up conceals some 30 ms, at the beginning of a track. */
 const MOST_CONCEALED_MS = 200;
 

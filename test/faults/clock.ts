@@ -11,8 +11,8 @@ import type { Fault, Outcome } from "./fault.ts";
 
 // Somebody, or a time server, sets the clock back by an hour in the middle of conversations.
 
-const IDLE_MINUTES = 0.2;
-const MOST_MINUTES = 0.5;
+const IDLE_MINUTES = 0.4;
+const MOST_MINUTES = 0.8;
 /** A person says something this often, which is more often than the idle limit asks for. */
 const TALK_MS = 3000;
 

@@ -18,7 +18,7 @@ async function killTab(): Promise<Outcome> {
   const parley = opening.use(await startParley({ env: providerEnv(ai.url, false) }));
   const { page, context } = opening.use(await openBrowser(parley.url));
   await page.click("#start");
-  await page.waitForFunction(`document.querySelector("#status").dataset.state === "live"`);
+  await page.waitForSelector("#status[data-state=live]");
   const room = await page.inputValue("#room");
   const id = (await page.getAttribute("html", "data-session-id")) ?? "";
   const conversation = opening.use(await Conversation.of(parley, { room, id }));

@@ -10,6 +10,9 @@ import { type Cell, DEADLINE_MS, type Fault, type Outcome } from "./fault.ts";
 /** Everything together may take this long, ms. */
 const LONGEST_MS = 15 * 60_000;
 
+/** Of a failure that lists what came instead, characters. */
+const LONGEST_REPORT = 4000;
+
 const started = performance.now();
 const rows: Cell[] = [];
 process.on("exit", killChildren);
@@ -30,8 +33,9 @@ const { faultsOf } = await import("./all.ts");
 for (const fault of faultsOf(process.argv.slice(2))) {
   console.log(`· ${fault.what}`);
   for (const cell of await tried(fault)) {
-    if (cell.outcome instanceof Error) console.log(Bun.inspect(cell.outcome));
-    else for (const loss of cell.outcome.lost) console.log(`  lost: ${loss}`);
+    if (cell.outcome instanceof Error) {
+      console.log(`  ✗ ${cell.what}: ${Bun.inspect(cell.outcome).slice(0, LONGEST_REPORT)}`);
+    } else for (const loss of cell.outcome.lost) console.log(`  lost: ${loss}`);
     rows.push(cell);
   }
 }

@@ -187,11 +187,12 @@ test("sessions that are stopped while they start leave nothing behind", async ()
     return participants.length === 0;
   }
 
-  async function untilOneLives(): Promise<string[]> {
-    for (;;) {
-      const ids = await liveSessions(parley);
-      if (ids.length > 0) return ids;
-    }
+  function untilOneLives(): Promise<string[]> {
+    return eventually(
+      "a session lives",
+      () => liveSessions(parley),
+      (ids) => ids.length > 0,
+    );
   }
 });
 

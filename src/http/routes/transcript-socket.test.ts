@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { Hono } from "hono";
 import { insertSession, sessionOf, temporaryDatabase } from "../../../test/database.ts";
+import { eventually } from "../../../test/e2e/wait.ts";
 import { memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
 import { startRedis } from "../../../test/redis-server.ts";
 import { SqliteSessionLog } from "../../db/session-log.ts";
@@ -278,7 +279,7 @@ describe("in a storm of events, clients that come and go miss nothing and get no
     const last = 3000;
     here.publish("first");
     const ws = `ws://127.0.0.1:${there.port}${here.path}`;
-    while (!(await there.hub.has(here.session.id)));
+    await eventually("the other node knows it", () => there.hub.has(here.session.id), Boolean);
     const clients = upTo(4).map((n) => restlessClient(ws, last, dice(n)));
     await storm(here, last, dice(4));
     for (const { seen } of await Promise.all(clients)) expect(seen).toEqual(upTo(last));
@@ -355,6 +356,7 @@ describe("clients that misbehave", () => {
     }
     node.publish();
     await other.until(2);
-    while (node.hub.connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+    const connections = async () => node.hub.connectionCount;
+    await eventually("the hostile ones are gone", connections, (count) => count === 1);
   });
 });
