@@ -9,7 +9,7 @@ import { SqliteSessionLog } from "./db/session-log.ts";
 import { SqliteSessionStore } from "./db/session-store.ts";
 import { SqliteTranscriptStore } from "./db/transcript-store.ts";
 import { STAGES } from "./domain/stage.ts";
-import type { SessionLog } from "./domain/stores.ts";
+import type { SessionLog, SessionStore } from "./domain/stores.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { listen } from "./http/listen.ts";
@@ -44,6 +44,7 @@ import {
 } from "./providers/provider-choice.ts";
 import { testStage } from "./providers/stage-test.ts";
 import type { Resources } from "./resources.ts";
+import { localLeases } from "./session/local-leases.ts";
 import { SessionManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
 import { type ChannelLayer, LocalChannelLayer } from "./transcript/channel-layer.ts";
@@ -128,6 +129,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       stack: stack.get,
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
+      leases: localLeases,
       providers: check,
       languagesOf: (modelId) => models.languagesOf(modelId),
       logger,
@@ -137,7 +139,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     startWarmUp([livekit.ready(), resources.speech()], { stack: stack.get, logger }),
   );
 
-  const stores = { database, sessions, transcripts, layer, hub };
+  const stores = { database, sessions: manager.sessions, transcripts, layer, hub };
   const parts = { ...stores, livekit, models, offline, providers, check };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
@@ -153,7 +155,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 /** What the routes are made from. */
 interface HttpParts {
   database: Database;
-  sessions: SqliteSessionStore;
+  sessions: SessionStore;
   transcripts: SqliteTranscriptStore;
   layer: ChannelLayer;
   hub: Hub;

@@ -11,6 +11,7 @@ import {
   reportSpokenText,
   TurnReportingAgent,
 } from "./agent-session.ts";
+import { CannotJoin } from "./cannot-join.ts";
 import { FailedTurns } from "./failed-turns.ts";
 import { FailureSound } from "./failure-sound.ts";
 import type { AgentSignal } from "./normalize-events.ts";
@@ -148,7 +149,7 @@ export class RunningAgent {
         () => {},
       );
       await withDeadline(left, LEAVE_ROOM_TIMEOUT_MS, "leaving the room").catch(() => {});
-      throw error;
+      throw signal.aborted ? error : new CannotJoin(error);
     }
     this.#person.find();
   }

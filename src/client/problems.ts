@@ -184,6 +184,7 @@ const ENDINGS: Record<EndReason, Problem> = {
   time_limit: info("Time is up", "The conversation reached its time limit."),
   room_closed: ROOM_CLOSED,
   livekit_lost: error("The agent lost its connection", "The audio server could not be reached."),
+  room_taken: error("The conversation ended", "Another Parley has taken its room."),
   provider_failed: error(
     "The agent had to stop",
     "A speech or language service failed. Check its settings and API key.",

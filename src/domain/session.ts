@@ -107,6 +107,7 @@ export type EndReason =
   | "time_limit"
   | "room_closed"
   | "livekit_lost"
+  | "room_taken"
   | "provider_failed"
   | "agent_failed"
   | "shutdown"

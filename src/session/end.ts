@@ -22,35 +22,50 @@ export class EndedWhileStarting extends Error {
   }
 }
 
-/** Ends a session once; a second call waits for the first. Resolves when the agent has left. */
+/** How a session ends: for a reason that is recorded, or without a trace if it could not start. */
+export type Ending = { reason: EndReason } | { failed: unknown };
+
+interface EndOptions {
+  /** The agent has left: room and slot are free. */
+  onLeft(live: LiveSession): void;
+  /** The end is stored, which is later than `onLeft` while the disk refuses. */
+  onStored(live: LiveSession): void;
+  logger: Logger;
+}
+
+/**
+ * Ends a session, whatever the cause. It happens once: the first cause counts, and later calls wait
+ * for that end. Resolves when the agent has left, also while the disk refuses to store the end.
+ */
 export function endSession(
   live: LiveSession,
-  reason: EndReason,
-  { forget, logger }: { forget: (live: LiveSession) => void; logger: Logger },
+  ending: Ending,
+  { onLeft, onStored, logger }: EndOptions,
 ): Promise<void> {
   live.ending ??= end();
   return live.ending;
 
   async function end(): Promise<void> {
-    live.abort.abort(new EndedWhileStarting(reason));
-    live.publish({ type: "session", data: { state: "ending", reason } });
+    const reason = "reason" in ending ? ending.reason : undefined;
+    live.abort.abort("reason" in ending ? new EndedWhileStarting(ending.reason) : ending.failed);
+    if (reason) live.publish({ type: "session", data: { state: "ending", reason } });
     await live.started;
-    await live.closeAgent();
-    forget(live);
-    live.end(reason);
-    logger.info({ session_id: live.id, reason }, "session ended");
+    await live.close();
+    onLeft(live);
+    live.end(reason, () => onStored(live));
+    if (reason) logger.info({ session_id: live.id, reason }, "session ended");
   }
 }
 
-/** Why an active session has to end now; undefined when it may go on. */
+/** Why a session has to end now; undefined when it may go on. `now` is in its time. */
 export function overdue(
-  { session, userLeftAt, lastActivity }: LiveSession,
+  { session, startedAt, userLeftAt, lastActivity }: LiveSession,
   { sessionMaxMs, sessionIdleMs }: SessionLimits,
   now: number,
 ): EndReason | undefined {
+  if (now - startedAt > sessionMaxMs) return "time_limit";
   if (session.state !== "active") return undefined;
   if (userLeftAt !== undefined && now - userLeftAt > RETURN_MS) return "user_left";
-  if (now - session.started_at > sessionMaxMs) return "time_limit";
   if (now - lastActivity > sessionIdleMs) return "idle";
   return undefined;
 }
@@ -59,7 +74,9 @@ const EXPLANATIONS: Partial<Record<EndReason, string>> = {
   provider_failed: "The conversation ended because a provider kept failing.",
   room_closed: "The conversation ended because its room was closed.",
   livekit_lost: "The conversation ended because the connection to LiveKit was lost.",
+  room_taken: "The conversation ended because another Parley has taken its room.",
   shutdown: "Parley is shutting down.",
+  time_limit: "The conversation reached its time limit.",
 };
 
 /**

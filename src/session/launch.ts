@@ -1,15 +1,14 @@
 import type { Logger } from "pino";
-import type { AgentStack } from "../agent/agent-stack.ts";
-import type { AgentModels } from "../agent/running-agent.ts";
-import { recogniserCode } from "../domain/language.ts";
-import type { EndReason, Session } from "../domain/session.ts";
-import { type Stage, type StageProviders, sttModelFor } from "../domain/stage.ts";
+import type { Agent, AgentStack } from "../agent/agent-stack.ts";
+import { CannotJoin } from "../agent/cannot-join.ts";
+import type { EndReason } from "../domain/session.ts";
+import type { Stage } from "../domain/stage.ts";
+import type { RoomLeases } from "../domain/stores.ts";
 import type { Notice } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
-import { untilAborted, withDeadline } from "../lib/deadline.ts";
+import { DeadlineExceeded, untilAborted, withDeadline } from "../lib/deadline.ts";
 import type { ProviderCheck } from "../providers/provider-check.ts";
-import { fallbackNotice } from "../providers/provider-errors.ts";
-import { type RequestedChoice, sourceOf } from "../providers/provider-source.ts";
+import { agentModels, noticeOf, wished } from "./agent-models.ts";
 import { EndedWhileStarting, whyEnded } from "./end.ts";
 import { type LanguagesOf, languageNotice } from "./language-notice.ts";
 import type { LiveSession } from "./live-session.ts";
@@ -22,6 +21,7 @@ export interface LaunchOptions {
   livekit: { url: string; ready(): Promise<void>; hint: string };
   /** A token with which the agent joins a room. */
   token(room: string, identity: string): Promise<string>;
+  leases: RoomLeases;
   providers: Pick<ProviderCheck, "settleAll" | "answersRealtime" | "realtimeFailed">;
   languagesOf: LanguagesOf;
   logger: Logger;
@@ -29,36 +29,61 @@ export interface LaunchOptions {
   onEnd(live: LiveSession, reason: EndReason): void;
 }
 
+/** How long each step of a start may take, in ms. */
+const LEASE_MS = 5000;
+/** Local models may come from a slow disk. */
+const MODELS_MS = 120_000;
 const LIVEKIT_READY_MS = 15_000;
+/** Names of models are looked up, and realtime transcription is tried. */
+const PROVIDERS_MS = 30_000;
+/** The agents library and WebRTC are unpacked and loaded. */
+const STACK_MS = 60_000;
+/** Joining has a deadline of its own; this one ends a start that hangs after it. */
+const AGENT_MS = 30_000;
+
+const SLOW_LEASE = "The room could not be reserved in time. Try again in a moment.";
+const SLOW_MODELS = "The models on this machine took too long to load. Try again in a moment.";
+const SLOW_PROVIDERS = "The providers took too long to answer. Try again in a moment.";
+const SLOW_STACK = "The agent took too long to load. Try again in a moment.";
+const SLOW_AGENT = "The agent took too long to start. Try again in a moment.";
 
 /**
- * Brings the agent of a new session into its room; resolves once it listens. The caller closes
- * what was opened, also after an abort by `live.abort`.
+ * Takes the room and stores the new session, then brings its agent into the room; resolves once it
+ * listens. Each step has a deadline. The caller closes what was opened, also after an abort by
+ * `live.abort`.
  *
- * @throws Failure, or the reason of the abort
+ * @throws Failure, the reason of the abort, or what was not expected
  */
 export async function launch(live: LiveSession, options: LaunchOptions): Promise<void> {
-  const { livekit, providers, stack, token, logger } = options;
+  const { livekit, providers, stack, logger } = options;
   const { stages, abort, session: asked } = live;
   // A stop need not wait for any of these: each leaves nothing behind when it completes too late.
-  const orAborted = <T>(work: Promise<T>) => untilAborted(abort.signal, work);
+  const step = <T>(work: Promise<T>, ms: number, late: string) =>
+    inTime(untilAborted(abort.signal, work), ms, late);
+  await takeRoom(live, options);
+  live.begin();
   const { llm_model: model, voice } = asked;
-  await orAborted(stages.ready({ model, voice }));
+  await step(stages.ready({ model, voice }), MODELS_MS, SLOW_MODELS);
   const notices: Notice[] = [];
   const onSecond = (stage: Stage, error: unknown) =>
     notices.push(...noticeOf(stages, stage, error));
-  const ready = Promise.all([
-    stages.realtimeModel ? stages : providers.settleAll(wished(live), onSecond),
-    livekit.ready(),
+  const settled = async () =>
+    stages.realtimeModel ? stages : providers.settleAll(wished(live), onSecond);
+  const reachable = livekit.ready().catch((error: unknown) => {
+    throw noLiveKit(livekit, error);
+  });
+  const [served] = await Promise.all([
+    step(settled(), PROVIDERS_MS, SLOW_PROVIDERS),
+    step(reachable, LIVEKIT_READY_MS, noLiveKit(livekit).message),
   ]);
-  const [served] = await withDeadline(orAborted(ready), LIVEKIT_READY_MS, "starting LiveKit");
-  const loaded = await orAborted(stack().catch(cannotLoad));
-  const models = await orAborted(agentModels(live, served, options));
+  const loaded = await step(stack().catch(cannotLoad), STACK_MS, SLOW_STACK);
+  const models = await step(agentModels(live, served, options), PROVIDERS_MS, SLOW_PROVIDERS);
   const { session } = live;
-  live.agent = await loaded.start(
+  const token = await options.token(session.room, live.agentIdentity).catch(cannotSign);
+  const starting = loaded.start(
     {
       url: livekit.url,
-      token: await token(session.room, live.agentIdentity),
+      token,
       userIdentity: session.identity ?? undefined,
       instructions: instructionsFor(session),
       greeting: session.greeting,
@@ -70,7 +95,9 @@ export async function launch(live: LiveSession, options: LaunchOptions): Promise
     },
     abort.signal,
   );
+  live.agent = await inRoom(starting, livekit);
   abort.signal.throwIfAborted();
+  live.noteActivity();
   live.publish({ type: "session", data: { state: "active" } });
   for (const notice of notices) live.receive({ kind: "notice", ...notice });
   logger.info({ session_id: live.id, room: session.room }, "session started");
@@ -87,167 +114,77 @@ async function tellLanguage(live: LiveSession, { languagesOf, logger }: LaunchOp
   }
 }
 
-/** What to answer when a session could not start; what was not expected is logged. */
+/**
+ * What to answer when a session could not start: a Failure that says what to do, or, for a defect,
+ * an error with its context, which the caller logs.
+ */
 export function startFailure(
   error: unknown,
-  { livekit, logger }: Pick<LaunchOptions, "livekit" | "logger">,
-): Failure {
-  if (error instanceof Failure) {
-    logger.warn({ err: error }, "a session could not start");
-    return error;
-  }
+  { id }: LiveSession,
+  { logger }: Pick<LaunchOptions, "logger">,
+): Error {
   if (error instanceof EndedWhileStarting) {
     return error.reason === "stopped"
       ? new Failure("conflict", "The conversation was stopped while it was starting.")
       : new Failure("unavailable", whyEnded(error.reason));
   }
-  logger.error({ err: error }, "a session could not start");
-  return new Failure(
-    "unavailable",
-    `The agent could not join the room: LiveKit at ${livekit.url} does not answer. ${livekit.hint}`,
-    { cause: error },
-  );
-}
-
-/** What serves the agent; the record of the session gets the names. */
-async function agentModels(
-  live: LiveSession,
-  served: StageProviders,
-  options: LaunchOptions,
-): Promise<AgentModels> {
-  const { stages, session: asked } = live;
-  if (stages.realtimeModel) {
-    const { llm_model: model, voice, language, keyterms } = asked;
-    return { speechToSpeech: { ...stages.realtimeModel, model, voice, language, keyterms } };
+  if (!(error instanceof Failure)) {
+    return new Error(`the session ${id} could not start`, { cause: error });
   }
-  const realtime = await usesRealtime(served.stt, live.id, options);
-  live.change({
-    stt_model: sttModelFor(served.stt, realtime),
-    llm_model: served.llm.model,
-    tts_model: served.tts.model,
-    voice: served.tts.voice,
-  });
-  const onSwitch = (why: string) => realtimeFailed(live, served.stt, why, options);
-  const configured = asConfigured(served, stages, asked);
-  return { pipeline: pipelineOf(live.session, configured, realtime, onSwitch) };
+  logger.warn({ err: error, session_id: id }, "a session could not start");
+  return error;
 }
 
-/** What to tell when the second provider of a stage serves from the start. */
-function noticeOf(stages: StageProviders, stage: Stage, error: unknown): Notice[] {
-  const { fallback } = stages[stage];
-  if (fallback === undefined) return [];
-  const why = error instanceof Failure ? error.cause : error;
-  return [fallbackNotice(stage, sourceOf(stage, stages[stage]), sourceOf(stage, fallback), why)];
+/** @throws Failure `unavailable` with the message `late` after `ms` */
+async function inTime<T>(work: Promise<T>, ms: number, late: string): Promise<T> {
+  try {
+    return await withDeadline(work, ms, late);
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error;
+    throw new Failure("unavailable", late, { cause: error });
+  }
 }
 
-/** The stages with the names that the conversation asks for. */
-function wished({ session, stages }: LiveSession): StageProviders {
-  const { stt, llm, tts } = stages;
-  return {
-    stt,
-    llm: { ...llm, model: session.llm_model },
-    tts: { ...tts, voice: session.voice },
-  };
+/** Reserves the room among all Parleys on this LiveKit. */
+async function takeRoom(live: LiveSession, { leases, onEnd }: LaunchOptions): Promise<void> {
+  const taken = leases.acquire(live.session.room, live.id, () => onEnd(live, "room_taken"));
+  try {
+    live.lease = await inTime(untilAborted(live.abort.signal, taken), LEASE_MS, SLOW_LEASE);
+  } catch (error) {
+    taken.then((lease) => lease[Symbol.asyncDispose]()).catch(() => {});
+    throw error;
+  }
 }
 
-/**
- * The stages with the names of the settings where the conversation asked for its own, so that
- * messages tell which of them to change.
- */
-function asConfigured(
-  served: StageProviders,
-  { llm, tts }: StageProviders,
-  asked: Session,
-): StageProviders {
-  return {
-    ...served,
-    llm: { ...served.llm, ...(asked.llm_model !== llm.model && { model: llm.model }) },
-    tts: { ...served.tts, ...(asked.voice !== tts.voice && { voice: tts.voice }) },
-  };
+/** The agent, once it is in its room and listens. One that comes too late is closed again. */
+async function inRoom(starting: Promise<Agent>, livekit: LaunchOptions["livekit"]): Promise<Agent> {
+  try {
+    return await inTime(starting, AGENT_MS, SLOW_AGENT);
+  } catch (error) {
+    starting.then((agent) => agent.close()).catch(() => {});
+    throw error instanceof CannotJoin ? noLiveKit(livekit, error) : error;
+  }
 }
 
-async function usesRealtime(
-  stt: StageProviders["stt"],
-  session_id: string,
-  { providers, logger }: LaunchOptions,
-): Promise<boolean> {
-  if (stt.realtime !== "auto") return stt.realtime;
-  const onRefusal = (why: string) =>
-    logger.info(
-      { session_id },
-      `speech is recognised by requests and not in realtime, because the server ${why}`,
-    );
-  return providers.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true), onRefusal);
-}
-
-/** Notes that a session's speech is recognised by requests from now on. */
-function realtimeFailed(
-  live: LiveSession,
-  stt: StageProviders["stt"],
-  why: string,
-  { providers, logger }: LaunchOptions,
-): void {
-  providers.realtimeFailed({ stage: "stt", ...stt }, sttModelFor(stt, true));
-  live.change({ stt_model: sttModelFor(stt, false) });
-  logger.warn(
-    { session_id: live.id },
-    `speech is recognised by requests, because realtime transcription failed: ${why}`,
-  );
-}
-
-function pipelineOf(
-  session: Session,
-  { stt, llm, tts }: StageProviders,
-  realtime: boolean,
-  onSwitch: (why: string) => void,
-) {
-  const { stt_model, llm_model, tts_model, language, keyterms, voice } = session;
-  return {
-    language: language && recogniserCode(language),
-    keyterms,
-    stt: {
-      ...requestOptions("stt", stt, session, { model: stt_model }),
-      model: stt_model,
-      realtime,
-      requests: stt.realtime === "auto" ? { model: sttModelFor(stt, false), onSwitch } : undefined,
-      fallback: stt.fallback && {
-        ...requestOptions("stt", stt.fallback, session),
-        model: sttModelFor(stt.fallback, false),
-        realtime: false,
-      },
-    },
-    llm: {
-      ...requestOptions("llm", llm, session, { model: llm_model }),
-      model: llm_model,
-      fallback: llm.fallback && requestOptions("llm", llm.fallback, session),
-    },
-    tts: {
-      ...requestOptions("tts", tts, session, { voice }),
-      model: tts_model,
-      voice,
-      fallback: tts.fallback && requestOptions("tts", tts.fallback, session),
-    },
-  };
-}
-
-/** How the agent reaches a provider. @param requested what the conversation itself chose */
-function requestOptions<T extends Parameters<typeof sourceOf>[1]>(
-  stage: Stage,
-  provider: T,
-  { id }: Session,
-  requested?: RequestedChoice,
-) {
-  const { isEngine, fixedBy: _, ...options } = provider;
-  const source = sourceOf(stage, provider, requested);
-  // The engine shares its time between conversations and keeps the state of each, by this header.
-  const headers = isEngine ? { "X-Client-Id": id } : undefined;
-  return { ...options, source, headers };
+/** The message of a Failure is kept, since LiveKit's own server knows best why it cannot start. */
+function noLiveKit({ url, hint }: LaunchOptions["livekit"], cause?: unknown): Failure {
+  if (cause instanceof Failure) return cause;
+  const message = `The agent could not join the room: LiveKit at ${url} does not answer. ${hint}`;
+  return new Failure("unavailable", message, { cause });
 }
 
 function cannotLoad(cause: unknown): never {
   throw new Failure(
     "unavailable",
     "The agent's libraries could not be loaded, so no conversation can start. The log says why.",
+    { cause },
+  );
+}
+
+function cannotSign(cause: unknown): never {
+  throw new Failure(
+    "unavailable",
+    "The agent's token for LiveKit could not be signed. Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET.",
     { cause },
   );
 }

@@ -2,17 +2,26 @@ import type { Logger } from "pino";
 import type { Agent } from "../agent/agent-stack.ts";
 import { type AgentSignal, initialTranscriptState, normalize } from "../agent/normalize-events.ts";
 import { AGENT_IDENTITY_PREFIX, type EndReason, type Session } from "../domain/session.ts";
-import type { SessionChange, SessionLog } from "../domain/stores.ts";
+import type { SessionChange } from "../domain/stores.ts";
 import type { SessionEvent } from "../domain/transcript.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
+import type { LogQueue } from "./log-queue.ts";
+import type { ForwardClock } from "./running-time.ts";
 
+/** How long giving back a room may take, in ms. */
+const RELEASE_MS = 2000;
 /** Signals that show nobody speaking or typing. */
 const NO_ACTIVITY = new Set<AgentSignal["kind"]>(["agent_state", "error", "notice"]);
 
 export interface LiveSessionOptions {
   session: Session;
   stages: StageLease;
-  log: SessionLog;
+  log: LogQueue;
+  /** The time that events and the end bear. */
+  clock: Pick<ForwardClock, "now">;
+  /** Ms in which this process ran, for idleness and limits. */
+  running: () => number;
   logger: Logger;
 }
 
@@ -22,27 +31,35 @@ export class LiveSession {
   readonly stages: StageLease;
   /** Set once the agent is in the room. */
   agent: Agent | undefined;
+  /** The right to the room, which is given back once the agent has left. */
+  lease: AsyncDisposable | undefined;
   /** Aborted by a stop while the session is still starting. */
   readonly abort = new AbortController();
   /** Settles when the start is over, however it went. */
   started: Promise<void> = Promise.resolve();
   /** The end of the session, once it has begun; it happens once. */
   ending: Promise<void> | undefined;
-  /** When the person left, ms since the epoch; undefined while they are there. */
+  /** When the start began, in the time that this process ran, in ms. */
+  readonly startedAt: number;
+  /** When the person left, in the same time; undefined while they are there. */
   userLeftAt: number | undefined;
-  /** When a participant last spoke, typed, joined or left, ms since the epoch. */
-  lastActivity = Date.now();
+  /** When a participant last spoke, typed, joined or left, in the same time. */
+  lastActivity: number;
   /** The message about the newest failure. */
   lastFailure: string | undefined;
   readonly #options: LiveSessionOptions;
   /** The notices that were published. */
   readonly #lastingNotices = new Set<string>();
   #transcript = initialTranscriptState;
+  /** Whether its record is in the log, and takes events. */
+  #isLogged = false;
 
   constructor(options: LiveSessionOptions) {
     this.#options = options;
     this.session = options.session;
     this.stages = options.stages;
+    this.startedAt = options.running();
+    this.lastActivity = this.startedAt;
   }
 
   get id(): string {
@@ -54,41 +71,48 @@ export class LiveSession {
     return `${AGENT_IDENTITY_PREFIX}${this.id.slice(-12)}`;
   }
 
-  /** Stores and publishes an event. A session continues, and can end, while the disk refuses. */
+  /**
+   * Stores the record.
+   * @throws Failure `unavailable` when the disk refuses it
+   */
+  begin(): void {
+    this.#options.log.begin(this.session);
+    this.#isLogged = true;
+  }
+
+  /** Stores and publishes an event. */
   publish(event: SessionEvent): void {
     if (event.type === "session") this.session = { ...this.session, state: event.data.state };
-    this.#store(event.type, (log) => log.append(this.id, event));
+    if (this.#isLogged) this.#options.log.append(this.id, event, this.#options.clock.now());
   }
 
-  /** Changes the session's record, here and in the store. */
+  /** Changes the session's record, here and in the log. */
   change(change: SessionChange): void {
     this.session = { ...this.session, ...change };
-    this.#store("change", (log) => log.change(this.id, change));
+    if (this.#isLogged) this.#options.log.change(this.id, change);
   }
 
-  /** Stores and publishes the end of the session. */
-  end(reason: EndReason): void {
-    this.session = { ...this.session, state: "ended", end_reason: reason, ended_at: Date.now() };
-    this.#store("end", (log) => log.end(this.id, reason));
-  }
-
-  #store(what: string, write: (log: SessionLog) => void): void {
-    const { log, logger } = this.#options;
-    try {
-      write(log);
-    } catch (error) {
-      const context = { err: error, session_id: this.id, what };
-      logger.error(context, "an event of a session was lost");
-    }
+  /**
+   * Stores and publishes the end of the session, which is its last event.
+   * @param reason undefined: it could not start, so its record is removed
+   * @param stored called once that is done
+   */
+  end(reason: EndReason | undefined, stored: () => void): void {
+    const { log, clock } = this.#options;
+    const isLogged = this.#isLogged;
+    this.#isLogged = false;
+    if (!isLogged) stored();
+    else if (reason === undefined) log.discard(this.id, stored);
+    else log.end(this.id, reason, clock.now(), stored);
   }
 
   /** Publishes what the agent reports. */
   receive(signal: AgentSignal): void {
-    if (this.session.state === "ended" || this.#isPublishedAlready(signal)) return;
-    if (!NO_ACTIVITY.has(signal.kind)) this.lastActivity = Date.now();
+    if (this.#isPublishedAlready(signal)) return;
+    if (!NO_ACTIVITY.has(signal.kind)) this.noteActivity();
     if (signal.kind === "error") this.lastFailure = signal.message;
     const { state, events } = normalize(this.#transcript, signal, {
-      now: Date.now(),
+      now: this.#options.clock.now(),
       newId: Bun.randomUUIDv7(),
       userIdentity: this.session.identity ?? "",
       agentIdentity: this.agentIdentity,
@@ -108,16 +132,29 @@ export class LiveSession {
 
   /** Notes that the person joined or, with undefined, left. */
   userChanged(user: { identity: string; name: string } | undefined): void {
-    this.userLeftAt = user ? undefined : Date.now();
-    this.lastActivity = Date.now();
+    this.noteActivity();
+    this.userLeftAt = user ? undefined : this.lastActivity;
     if (user) this.change({ identity: user.identity, name: user.name || null });
   }
 
-  /** Closes the agent and releases the stages. An agent that does not close cleanly is logged. */
-  async closeAgent(): Promise<void> {
-    using _stages = this.stages;
+  /** Notes that somebody spoke, typed, joined or left. */
+  noteActivity(): void {
+    this.lastActivity = this.#options.running();
+  }
+
+  /** Closes the agent and releases stages and room. What does not close cleanly is logged. */
+  async close(): Promise<void> {
+    await this.#cleanly(async () => this.agent?.close());
+    this.stages[Symbol.dispose]();
+    await this.#cleanly(async () => {
+      const released = Promise.resolve(this.lease?.[Symbol.asyncDispose]());
+      await withDeadline(released, RELEASE_MS, "giving back the room");
+    });
+  }
+
+  async #cleanly(work: () => Promise<void>): Promise<void> {
     try {
-      await this.agent?.close();
+      await work();
     } catch (error) {
       const context = { err: error, session_id: this.id };
       this.#options.logger.error(context, "a session did not close cleanly");

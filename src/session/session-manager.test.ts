@@ -1,183 +1,18 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
-import { temporaryDatabase } from "../../test/database.ts";
-import { memoryLogger } from "../../test/event-log.ts";
 import { failureOf } from "../../test/failure-of.ts";
-import type { Agent, AgentStack } from "../agent/agent-stack.ts";
+import {
+  isPending,
+  ManagerFixture,
+  realtimeFailed,
+  settle,
+  settleAll,
+} from "../../test/session-manager.ts";
+import type { AgentStack } from "../agent/agent-stack.ts";
+import { CannotJoin } from "../agent/cannot-join.ts";
 import { readConfig } from "../config.ts";
-import type { Database } from "../db/open.ts";
-import { SqliteSessionLog } from "../db/session-log.ts";
-import { SqliteSessionStore } from "../db/session-store.ts";
-import { SqliteTranscriptStore } from "../db/transcript-store.ts";
 import type { EndReason } from "../domain/session.ts";
-import type { StageProviders } from "../domain/stage.ts";
-import type { SessionEvent } from "../domain/transcript.ts";
 import { Failure, type FailureKind } from "../errors.ts";
-import { SessionManager, type SessionManagerOptions } from "./session-manager.ts";
-
-const settleAll = async (stages: StageProviders) => stages;
-const realtimeFailed = () => {};
-
-type RunningOptions = Parameters<AgentStack["start"]>[0];
-
-/** One start of an agent, and what became of it. */
-interface FakeAgent {
-  options: RunningOptions;
-  signal: AbortSignal;
-  /** Resolve it to let the agent join; already resolved unless `held`. */
-  joined: PromiseWithResolvers<void>;
-  /** Resolve it to let `close` finish; already resolved unless `closesSlowly`. */
-  left: PromiseWithResolvers<void>;
-  closes: number;
-  said: string[];
-}
-
-/** A manager over real stores and a fake agent stack that tests can hold, fail and observe. */
-class ManagerFixture implements AsyncDisposable {
-  readonly agents: FakeAgent[] = [];
-  readonly events: [sessionId: string, event: SessionEvent][] = [];
-  readonly logger = memoryLogger();
-  readonly sessions: SqliteSessionStore;
-  readonly transcripts: SqliteTranscriptStore;
-  readonly log: SqliteSessionLog;
-  readonly manager: SessionManager;
-  /** Agents stay on their way into the room until `joined` is resolved. */
-  held = false;
-  closesSlowly = false;
-  closeFails = false;
-  sayFails = false;
-  /** Sessions that have not released their stages. */
-  stagesInUse = 0;
-  readonly #open = new AsyncDisposableStack();
-  readonly #database: Database;
-
-  constructor(
-    change: Partial<SessionManagerOptions> = {},
-    variables: Record<string, string> = { STT_REALTIME: "false" },
-  ) {
-    const { database } = this.#open.use(temporaryDatabase());
-    this.#database = database;
-    this.sessions = new SqliteSessionStore(database);
-    this.transcripts = new SqliteTranscriptStore(database);
-    this.log = new SqliteSessionLog({
-      database,
-      publish: ({ session_id, seq: _seq, at: _at, ...event }) =>
-        this.events.push([session_id, event]),
-    });
-    const { log, logger } = this;
-    this.manager = this.#open.use(
-      new SessionManager({
-        config: readConfig(variables),
-        stages: () => {
-          this.stagesInUse += 1;
-          return {
-            ...readConfig(variables),
-            ready: async () => {},
-            [Symbol.dispose]: () => {
-              this.stagesInUse -= 1;
-            },
-          };
-        },
-        sessions: this.sessions,
-        log,
-        stack: async () => ({
-          start: (options, signal) => this.#startAgent(options, signal),
-          close: async () => {},
-        }),
-        livekit: { url: "ws://127.0.0.1:7880", ready: async () => {}, hint: "Fix it." },
-        token: async (room, identity) => `token of ${identity} for ${room}`,
-        providers: { settleAll, answersRealtime: async () => false, realtimeFailed },
-        languagesOf: async () => ["en"],
-        logger,
-        ...change,
-      }),
-    );
-  }
-
-  async #startAgent(options: RunningOptions, signal: AbortSignal): Promise<Agent> {
-    const fake: FakeAgent = {
-      options,
-      signal,
-      joined: Promise.withResolvers(),
-      left: Promise.withResolvers(),
-      closes: 0,
-      said: [],
-    };
-    this.agents.push(fake);
-    if (!this.held) fake.joined.resolve();
-    if (!this.closesSlowly) fake.left.resolve();
-    await fake.joined.promise;
-    return {
-      say: async (text) => {
-        if (this.sayFails) throw new Error("AgentSession is not running");
-        fake.said.push(text);
-      },
-      close: async () => {
-        fake.closes += 1;
-        await fake.left.promise;
-        if (this.closeFails) throw new Error("handle not found");
-      },
-    };
-  }
-
-  /** The agent that was started last. */
-  get agent(): FakeAgent {
-    const last = this.agents.at(-1);
-    if (!last) throw new Error("no agent was started");
-    return last;
-  }
-
-  /** States and reasons of a session in the order clients heard of them. */
-  states(sessionId: string): string[] {
-    return this.events.flatMap(([id, { type, data }]) => {
-      if (type !== "session" || id !== sessionId) return [];
-      return [data.reason === undefined ? data.state : `${data.state} ${data.reason}`];
-    });
-  }
-
-  /** Errors that clients heard of. */
-  errors(): string[] {
-    return this.events.flatMap(([, { type, data }]) => (type === "error" ? [data.code] : []));
-  }
-
-  /** Nothing is left of sessions, but for what the history tells of those that ended. */
-  expectNothingLeft(): void {
-    expect({ live: this.manager.liveCount, stagesInUse: this.stagesInUse }).toEqual({
-      live: 0,
-      stagesInUse: 0,
-    });
-    expect(this.sessions.live()).toEqual([]);
-    expect(this.agents.filter(({ closes }) => closes === 0)).toEqual([]);
-  }
-
-  /** A disk that refuses every write, or takes them again; it can be read all the time. */
-  refuseWrites(refused: boolean): void {
-    this.#database.handle.pragma(`query_only = ${refused ? 1 : 0}`);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.refuseWrites(false);
-    for (const agent of this.agents) {
-      agent.joined.resolve();
-      agent.left.resolve();
-    }
-    return this.#open.disposeAsync();
-  }
-}
-
-/** Lets everything that waits for settled promises run; no time passes. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await null;
-}
-
-async function isPending(work: Promise<unknown>): Promise<boolean> {
-  let pending = true;
-  const settled = () => {
-    pending = false;
-  };
-  work.then(settled, settled);
-  await settle();
-  return pending;
-}
+import type { SessionManagerOptions } from "./session-manager.ts";
 
 const SECOND = 1000;
 
@@ -305,56 +140,106 @@ describe("a start beside others", () => {
   });
 });
 
+const never = new Promise<never>(() => {});
+const secret = new Error("sk-secret is wrong");
+const rejected = () => Promise.reject(secret);
+const refused = () =>
+  Promise.reject(new Failure("upstream_failed", "The provider refused the key."));
+const withStart = (start: AgentStack["start"]) => ({
+  stack: async () => ({ start, close: async () => {} }),
+});
+const refusing = { settleAll: refused, answersRealtime: async () => false, realtimeFailed };
+const silent = { ...refusing, settleAll: () => never };
+const hangingStages = () => ({
+  ...readConfig({ STT_REALTIME: "false" }),
+  ready: () => never,
+  [Symbol.dispose]: () => {},
+});
+
+const STEPS: [
+  what: string,
+  change: () => Partial<SessionManagerOptions>,
+  kind: FailureKind,
+  message: RegExp,
+][] = [
+  [
+    "LiveKit never becomes ready",
+    () => ({ livekit: { url: "ws://l", ready: () => never, hint: "Fix it." } }),
+    "unavailable",
+    /^The agent could not join the room: LiveKit at ws:\/\/l does not answer. Fix it.$/,
+  ],
+  [
+    "LiveKit cannot start",
+    () => ({ livekit: { url: "ws://l", ready: rejected, hint: "Fix it." } }),
+    "unavailable",
+    /LiveKit at ws:\/\/l does not answer/,
+  ],
+  ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable", /libraries/],
+  [
+    "a provider refuses the key",
+    () => ({ providers: refusing }),
+    "upstream_failed",
+    /^The provider refused the key.$/,
+  ],
+  ["a provider never answers", () => ({ providers: silent }), "unavailable", /^The providers/],
+  ["the token cannot be signed", () => ({ token: rejected }), "unavailable", /LIVEKIT_API_SECRET/],
+  [
+    "the agent cannot join",
+    () => withStart(() => Promise.reject(new CannotJoin(secret))),
+    "unavailable",
+    /LiveKit at ws:\/\/127.0.0.1:7880 does not answer/,
+  ],
+  ["the agent never listens", () => withStart(() => never), "unavailable", /^The agent took too/],
+  ["the agent's parts never load", () => ({ stack: () => never }), "unavailable", /took too long/],
+  ["a model never loads", () => ({ stages: hangingStages }), "unavailable", /^The models on this/],
+  [
+    "the room is never granted",
+    () => ({ leases: { acquire: () => never } }),
+    "unavailable",
+    /^The room/,
+  ],
+  [
+    "another Parley has the room",
+    () => ({ leases: { acquire: () => Promise.reject(new Failure("conflict", "Taken.")) } }),
+    "conflict",
+    /^Taken.$/,
+  ],
+];
+
 describe("a start that fails", () => {
-  const never = new Promise<never>(() => {});
-  const rejected = () => Promise.reject(new Error("sk-secret is wrong"));
-  const refused = () =>
-    Promise.reject(new Failure("upstream_failed", "The provider refused the key."));
-  const withStart = (start: AgentStack["start"]) => ({
-    stack: async () => ({ start, close: async () => {} }),
-  });
-  const refusing = { settleAll: refused, answersRealtime: async () => false, realtimeFailed };
-
-  const STEPS: [what: string, change: () => Partial<SessionManagerOptions>, kind: FailureKind][] = [
-    [
-      "LiveKit never becomes ready",
-      () => ({ livekit: { url: "ws://l", ready: () => never, hint: "Fix it." } }),
-      "unavailable",
-    ],
-    [
-      "LiveKit cannot start",
-      () => ({ livekit: { url: "ws://l", ready: rejected, hint: "Fix it." } }),
-      "unavailable",
-    ],
-    ["the agent's parts cannot be loaded", () => ({ stack: rejected }), "unavailable"],
-    ["a provider refuses the key", () => ({ providers: refusing }), "upstream_failed"],
-    ["the token cannot be signed", () => ({ token: rejected }), "unavailable"],
-    ["the agent cannot join", () => withStart(rejected), "unavailable"],
-  ];
-
   test.each(STEPS)(
-    "because %s leaves no session, and its room is free",
-    async (_what, change, kind) => {
+    "because %s leaves no session, says so, and its room is free",
+    async (_what, change, kind, message) => {
       await using fixture = new ManagerFixture(change());
-      const starting = failureOf(fixture.manager.start({ room: "r" }));
-      await settle();
-      jest.advanceTimersByTime(15 * SECOND);
-      const failure = await starting;
-      expect(failure.kind).toBe(kind);
-      expect(failure.message).not.toContain("sk-secret");
-      fixture.expectNothingLeft();
+      const timers = jest.getTimerCount();
+      for (const _ of ["first", "again"]) {
+        const starting = failureOf(fixture.manager.start({ room: "r" }));
+        await settle();
+        jest.advanceTimersByTime(120 * SECOND);
+        const failure = await starting;
+        expect([failure.kind, failure.message]).toEqual([kind, expect.stringMatching(message)]);
+        expect(failure.message).not.toContain("sk-secret");
+        fixture.expectNothingLeft();
+      }
       expect(fixture.sessions.page({ limit: 10 }).sessions).toEqual([]);
-      const id = fixture.events[0]?.[0] ?? "";
+      expect(jest.getTimerCount()).toBe(timers);
+      const id = fixture.events[0]?.[0] ?? Bun.randomUUIDv7();
       expect((await failureOf(fixture.manager.stop(id))).kind).toBe("not_found");
-      const again = failureOf(fixture.manager.start({ room: "r" }));
-      await settle();
-      jest.advanceTimersByTime(15 * SECOND);
-      expect((await again).kind).toBe(kind);
     },
   );
 
+  test("by a defect is no Failure: its caller gets the cause with the session, and logs it", async () => {
+    const defect = new TypeError("undefined is not a function");
+    await using fixture = new ManagerFixture(withStart(() => Promise.reject(defect)));
+    const error = await fixture.manager.start({ room: "r" }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: "Error", cause: defect });
+    expect(String(error)).toContain(String(fixture.events[0]?.[0]));
+    expect(fixture.logger.lines).toEqual([]);
+    fixture.expectNothingLeft();
+  });
+
   test("tells who already listens to it that it has ended", async () => {
-    await using fixture = new ManagerFixture(withStart(rejected));
+    await using fixture = new ManagerFixture({ providers: refusing });
     await failureOf(fixture.manager.start({ room: "r" }));
     const id = fixture.events[0]?.[0] ?? "";
     expect(fixture.states(id)).toEqual(["starting", "ended agent_failed"]);
@@ -425,14 +310,16 @@ describe("stop", () => {
     fixture.expectNothingLeft();
   });
 
-  test("ends a session whose events can no longer be stored", async () => {
+  test("and other reasons at the same time: the first one counts", async () => {
     await using fixture = new ManagerFixture();
+    fixture.closesSlowly = true;
     const { id } = await fixture.manager.start({ room: "r" });
-    fixture.refuseWrites(true);
-    fixture.agent.options.onSignal({ kind: "user_speech", speaking: true });
-    await fixture.manager.stop(id);
-    expect([fixture.manager.liveCount, fixture.stagesInUse]).toEqual([0, 0]);
-    expect(fixture.logger.lines.map(({ msg }) => msg)).toContain("an event of a session was lost");
+    fixture.agent.options.onEnd("livekit_lost");
+    const others = [fixture.manager.stop(id), fixture.manager[Symbol.asyncDispose]()];
+    fixture.agent.left.resolve();
+    await Promise.all(others);
+    expect(fixture.states(id).slice(2)).toEqual(["ending livekit_lost", "ended livekit_lost"]);
+    expect(fixture.sessions.find(id)?.end_reason).toBe("livekit_lost");
   });
 
   test("lets nothing be heard of a session after its end", async () => {
@@ -532,6 +419,88 @@ describe("a stop during the start", () => {
   });
 });
 
+describe("a caller who is gone", () => {
+  test.each(["at once", "while the agent joins", "as the agent has joined"])(
+    "%s leaves no session, and the room is free",
+    async (when) => {
+      await using fixture = new ManagerFixture();
+      fixture.held = true;
+      const caller = new AbortController();
+      if (when === "at once") caller.abort();
+      const starting = fixture.manager.start({ room: "r" }, caller.signal).catch(() => {});
+      await settle();
+      if (when === "as the agent has joined") fixture.agent.joined.resolve();
+      caller.abort();
+      for (const agent of fixture.agents) agent.joined.resolve();
+      await starting;
+      await settle();
+      fixture.expectNothingLeft();
+      expect(fixture.sessions.page({ limit: 10 }).sessions).toEqual([]);
+      fixture.held = false;
+      expect((await fixture.manager.start({ room: "r" })).state).toBe("active");
+    },
+  );
+
+  test("after the answer changes nothing", async () => {
+    await using fixture = new ManagerFixture();
+    const caller = new AbortController();
+    const { id } = await fixture.manager.start({ room: "r" }, caller.signal);
+    caller.abort();
+    await settle();
+    expect(fixture.sessions.find(id)?.state).toBe("active");
+  });
+});
+
+describe("the lease of a room", () => {
+  function leases() {
+    const lost = new Map<string, () => void>();
+    const released: string[] = [];
+    const acquire = async (room: string, _id: string, onLost: () => void) => {
+      lost.set(room, onLost);
+      return { [Symbol.asyncDispose]: async () => void released.push(room) };
+    };
+    return { lost, released, leases: { acquire } };
+  }
+
+  test("is given back once the agent has left", async () => {
+    const { released, leases: shared } = leases();
+    await using fixture = new ManagerFixture({ leases: shared });
+    fixture.closesSlowly = true;
+    const { id } = await fixture.manager.start({ room: "r" });
+    const stopping = fixture.manager.stop(id);
+    await settle();
+    expect(released).toEqual([]);
+    fixture.agent.left.resolve();
+    await stopping;
+    expect(released).toEqual(["r"]);
+  });
+
+  test("that is lost ends the session, which says why", async () => {
+    const { lost, leases: shared } = leases();
+    await using fixture = new ManagerFixture({ leases: shared });
+    const { id } = await fixture.manager.start({ room: "r" });
+    lost.get("r")?.();
+    await settle();
+    expect(fixture.errors()).toEqual(["session_room_taken"]);
+    expect(fixture.sessions.find(id)?.end_reason).toBe("room_taken");
+    fixture.expectNothingLeft();
+  });
+
+  test("that comes after a stop is given back too", async () => {
+    const late = Promise.withResolvers<AsyncDisposable>();
+    await using fixture = new ManagerFixture({ leases: { acquire: () => late.promise } });
+    const starting = failureOf(fixture.manager.start({ room: "r" }));
+    await settle();
+    await fixture.manager.stop(fixture.manager.sessions.live()[0]?.id ?? "");
+    expect((await starting).kind).toBe("conflict");
+    const released: string[] = [];
+    late.resolve({ [Symbol.asyncDispose]: async () => void released.push("r") });
+    await settle();
+    expect(released).toEqual(["r"]);
+    fixture.expectNothingLeft();
+  });
+});
+
 describe("the person", () => {
   const ann = { identity: "ann", name: "Ann" };
 
@@ -624,6 +593,46 @@ describe("limits", () => {
   });
 });
 
+describe("the system's clock", () => {
+  const variables = {
+    STT_REALTIME: "false",
+    SESSION_IDLE_MINUTES: "1",
+    SESSION_MAX_MINUTES: "3",
+  };
+  const HOURS = 3_600_000;
+
+  test.each([-2 * HOURS, 2 * HOURS])("set by %p ms changes no limit", async (by) => {
+    let uptime = 0;
+    await using fixture = new ManagerFixture({ monotonic: () => uptime }, variables);
+    const { id, started_at } = await fixture.manager.start({ room: "r" });
+    const pass = async (seconds: number) => {
+      for (let second = 0; second < seconds; second += 1) {
+        uptime += SECOND;
+        jest.advanceTimersByTime(SECOND);
+        await settle();
+      }
+    };
+    await pass(30);
+    jest.setSystemTime(Date.now() + by);
+    await pass(29);
+    expect(fixture.sessions.find(id)?.state).toBe("active");
+    await pass(3);
+    const ended = fixture.sessions.find(id);
+    expect(ended).toMatchObject({ state: "ended", end_reason: "idle" });
+    expect((ended?.ended_at ?? 0) - started_at).toBeGreaterThanOrEqual(60 * SECOND);
+  });
+
+  test("a machine that slept continues where it was", async () => {
+    let uptime = 0;
+    await using fixture = new ManagerFixture({ monotonic: () => uptime }, variables);
+    const { id } = await fixture.manager.start({ room: "r" });
+    uptime += 8 * HOURS;
+    jest.advanceTimersByTime(SECOND);
+    await settle();
+    expect(fixture.sessions.find(id)?.state).toBe("active");
+  });
+});
+
 describe("an agent that ends by itself", () => {
   const REASONS: EndReason[] = ["provider_failed", "room_closed", "livekit_lost", "agent_failed"];
 
@@ -692,6 +701,44 @@ describe("say", () => {
     fixture.sayFails = true;
     expect((await failureOf(fixture.manager.say(id, "x"))).kind).toBe("unavailable");
     expect(fixture.sessions.find(id)?.state).toBe("active");
+  });
+});
+
+describe("drain", () => {
+  test("takes no more conversations, and is over when those that run have ended", async () => {
+    await using fixture = new ManagerFixture();
+    fixture.held = true;
+    const starting = fixture.manager.start({ room: "a" });
+    await settle();
+    const drained = fixture.manager.drain();
+    const refused = await failureOf(fixture.manager.start({ room: "b" }));
+    expect([refused.kind, refused.retryAfter]).toEqual(["unavailable", 30]);
+    expect(refused.message).toContain("about to restart");
+    fixture.agent.joined.resolve();
+    const { id } = await starting;
+    expect(await isPending(drained)).toBe(true);
+    await fixture.manager.say(id, "One more thing.");
+    await fixture.manager.stop(id);
+    await drained;
+    expect(fixture.sessions.find(id)?.end_reason).toBe("stopped");
+  });
+
+  test("lets people return to a conversation that runs", async () => {
+    await using fixture = new ManagerFixture();
+    const { manager } = fixture;
+    await manager.start({ room: "a" });
+    manager.assertOpen("b");
+    const drained = manager.drain();
+    manager.assertOpen("a");
+    expect(() => manager.assertOpen("b")).toThrow("about to restart");
+    expect(() => manager.assertOpen()).toThrow("about to restart");
+    await manager[Symbol.asyncDispose]();
+    await drained;
+  });
+
+  test("without a conversation is over at once", async () => {
+    await using fixture = new ManagerFixture();
+    await fixture.manager.drain();
   });
 });
 

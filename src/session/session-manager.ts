@@ -2,9 +2,12 @@ import type { EndReason, Session, SessionMode, SessionRequest } from "../domain/
 import type { SessionLog, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
-import { endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
+import { CurrentSessions } from "./current-sessions.ts";
+import { type Ending, endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
 import { type LaunchOptions, launch, startFailure } from "./launch.ts";
 import { LiveSession } from "./live-session.ts";
+import { LogQueue } from "./log-queue.ts";
+import { ForwardClock, RunningTime } from "./running-time.ts";
 import { type SessionDefaults, sessionPlan } from "./session-plan.ts";
 
 export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
@@ -14,23 +17,41 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
    * @throws Failure when a stage has no provider
    */
   stages(mode?: SessionMode): StageLease;
-  sessions: Pick<SessionStore, "find">;
+  /** What is stored of sessions. */
+  sessions: SessionStore;
   log: SessionLog;
+  /** Ms from any origin, which no setting of the system's clock changes. */
+  monotonic?: () => number;
 }
 
-const RETRY_AFTER_SECONDS = 30;
+const RETRY_SECONDS = 30;
 /** How often idle sessions and time limits are checked, in ms. */
 const CHECK_MS = 1000;
 
 /** The live sessions of this process: admits, watches and ends them. */
 export class SessionManager implements AsyncDisposable {
+  /** All sessions; those that live are as they are at this moment. */
+  readonly sessions: SessionStore;
   readonly #options: SessionManagerOptions;
+  readonly #queue: LogQueue;
+  readonly #running: RunningTime;
+  /** What runs, and which rooms are taken. */
   readonly #live = new Map<string, LiveSession>();
+  /** Sessions whose agent has left, but whose end the disk has not taken yet. */
+  readonly #unrecorded = new Map<string, LiveSession>();
   readonly #watch: ReturnType<typeof setInterval>;
+  #draining: PromiseWithResolvers<void> | undefined;
   #closed = false;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
+    this.#queue = new LogQueue(options);
+    this.#running = new RunningTime(options.monotonic);
+    this.sessions = new CurrentSessions(options.sessions, {
+      find: (id) => (this.#live.get(id) ?? this.#unrecorded.get(id))?.session,
+      all: () =>
+        [...this.#live.values(), ...this.#unrecorded.values()].map(({ session }) => session),
+    });
     this.#watch = setInterval(() => this.#endOverdue(), CHECK_MS);
     this.#watch.unref();
   }
@@ -42,15 +63,13 @@ export class SessionManager implements AsyncDisposable {
   /**
    * Starts a session; resolves once its agent is in the room and listens.
    *
-   * @throws Failure `conflict` (room taken), `limit`, `unavailable` or `upstream_failed`; nothing
-   *   of the session is left then
+   * @param caller aborts when nobody waits for the session any more
+   * @throws Failure `conflict` (room taken), `limit`, `unavailable` or `upstream_failed`, and an
+   *   Error for a defect; nothing of the session is left then
    */
-  async start(request: SessionRequest): Promise<Session> {
+  async start(request: SessionRequest, caller?: AbortSignal): Promise<Session> {
     this.#assertAdmission(request.room);
-    using unused = new DisposableStack();
-    const stages = unused.use(this.#options.stages(request.mode));
-    const live = this.#admit(this.#newSession(request, stages), stages);
-    unused.move();
+    const live = this.#admit(request);
     const started = launch(live, {
       ...this.#options,
       onEnd: (ended, reason) => this.#endByItself(ended, reason),
@@ -59,14 +78,18 @@ export class SessionManager implements AsyncDisposable {
       () => {},
       () => {},
     );
+    const onGone = () => void this.#end(live, { failed: callerGone() });
+    caller?.addEventListener("abort", onGone, { once: true });
+    if (caller?.aborted) onGone();
     try {
       await started;
       return live.session;
     } catch (error) {
       const { aborted, reason } = live.abort.signal;
-      live.ending ??= this.#discard(live);
-      await live.ending;
-      throw startFailure(aborted ? reason : error, this.#options);
+      await this.#end(live, { failed: error });
+      throw startFailure(aborted ? reason : error, live, this.#options);
+    } finally {
+      caller?.removeEventListener("abort", onGone);
     }
   }
 
@@ -76,8 +99,8 @@ export class SessionManager implements AsyncDisposable {
    */
   async stop(sessionId: string, reason: EndReason = "stopped"): Promise<void> {
     const live = this.#live.get(sessionId);
-    if (live) return this.#end(live, reason);
-    if (!this.#options.sessions.find(sessionId)) throw unknownSession();
+    if (live) return this.#end(live, { reason });
+    if (!this.sessions.find(sessionId)) throw unknownSession();
   }
 
   /**
@@ -86,14 +109,14 @@ export class SessionManager implements AsyncDisposable {
    */
   async say(sessionId: string, text: string): Promise<void> {
     const live = this.#live.get(sessionId);
-    if (!live && !this.#options.sessions.find(sessionId)) throw unknownSession();
+    if (!live && !this.sessions.find(sessionId)) throw unknownSession();
     if (!live?.agent || live.ending !== undefined) {
       throw new Failure(
         "conflict",
         "This conversation is not running, so nothing can be said in it.",
       );
     }
-    live.lastActivity = Date.now();
+    live.noteActivity();
     try {
       await live.agent.say(text);
     } catch (error) {
@@ -105,54 +128,83 @@ export class SessionManager implements AsyncDisposable {
     }
   }
 
-  /** Ends every session; afterwards none can start. */
+  /** Takes no more conversations; resolves when those that run have ended. */
+  drain(): Promise<void> {
+    this.#draining ??= Promise.withResolvers();
+    this.#checkDrained();
+    return this.#draining.promise;
+  }
+
+  /** Why conversations are not stored at the moment, if so. */
+  get storageFailure(): Failure | undefined {
+    return this.#queue.failure;
+  }
+
+  /**
+   * @param room of a conversation to which somebody may return, however soon Parley ends
+   * @throws Failure `unavailable` when Parley is about to end
+   */
+  assertOpen(room?: string): void {
+    if (this.#closed) {
+      throw new Failure("unavailable", "Parley is shutting down.", { retryAfter: RETRY_SECONDS });
+    }
+    if (this.#draining === undefined || this.#isTaken(room)) return;
+    const restarts = "Parley is about to restart and takes no new conversations. Try again soon.";
+    throw new Failure("unavailable", restarts, { retryAfter: RETRY_SECONDS });
+  }
+
+  /** Ends every session; afterwards none can start. What the disk then refuses is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watch);
-    await Promise.allSettled([...this.#live.values()].map((live) => this.#end(live, "shutdown")));
+    const ends = [...this.#live.values()].map((live) => this.#end(live, { reason: "shutdown" }));
+    await Promise.allSettled(ends);
+    await this.#queue[Symbol.asyncDispose]();
+  }
+
+  #isTaken(room: string | undefined): boolean {
+    return [...this.#live.values()].some(({ session }) => session.room === room);
   }
 
   #assertAdmission(room: string): void {
-    if (this.#closed) throw new Failure("unavailable", "Parley is shutting down.");
-    const taken = [...this.#live.values()].some(({ session }) => session.room === room);
-    if (taken) {
+    if (this.#isTaken(room)) {
       throw new Failure(
         "conflict",
         `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
       );
     }
+    this.assertOpen();
     if (this.#live.size >= this.#options.config.maxSessions) {
       const full = "All conversations this server allows are in use. Try again soon.";
-      throw new Failure("limit", full, { retryAfter: RETRY_AFTER_SECONDS });
+      throw new Failure("limit", full, { retryAfter: RETRY_SECONDS });
     }
   }
 
-  #newSession(request: SessionRequest, stages: StageLease): Session {
-    return {
+  /** Takes room and slot. */
+  #admit(request: SessionRequest): LiveSession {
+    const { monotonic, logger } = this.#options;
+    using unused = new DisposableStack();
+    const stages = unused.use(this.#options.stages(request.mode));
+    const clock = new ForwardClock(monotonic);
+    const session: Session = {
       id: Bun.randomUUIDv7(),
       room: request.room,
       identity: request.identity ?? null,
       name: null,
       ...sessionPlan({ ...this.#options.config, ...stages }, request),
       state: "starting",
-      started_at: Date.now(),
+      started_at: clock.now(),
       ended_at: null,
       end_reason: null,
     };
-  }
-
-  #admit(session: Session, stages: StageLease): LiveSession {
-    const live = new LiveSession({ ...this.#options, session, stages });
-    this.#options.log.begin(session);
+    const live = new LiveSession({
+      ...{ session, stages, clock, logger },
+      log: this.#queue,
+      running: () => this.#running.now(),
+    });
     this.#live.set(live.id, live);
+    unused.move();
     return live;
-  }
-
-  /** Removes a session that could not start; only its subscribers hear of it. */
-  async #discard(live: LiveSession): Promise<void> {
-    await live.closeAgent();
-    this.#live.delete(live.id);
-    this.#options.log.discard(live.id);
   }
 
   #endByItself(live: LiveSession, reason: EndReason): void {
@@ -164,22 +216,38 @@ export class SessionManager implements AsyncDisposable {
       };
       live.publish({ type: "error", data });
     }
-    void this.#end(live, reason);
+    void this.#end(live, { reason });
   }
 
-  #end(live: LiveSession, reason: EndReason): Promise<void> {
-    const forget = ({ id }: LiveSession) => this.#live.delete(id);
-    return endSession(live, reason, { forget, logger: this.#options.logger });
+  #end(live: LiveSession, ending: Ending): Promise<void> {
+    return endSession(live, ending, {
+      onLeft: () => {
+        this.#live.delete(live.id);
+        this.#unrecorded.set(live.id, live);
+        this.#checkDrained();
+      },
+      onStored: () => this.#unrecorded.delete(live.id),
+      logger: this.#options.logger,
+    });
+  }
+
+  #checkDrained(): void {
+    if (this.#live.size === 0) this.#draining?.resolve();
   }
 
   #endOverdue(): void {
+    const now = this.#running.now();
     for (const live of this.#live.values()) {
-      const reason = overdue(live, this.#options.config, Date.now());
-      if (reason) void this.#end(live, reason);
+      const reason = overdue(live, this.#options.config, now);
+      if (reason) void this.#end(live, { reason });
     }
   }
 }
 
 function unknownSession(): Failure {
   return new Failure("not_found", "There is no such conversation.");
+}
+
+function callerGone(): Failure {
+  return new Failure("conflict", "Whoever started the conversation did not wait for it.");
 }

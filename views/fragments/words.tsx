@@ -8,6 +8,7 @@ const END_REASONS: Record<EndReason, string> = {
   time_limit: "Reached the time limit",
   room_closed: "The room was closed",
   livekit_lost: "Lost the connection to the audio server",
+  room_taken: "Another Parley took the room",
   provider_failed: "A speech or language service failed",
   agent_failed: "The agent failed",
   shutdown: "Parley was shut down",
@@ -17,6 +18,7 @@ const END_REASONS: Record<EndReason, string> = {
 /** Ends that the history marks as failures. */
 const FAILURES: readonly EndReason[] = [
   "livekit_lost",
+  "room_taken",
   "provider_failed",
   "agent_failed",
   "crashed",

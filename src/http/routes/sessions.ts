@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { type Session, type SessionRequest, typedText } from "../../domain/session.ts";
 import type { SessionStore } from "../../domain/stores.ts";
@@ -9,7 +9,7 @@ import { findSession, sessionJson, sessionRequest } from "../session-resource.ts
 export interface SessionDeps {
   sessions: SessionStore;
   manager: {
-    start(request: SessionRequest): Promise<Session>;
+    start(request: SessionRequest, caller: AbortSignal): Promise<Session>;
     stop(sessionId: string): Promise<void>;
     say(sessionId: string, text: string): Promise<void>;
   };
@@ -22,7 +22,9 @@ export function sessionRoutes({ sessions, manager }: SessionDeps): Hono {
   const app = new Hono();
   app.use("/session/*", noStore);
   app.post("/session", async (c) => {
-    const session = await manager.start(parse(sessionRequest, await jsonBody(c)));
+    const { signal } = c.req.raw;
+    keepOpen(c);
+    const session = await manager.start(parse(sessionRequest, await jsonBody(c)), signal);
     c.header("Location", `/session/${session.id}`);
     return c.json({ session_id: session.id }, 201);
   });
@@ -39,6 +41,13 @@ export function sessionRoutes({ sessions, manager }: SessionDeps): Hono {
     return c.json({ accepted: true }, 202);
   });
   return app;
+}
+
+/** A start may take longer than Bun leaves a connection open on which nothing is sent. */
+function keepOpen(c: Context): void {
+  const server: unknown = c.env;
+  if (typeof server !== "object" || server === null || !("timeout" in server)) return;
+  (server as Bun.Server<unknown>).timeout(c.req.raw, 0);
 }
 
 const noStore: MiddlewareHandler = async (c, next) => {
