@@ -49,6 +49,7 @@ import { SessionManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
 import { type ChannelLayer, LocalChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
+import type { RedisLink } from "./transcript/redis-link.ts";
 
 export interface AppOptions {
   config: Config;
@@ -82,7 +83,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
-  const layer = opening.use(await createLayer(config, transcripts, logger));
+  const link = await createLink(config, logger);
+  if (link) opening.use(link);
+  const layer = opening.use(await createLayer(link, transcripts, logger));
 
   const livekit = opening.use(openLiveKit(liveKitOptions(options)));
   const tracing = opening.use(lazyTracing(config.otlpEndpoint));
@@ -250,14 +253,21 @@ function endCrashed(log: SessionLog, logger: Logger): void {
   }
 }
 
+/** The connection to Redis; undefined for a Parley that runs alone. */
+async function createLink({ redisUrl: url }: Config, logger: Logger) {
+  if (url === undefined) return undefined;
+  const { RedisLink } = await import("./transcript/redis-link.ts");
+  return new RedisLink({ url, logger });
+}
+
 async function createLayer(
-  config: Config,
+  link: RedisLink | undefined,
   log: SqliteTranscriptStore,
   logger: Logger,
 ): Promise<ChannelLayer> {
-  if (config.redisUrl === undefined) return new LocalChannelLayer({ log, logger });
+  if (link === undefined) return new LocalChannelLayer({ log, logger });
   const { RedisChannelLayer } = await import("./transcript/redis.ts");
-  return new RedisChannelLayer({ url: config.redisUrl, log, logger });
+  return new RedisChannelLayer({ link, log, logger });
 }
 
 function liveKitOptions({ config, logger, resources, environment }: AppOptions) {

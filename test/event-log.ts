@@ -1,31 +1,36 @@
 import pino, { type Logger } from "pino";
-import type { EventLog, SessionPosition } from "../src/domain/stores.ts";
-import { type Envelope, isSessionEnd, type SessionEvent } from "../src/domain/transcript.ts";
-import { snapshotOf } from "../src/transcript/snapshot.ts";
+import { SqliteSessionLog } from "../src/db/session-log.ts";
+import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
+import type { Envelope, SessionEvent } from "../src/domain/transcript.ts";
+import { withDeadline } from "../src/lib/deadline.ts";
+import { sessionOf, temporaryDatabase } from "./database.ts";
 
-/** An event log in memory, for tests. */
-export class MemoryLog implements EventLog {
-  readonly #events = new Map<string, Envelope[]>();
-
-  append(envelope: Envelope): void {
-    const events = this.#events.get(envelope.session_id) ?? [];
-    this.#events.set(envelope.session_id, [...events, envelope]);
-  }
-
-  read(sessionId: string, after: number, limit?: number): Envelope[] {
-    const events = this.#events.get(sessionId) ?? [];
-    return events.filter((event) => event.seq > after).slice(0, limit);
-  }
-
-  position(sessionId: string): SessionPosition {
-    const events = this.#events.get(sessionId) ?? [];
-    const ended = events.some(isSessionEnd);
-    return { seq: events.at(-1)?.seq ?? 0, ended };
-  }
-
-  snapshot(sessionId: string): Envelope[] {
-    return snapshotOf(this.read(sessionId, 0));
-  }
+/** The log of one Parley, on disk until the end of its scope. */
+export function openLog(publish: (envelope: Envelope) => void = () => {}) {
+  const temporary = temporaryDatabase();
+  const { database } = temporary;
+  const listener = { publish };
+  const log = new SqliteSessionLog({
+    database,
+    publish: (envelope) => listener.publish(envelope),
+    now: () => 1_700_000_000_000,
+  });
+  return {
+    ...{ log, database },
+    /** Reads what `log` stored. */
+    events: new SqliteTranscriptStore(database),
+    /** Publishes to `next` from now on. */
+    connect: (next: (envelope: Envelope) => void) => {
+      listener.publish = next;
+    },
+    /** Begins a session, whose first event has `seq` 1. */
+    begin(): string {
+      const session = sessionOf();
+      log.begin(session);
+      return session.id;
+    },
+    [Symbol.dispose]: () => temporary[Symbol.dispose](),
+  };
 }
 
 /** A logger that keeps its lines in memory. */
@@ -44,12 +49,18 @@ export function transcriptEvent(text: string, more: Partial<TranscriptFields> = 
 }
 type TranscriptFields = Extract<SessionEvent, { type: "transcript" }>["data"];
 
-export const ENDED: SessionEvent = { type: "session", data: { state: "ended", reason: "stopped" } };
+/** An event that stays in the log for as long as its session, and is cheap to write. */
+export function noticeEvent(message: string): SessionEvent {
+  return { type: "notice", data: { code: "test", message, transient: false } };
+}
 
+/** An envelope that no log has stored. */
 export function envelopeOf(session_id: string, seq: number, event?: SessionEvent): Envelope {
   const at = new Date(1_700_000_000_000 + seq).toISOString();
   return { ...(event ?? transcriptEvent(`text ${seq}`)), session_id, seq, at };
 }
+
+const DEADLINE_MS = 20_000;
 
 /** Collects the envelopes that a listener receives and lets a test wait for them. */
 export class Collector {
@@ -65,21 +76,28 @@ export class Collector {
     return this.envelopes.map((envelope) => envelope.seq);
   }
 
-  /** Resolves when `seq` has arrived. */
-  until(seq: number): Promise<void> {
+  /** Resolves when `seq` has arrived; rejects after 20 s. */
+  async until(seq: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const check = () => {
-      if (!this.seqs.includes(seq)) return;
-      this.#waiting.delete(check);
-      resolve();
+      if (this.envelopes.some((envelope) => envelope.seq === seq)) resolve();
     };
     this.#waiting.add(check);
     check();
-    return promise;
+    try {
+      await withDeadline(promise, DEADLINE_MS, `event ${seq} after ${this.envelopes.length}`);
+    } finally {
+      this.#waiting.delete(check);
+    }
   }
 }
 
 /** 1, 2, … `to`. */
 export function upTo(to: number): number[] {
-  return Array.from({ length: to }, (_, index) => index + 1);
+  return range(1, to);
+}
+
+/** `from`, … `to`. */
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 }

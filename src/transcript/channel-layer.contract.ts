@@ -1,19 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import {
-  Collector,
-  ENDED,
-  envelopeOf,
-  type MemoryLog,
-  transcriptEvent,
-  upTo,
-} from "../../test/event-log.ts";
-import type { SessionEvent } from "../domain/transcript.ts";
+import { Collector, type openLog, range, transcriptEvent } from "../../test/event-log.ts";
+import type { Envelope } from "../domain/transcript.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
 
-/** A layer with the log it reads from, which a publisher writes first. */
+/** A layer with the log that publishes to it. */
 export interface LayerUnderTest extends AsyncDisposable {
   layer: ChannelLayer;
-  log: MemoryLog;
+  stored: ReturnType<typeof openLog>;
 }
 
 const HOSTILE = [
@@ -35,13 +28,10 @@ export function channelLayerContract(name: string, open: () => Promise<LayerUnde
     const begin = () => {
       const { subject } = current;
       if (!subject) throw new Error("no layer");
-      const session = Bun.randomUUIDv7();
-      const publish = (seq: number, event = transcriptEvent(`text ${seq}`)) => {
-        const envelope = envelopeOf(session, seq, event);
-        subject.log.append(envelope);
-        subject.layer.publish(envelope);
-      };
-      return { ...subject, session, publish };
+      const { layer, stored } = subject;
+      const session = stored.begin();
+      const publish = (text: string) => stored.log.append(session, transcriptEvent(text));
+      return { layer, stored, session, publish };
     };
     subscribing(begin);
     reading(begin);
@@ -49,20 +39,19 @@ export function channelLayerContract(name: string, open: () => Promise<LayerUnde
 }
 
 type Begin = () => Omit<LayerUnderTest, symbol> & {
+  /** A session that has begun: event 1. */
   session: string;
-  publish: (seq: number, event?: SessionEvent) => void;
+  publish: (text: string) => Envelope;
 };
 
 function subscribing(begin: Begin): void {
   test("a subscriber gets what is published from then on, in order", async () => {
     const { layer, publish, session } = begin();
-    publish(1);
     const received = new Collector();
     await layer.subscribe(session, received.listener);
-    for (const seq of [2, 3, 4]) publish(seq);
+    const published = [2, 3, 4].map((seq) => publish(`text ${seq}`));
     await received.until(4);
-    expect(received.seqs).toEqual([2, 3, 4]);
-    expect(received.envelopes[0]).toEqual(envelopeOf(session, 2, transcriptEvent("text 2")));
+    expect(received.envelopes).toEqual(published);
   });
 
   test("every subscriber gets everything once; one that throws does not affect the others", async () => {
@@ -73,9 +62,9 @@ function subscribing(begin: Begin): void {
       throw new Error("broken listener");
     });
     await layer.subscribe(session, other.listener);
-    for (const seq of upTo(50)) publish(seq);
+    for (const seq of range(2, 50)) publish(String(seq));
     await Promise.all([one.until(50), other.until(50)]);
-    expect([one.seqs, other.seqs]).toEqual([upTo(50), upTo(50)]);
+    expect([one.seqs, other.seqs]).toEqual([range(2, 50), range(2, 50)]);
   });
 
   test("an ended subscription receives nothing more; the others continue", async () => {
@@ -83,21 +72,21 @@ function subscribing(begin: Begin): void {
     const [gone, stays] = [new Collector(), new Collector()];
     const end = await layer.subscribe(session, gone.listener);
     await layer.subscribe(session, stays.listener);
-    publish(1);
-    await Promise.all([gone.until(1), stays.until(1)]);
+    publish("2");
+    await Promise.all([gone.until(2), stays.until(2)]);
     await end();
     await end();
-    publish(2);
-    await stays.until(2);
-    expect(gone.seqs).toEqual([1]);
+    publish("3");
+    await stays.until(3);
+    expect(gone.seqs).toEqual([2]);
   });
 
   test("a session whose last subscriber left can be subscribed to again, at once", async () => {
     const { layer, publish, session } = begin();
-    for (const seq of upTo(20)) {
+    for (const seq of range(2, 20)) {
       const received = new Collector();
       const end = await layer.subscribe(session, received.listener);
-      publish(seq);
+      publish(String(seq));
       await received.until(seq);
       expect(received.seqs).toEqual([seq]);
       void end();
@@ -105,14 +94,12 @@ function subscribing(begin: Begin): void {
   });
 
   test("a subscriber receives only the envelopes of its session", async () => {
-    const { layer, log, publish, session } = begin();
+    const { layer, stored, publish, session } = begin();
     const received = new Collector();
     await layer.subscribe(session, received.listener);
-    const other = envelopeOf(Bun.randomUUIDv7(), 1);
-    log.append(other);
-    layer.publish(other);
-    publish(1);
-    await received.until(1);
+    stored.begin();
+    publish("2");
+    await received.until(2);
     expect(received.envelopes.map((envelope) => envelope.session_id)).toEqual([session]);
   });
 }
@@ -120,33 +107,51 @@ function subscribing(begin: Begin): void {
 function reading(begin: Begin): void {
   test("published envelopes can be read after any seq; an unknown session is empty", async () => {
     const { layer, publish, session } = begin();
-    for (const seq of upTo(5)) publish(seq);
-    const seqs = async (after: number) =>
-      (await layer.read(session, after)).map((envelope) => envelope.seq);
+    for (const seq of range(2, 5)) publish(String(seq));
+    const seqs = async (after: number, limit?: number) =>
+      (await layer.read(session, after, limit)).map((envelope) => envelope.seq);
     expect(await seqs(0)).toEqual([1, 2, 3, 4, 5]);
     expect(await seqs(3)).toEqual([4, 5]);
+    expect(await seqs(1, 2)).toEqual([2, 3]);
     expect(await seqs(99)).toEqual([]);
     expect(await layer.read(Bun.randomUUIDv7(), 0)).toEqual([]);
   });
 
   test("the position follows the session to its end", async () => {
-    const { layer, publish, session } = begin();
-    expect(await layer.position(session)).toEqual({ seq: 0, ended: false });
-    publish(1);
+    const { layer, stored, publish, session } = begin();
+    expect(await layer.position(Bun.randomUUIDv7())).toEqual({ seq: 0, ended: false });
     expect(await layer.position(session)).toEqual({ seq: 1, ended: false });
-    publish(2, ENDED);
-    expect(await layer.position(session)).toEqual({ seq: 2, ended: true });
+    publish("2");
+    expect(await layer.position(session)).toEqual({ seq: 2, ended: false });
+    stored.log.end(session, "stopped");
+    expect(await layer.position(session)).toEqual({ seq: 3, ended: true });
+  });
+
+  test("a snapshot leaves out what a later event replaced, and says how far it goes", async () => {
+    const { layer, stored, session } = begin();
+    const say = (text: string, final: boolean) =>
+      stored.log.append(session, transcriptEvent(text, { segment_id: text.slice(0, 1), final }));
+    for (const text of ["a", "ab", "abc"]) say(text, false);
+    say("abcd", true);
+    for (const text of ["x", "xy"]) say(text, false);
+    stored.log.append(session, {
+      type: "error",
+      data: { code: "over", message: "It is over.", recoverable: true },
+    });
+    const { events, ...position } = await layer.snapshot(session);
+    expect(events.map(({ seq }) => seq)).toEqual([1, 5, 7]);
+    expect(position).toEqual({ seq: 8, ended: false });
+    expect(await layer.snapshot(Bun.randomUUIDv7())).toEqual({ seq: 0, ended: false, events: [] });
   });
 
   test("hostile text arrives unchanged", async () => {
     const { layer, publish, session } = begin();
     const received = new Collector();
     await layer.subscribe(session, received.listener);
-    for (const [index, text] of HOSTILE.entries()) publish(index + 1, transcriptEvent(text));
-    await received.until(HOSTILE.length);
-    const expected = HOSTILE.map((text, i) => envelopeOf(session, i + 1, transcriptEvent(text)));
-    expect(received.envelopes).toEqual(expected);
-    expect(await layer.read(session, 0)).toEqual(expected);
+    const published = HOSTILE.map(publish);
+    await received.until(HOSTILE.length + 1);
+    expect(received.envelopes).toEqual(published);
+    expect(await layer.read(session, 1)).toEqual(published);
   });
 
   test("ping resolves while the layer works", async () => {

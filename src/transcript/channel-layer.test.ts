@@ -1,9 +1,16 @@
-import { MemoryLog, memoryLogger } from "../../test/event-log.ts";
+import { memoryLogger, openLog } from "../../test/event-log.ts";
 import { channelLayerContract } from "./channel-layer.contract.ts";
 import { LocalChannelLayer } from "./channel-layer.ts";
 
 channelLayerContract("LocalChannelLayer", async () => {
-  const log = new MemoryLog();
-  const layer = new LocalChannelLayer({ log, logger: memoryLogger() });
-  return { layer, log, [Symbol.asyncDispose]: () => layer[Symbol.asyncDispose]() };
+  const stored = openLog((envelope) => layer.publish(envelope));
+  const layer = new LocalChannelLayer({ log: stored.events, logger: memoryLogger() });
+  return {
+    layer,
+    stored,
+    [Symbol.asyncDispose]: async () => {
+      await layer[Symbol.asyncDispose]();
+      stored[Symbol.dispose]();
+    },
+  };
 });

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { EventLog, SessionPosition } from "../domain/stores.ts";
 import type { Envelope } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
+import { RecentLog, type SessionSnapshot } from "./recent-log.ts";
 
 export type EnvelopeListener = (envelope: Envelope) => void;
 
@@ -29,6 +30,8 @@ export interface ChannelLayer extends AsyncDisposable {
   read(sessionId: string, after: number, limit?: number): Promise<Envelope[]>;
   /** The newest `seq`, 0 for an unknown session, and whether the session has ended. */
   position(sessionId: string): Promise<SessionPosition>;
+  /** What a new client needs of the session so far. Rejects as `read` does. */
+  snapshot(sessionId: string): Promise<SessionSnapshot>;
   /** Resolves when the layer can carry events; rejects with the reason when it cannot. */
   ping(): Promise<void>;
 }
@@ -75,18 +78,16 @@ export class Listeners {
 
 /** The channel layer of an instance that runs alone: it calls its listeners directly. */
 export class LocalChannelLayer implements ChannelLayer {
-  readonly #log: Pick<EventLog, "read" | "position">;
+  readonly #log: RecentLog;
   readonly #listeners: Listeners;
 
-  constructor(options: {
-    log: Pick<EventLog, "read" | "position">;
-    logger: Pick<Logger, "error">;
-  }) {
-    this.#log = options.log;
+  constructor(options: { log: EventLog; logger: Pick<Logger, "error"> }) {
+    this.#log = new RecentLog(options.log);
     this.#listeners = new Listeners(options.logger);
   }
 
   publish(envelope: Envelope): void {
+    this.#log.add(envelope);
     this.#listeners.call(envelope);
   }
 
@@ -101,6 +102,10 @@ export class LocalChannelLayer implements ChannelLayer {
 
   async position(sessionId: string): Promise<SessionPosition> {
     return this.#log.position(sessionId);
+  }
+
+  async snapshot(sessionId: string): Promise<SessionSnapshot> {
+    return this.#log.snapshot(sessionId);
   }
 
   async ping(): Promise<void> {}

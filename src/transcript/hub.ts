@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Envelope } from "../domain/transcript.ts";
+import type { SessionPosition } from "../domain/stores.ts";
 import { messageOf } from "../errors.ts";
 import type { ChannelLayer } from "./channel-layer.ts";
-import { CLOSE, type HubClient, messageFrom, Subscriber } from "./subscriber.ts";
+import { CLOSE, type HubClient, type Message, messageFrom, Subscriber } from "./subscriber.ts";
 
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 /** Envelopes read at once. It takes a few ms, too short to interrupt the agent's audio. */
@@ -15,6 +15,13 @@ interface Group {
   subscribers: Set<Subscriber>;
   /** Resolves to the function that ends the layer's subscription. */
   subscription: Promise<() => Promise<void>>;
+  /** The newest snapshot; clients that come before the next event share it. */
+  snapshot?: { at: number; content: Promise<Snapshot> };
+}
+
+/** The messages with which a new client begins, and the position that they lead to. */
+interface Snapshot extends SessionPosition {
+  messages: Message[];
 }
 
 interface HubOptions {
@@ -61,7 +68,9 @@ export class Hub implements AsyncDisposable {
    * Serves a client until it disconnects, the session ends (close 1000) or it is too slow (1013).
    * Resolves when the client is live or closed; failures close it with 1011 and are logged.
    *
-   * @param after replay every envelope after this `seq`; undefined: begin with a snapshot
+   * @param after replay every envelope after this `seq`; undefined: begin with a snapshot. So does
+   *   a client that asks for more than there is, since it knows a log that has lost its tail, as
+   *   after a restored backup
    */
   async connect(client: HubClient, sessionId: string, after?: number): Promise<void> {
     if (this.#closed) return client.close(CLOSE.goingAway, "shutting down");
@@ -69,7 +78,6 @@ export class Hub implements AsyncDisposable {
     const subscriber = new Subscriber({
       client,
       sessionId,
-      after,
       logger: this.#logger,
       maxBufferedBytes: this.#maxBufferedBytes,
       onDetach: () => this.#remove(client, subscriber, group),
@@ -79,8 +87,13 @@ export class Hub implements AsyncDisposable {
     try {
       await group.subscription;
       // The position comes first: a session that has ended by now is then read to its end.
-      const { ended } = await this.#layer.position(sessionId);
-      await subscriber.replay(this.#pages(sessionId, after ?? 0), ended);
+      const { seq, ended } = await this.#layer.position(sessionId);
+      if (after === undefined || after > seq) {
+        const snapshot = await this.#snapshot(group, seq);
+        await subscriber.replay([snapshot.messages], snapshot);
+      } else {
+        await subscriber.replay(this.#pages(sessionId, after), { seq: after, ended });
+      }
     } catch (error) {
       const context = { session_id: sessionId, error: messageOf(error) };
       this.#logger.error(context, "replaying a transcript failed");
@@ -114,20 +127,34 @@ export class Hub implements AsyncDisposable {
       const message = messageFrom(envelope);
       for (const subscriber of [...subscribers]) subscriber.deliver(message);
     });
-    const group = { sessionId, subscribers, subscription };
+    const group: Group = { sessionId, subscribers, subscription };
     this.#groups.set(sessionId, group);
     return group;
   }
 
-  /** The stored envelopes of a session. Between two pages, other work gets its turn. */
-  async *#pages(sessionId: string, after: number): AsyncGenerator<Envelope[]> {
+  /** The messages of a session after a `seq`. Between two pages, other work gets its turn. */
+  async *#pages(sessionId: string, after: number): AsyncGenerator<Message[]> {
     for (let from = after; ; await setImmediate()) {
       const page = await this.#layer.read(sessionId, from, PAGE_SIZE);
-      yield page;
+      yield page.map(messageFrom);
       const newest = page.at(-1);
       if (page.length < PAGE_SIZE || newest === undefined) return;
       from = newest.seq;
     }
+  }
+
+  /** A snapshot that tells at least what the session was `at` that `seq`. */
+  #snapshot(group: Group, at: number): Promise<Snapshot> {
+    if (group.snapshot?.at === at) return group.snapshot.content;
+    const content = this.#readSnapshot(group.sessionId);
+    group.snapshot = { at, content };
+    content.catch(() => delete group.snapshot);
+    return content;
+  }
+
+  async #readSnapshot(sessionId: string): Promise<Snapshot> {
+    const { seq, ended, events } = await this.#layer.snapshot(sessionId);
+    return { seq, ended, messages: events.map(messageFrom) };
   }
 
   #remove(client: HubClient, subscriber: Subscriber, group: Group): void {

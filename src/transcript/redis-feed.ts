@@ -1,11 +1,15 @@
-import type { Envelope } from "../domain/transcript.ts";
+import type { SessionPosition } from "../domain/stores.ts";
+import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
 
 interface FeedOptions {
   /** Receives each envelope once, in order of `seq`. */
   deliver: (envelope: Envelope) => void;
-  /** Subscribes to the session's live messages and returns the newest `seq` of its stream. */
-  open: () => Promise<number>;
-  /** Reads the envelopes of the stream after a `seq`, in order. */
+  /** Subscribes to the session's live messages and returns where its stream ends. */
+  open: () => Promise<SessionPosition>;
+  /**
+   * Reads the envelopes of the stream after a `seq`, in order. The end of a session is always among
+   * them once it has ended, whatever its number in the stream.
+   */
   read: (after: number) => Promise<Envelope[]>;
 }
 
@@ -18,6 +22,7 @@ export class RedisFeed {
   readonly #options: FeedOptions;
   /** The newest `seq` delivered; undefined until `open` has found where live messages begin. */
   #newest: number | undefined;
+  #hasEnded = false;
   #isFetching = false;
   /** A live message arrived that could not be delivered; the stream has to be read again. */
   #hasMissed = false;
@@ -33,14 +38,22 @@ export class RedisFeed {
     return this.#newest ?? 0;
   }
 
-  /** To be called whenever Redis is connected (again). Rejects if the connection breaks. */
-  async open(): Promise<void> {
-    const newest = await this.#options.open();
-    this.#newest ??= newest;
-    if (newest > this.#newest || this.#hasMissed) await this.#fetch();
+  /** Whether the end of the session was delivered. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
-  /** Delivers an envelope that this node published: its log has no gaps. */
+  /** To be called whenever Redis is connected (again). Rejects if the connection breaks. */
+  async open(): Promise<void> {
+    const isFirst = this.#newest === undefined;
+    const { seq, ended } = await this.#options.open();
+    this.#newest ??= seq;
+    // At first, what the session was so far is not for the feed: it is read, not delivered.
+    const hasEndedSince = ended && !isFirst;
+    if (seq > this.#newest || hasEndedSince || this.#hasMissed) await this.#fetch();
+  }
+
+  /** Delivers an envelope that this node has itself: its log has no gaps. */
   deliverOwn(envelope: Envelope): void {
     this.#deliver(envelope);
   }
@@ -51,7 +64,7 @@ export class RedisFeed {
       this.#hasMissed = true;
     } else if (envelope.seq === this.#newest + 1) {
       this.#deliver(envelope);
-    } else if (envelope.seq > this.#newest) {
+    } else if (envelope.seq > this.#newest || isSessionEnd(envelope)) {
       // Read from the stream, this one included: a message that is not there is a forgery.
       await this.#fetch();
     }
@@ -74,8 +87,9 @@ export class RedisFeed {
   }
 
   #deliver(envelope: Envelope): void {
-    if (envelope.seq <= this.newest) return;
+    if (envelope.seq <= this.newest || this.#hasEnded) return;
     this.#newest = envelope.seq;
+    this.#hasEnded = isSessionEnd(envelope);
     this.#options.deliver(envelope);
   }
 }

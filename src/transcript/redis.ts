@@ -1,30 +1,35 @@
 import type { Logger } from "pino";
+import type { EndReason } from "../domain/session.ts";
 import type { EventLog, SessionPosition } from "../domain/stores.ts";
-import type { Envelope } from "../domain/transcript.ts";
-import { codeOf, Failure, messageOf } from "../errors.ts";
+import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
+import { Failure, messageOf } from "../errors.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import { type ChannelLayer, type EnvelopeListener, Listeners } from "./channel-layer.ts";
+import { RecentLog, type SessionSnapshot } from "./recent-log.ts";
 import { RedisFeed } from "./redis-feed.ts";
-import { type Connections, RedisLink } from "./redis-link.ts";
+import type { RedisLink } from "./redis-link.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
 import {
   appendToStream,
   channelOf,
+  discardStream,
+  endStream,
   parseEnvelope,
   readStream,
+  type Send,
   streamPosition,
 } from "./redis-streams.ts";
+import { snapshotOf } from "./snapshot.ts";
 
 /** How long closing waits for the remaining events to reach Redis, in ms. */
 const FLUSH_MS = 2000;
 
-/** Error replies of a server that may serve later, unlike replies to a wrong command. */
-const TEMPORARY_SERVER_ERROR =
-  /^(LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOAUTH|NOPERM|NOREPLICAS)\b/;
-
 interface RedisLayerOptions {
-  url: string;
-  log: Pick<EventLog, "read" | "position">;
+  link: RedisLink;
+  log: EventLog;
   logger: Pick<Logger, "info" | "warn" | "error">;
+  /** Other nodes were told that a session of this node has ended: it must end here too. */
+  onEndedElsewhere?: (sessionId: string) => void;
 }
 
 interface Feed {
@@ -34,85 +39,102 @@ interface Feed {
 }
 
 /**
- * The channel layer of several instances. Each session has a Redis stream for replay and a pub/sub
+ * The channel layer of several instances. Each session has Redis streams for replay and a pub/sub
  * channel for live events. The node that runs a session serves its own clients from its own log,
  * so they do not depend on Redis.
  */
 export class RedisChannelLayer implements ChannelLayer {
-  readonly #log: RedisLayerOptions["log"];
+  readonly #log: RecentLog;
   readonly #logger: RedisLayerOptions["logger"];
   readonly #listeners: Listeners;
   readonly #feeds = new Map<string, Feed>();
   readonly #link: RedisLink;
   readonly #outbox: RedisOutbox;
+  readonly #send: Send;
 
-  /** Connects in the background; `ping` reports the outcome. */
   constructor(options: RedisLayerOptions) {
-    this.#log = options.log;
-    this.#logger = options.logger;
-    this.#listeners = new Listeners(options.logger);
+    const { link, logger } = options;
+    this.#log = new RecentLog(options.log);
+    this.#logger = logger;
+    this.#listeners = new Listeners(logger);
+    this.#link = link;
+    this.#send = (command, args) => link.send(command, args);
     this.#outbox = new RedisOutbox({
-      log: options.log,
-      logger: options.logger,
-      isConnected: () => this.#link.current !== undefined,
-      append: async (sessionId, expected, envelopes) => {
-        const { commands } = await this.#link.connections();
-        return appendToStream(commands, sessionId, expected, envelopes);
-      },
-      onError: (error) => this.#handleOutage(error),
+      logger,
+      read: (...of) => this.#log.read(...of),
+      isConnected: () => link.isConnected,
+      append: (...of) => appendToStream(this.#send, ...of),
+      discard: (...of) => discardStream(this.#send, ...of),
+      end: (sessionId) => endStream(this.#send, sessionId, "crashed"),
+      onEndedElsewhere: (sessionId) => options.onEndedElsewhere?.(sessionId),
     });
-    this.#link = new RedisLink({
-      url: options.url,
-      logger: options.logger,
-      onConnect: () => this.#resume(),
-    });
+    link.onConnect(() => this.resume());
   }
 
   publish(envelope: Envelope): void {
+    this.#log.add(envelope);
     this.#feeds.get(envelope.session_id)?.feed.deliverOwn(envelope);
-    this.#outbox.push(envelope);
+    // The log no longer knows a session that could not start.
+    const isDiscarded = isSessionEnd(envelope) && !this.#isOwn(envelope.session_id);
+    if (isDiscarded) this.#outbox.discard(envelope);
+    else this.#outbox.push(envelope);
   }
 
   async subscribe(sessionId: string, listener: EnvelopeListener): Promise<() => Promise<void>> {
     const remove = this.#listeners.add(sessionId, listener);
-    // A session that runs here is served from the log, without waiting for Redis.
-    const isOwn = this.#log.position(sessionId).seq > 0;
     const { opened } = this.#feeds.get(sessionId) ?? this.#addFeed(sessionId);
-    if (!isOwn) await opened;
+    // A session that runs here is served from the log, without waiting for Redis.
+    if (!this.#isOwn(sessionId)) await opened;
     return async () => {
       if (!remove()) return;
       this.#feeds.delete(sessionId);
-      await this.#unsubscribe(channelOf(sessionId));
+      await this.#link.unsubscribe(channelOf(sessionId)).catch(this.#feedFailed);
     };
   }
 
   async read(sessionId: string, after: number, limit = Infinity): Promise<Envelope[]> {
     // The log of the node that runs a session is complete even while Redis is unreachable.
-    if (this.#log.position(sessionId).seq > 0) {
-      return this.#log.read(sessionId, after, limit === Infinity ? undefined : limit);
+    if (this.#isOwn(sessionId)) {
+      return this.#log.read(sessionId, after, limit);
     }
-    const { commands } = await this.#link.connections();
-    const delivered = this.#feeds.get(sessionId)?.feed.newest ?? 0;
-    const found = await orUnavailable(readStream(commands, sessionId, after, limit));
-    if (found.length < limit && delivered > Math.max(after, found.at(-1)?.seq ?? 0)) {
-      // Redis lost its data in a restart, and the session's own node is filling it again.
-      throw new Failure("unavailable", "Redis is being refilled after a restart", {
-        retryAfter: 1,
-      });
-    }
-    return found;
+    return this.#unlessRefilled(sessionId, async () => {
+      const found = await readStream(this.#send, sessionId, after, limit);
+      return { found, upTo: found.length < limit ? (found.at(-1)?.seq ?? after) : Infinity };
+    });
   }
 
   async position(sessionId: string): Promise<SessionPosition> {
     const own = this.#log.position(sessionId);
     if (own.seq > 0) return own;
-    const { commands } = await this.#link.connections();
-    return orUnavailable(streamPosition(commands, sessionId));
+    return this.#unlessRefilled(sessionId, async () => {
+      const found = await streamPosition(this.#send, sessionId);
+      return { found, upTo: found.seq };
+    });
+  }
+
+  async snapshot(sessionId: string): Promise<SessionSnapshot> {
+    if (this.#isOwn(sessionId)) return this.#log.snapshot(sessionId);
+    const past = await this.read(sessionId, 0);
+    const seq = past.at(-1)?.seq ?? 0;
+    return { seq, ended: past.some(isSessionEnd), events: snapshotOf(past) };
   }
 
   async ping(): Promise<void> {
-    const { commands } = await this.#link.connections();
-    await orUnavailable(commands.send("PING", []));
+    await this.#send("PING", []);
+  }
+
+  /** To be called when Redis has lost its data: it is filled again. */
+  resume(): void {
+    this.#outbox.resume();
+    for (const entry of this.#feeds.values()) {
+      entry.opened = entry.feed.open().catch(this.#feedFailed);
+    }
+  }
+
+  /** Ends a session for a node that is gone. Several nodes may do so: it has one end. */
+  async endForGone(sessionId: string, reason: EndReason): Promise<void> {
+    await endStream(this.#send, sessionId, reason);
+    await this.#feeds.get(sessionId)?.feed.open();
   }
 
   /** What this node keeps; both are 0 once every session has ended and every client has left. */
@@ -120,15 +142,34 @@ export class RedisChannelLayer implements ChannelLayer {
     return { feeds: this.#feeds.size, outgoing: this.#outbox.sessionCount };
   }
 
-  /** Sends what still waits, for at most 2 s, and closes both connections. */
+  /** Sends what still waits, for at most 2 s. The link stays open. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FLUSH_MS);
-    await Promise.race([this.#outbox.idle(), timeout]);
-    clearTimeout(timer);
-    this.#link.close();
+    await withDeadline(this.#outbox.idle(), FLUSH_MS, "sending to Redis").catch(() => {});
     this.#listeners.clear();
     this.#feeds.clear();
+  }
+
+  /** Whether this node's log has the session. */
+  #isOwn(sessionId: string): boolean {
+    return this.#log.position(sessionId).seq > 0;
+  }
+
+  /**
+   * Answers what `look` found, unless Redis has less of a running session than listeners here were
+   * given: it has lost its data, and the session's own node is filling it again.
+   */
+  async #unlessRefilled<T>(
+    sessionId: string,
+    look: () => Promise<{ found: T; upTo: number }>,
+  ): Promise<T> {
+    const { feed } = this.#feeds.get(sessionId) ?? {};
+    // Asked first, since the feed may go on while Redis is read.
+    const delivered = feed?.newest ?? 0;
+    const { found, upTo } = await look();
+    if (upTo >= delivered || feed?.hasEnded) return found;
+    throw new Failure("unavailable", "Redis is being refilled after it lost its data", {
+      retryAfter: 1,
+    });
   }
 
   #addFeed(sessionId: string): Feed {
@@ -137,39 +178,38 @@ export class RedisChannelLayer implements ChannelLayer {
       {
         deliver: (envelope) => this.#listeners.call(envelope),
         open: async () => {
-          const connections = await this.#link.connections();
-          if (this.#feeds.get(sessionId) !== entry) return 0;
-          await this.#subscribeTo(connections, channelOf(sessionId));
-          return (await streamPosition(connections.commands, sessionId)).seq;
+          if (this.#feeds.get(sessionId) !== entry) return { seq: 0, ended: false };
+          await this.#link.subscribe(channelOf(sessionId), this.#onMessage);
+          return streamPosition(this.#send, sessionId);
         },
-        read: async (after) => {
-          const { commands } = await this.#link.connections();
-          return readStream(commands, sessionId, after);
-        },
+        read: (after) => this.#readWithEnd(sessionId, after),
       },
       newest > 0 ? newest : undefined,
     );
     const entry = { feed, opened: Promise.resolve() };
     this.#feeds.set(sessionId, entry);
-    entry.opened = feed.open().catch((error: unknown) => this.#feedFailed(error));
+    entry.opened = feed.open().catch(this.#feedFailed);
     return entry;
   }
 
-  async #subscribeTo({ channels, subscriber }: Connections, channel: string): Promise<void> {
-    // Bun would call a listener once for each time it was subscribed.
-    const subscribed = channels.get(channel) ?? subscriber.subscribe(channel, this.#onMessage);
-    channels.set(channel, subscribed);
-    await subscribed;
-  }
-
-  async #unsubscribe(channel: string): Promise<void> {
-    const connections = this.#link.current;
-    if (!connections?.channels.delete(channel)) return;
-    try {
-      await connections.subscriber.unsubscribe(channel);
-    } catch (error) {
-      this.#feedFailed(error);
-    }
+  /**
+   * The envelopes of the stream after a `seq`. The end of a session gets the next number where the
+   * stream has it earlier, or no longer: clients that were ahead of it must be told too.
+   */
+  async #readWithEnd(sessionId: string, after: number): Promise<Envelope[]> {
+    const found = await readStream(this.#send, sessionId, after);
+    const { seq, ended } = await streamPosition(this.#send, sessionId);
+    if (!ended || found.some(isSessionEnd)) return found;
+    const last = (await readStream(this.#send, sessionId, Math.max(0, seq - 1))).at(-1);
+    const end: Envelope =
+      last && isSessionEnd(last)
+        ? last
+        : {
+            ...{ type: "session", data: { state: "ended", reason: "agent_failed" } },
+            ...{ session_id: sessionId, seq, at: new Date().toISOString() },
+          };
+    const next = (found.at(-1)?.seq ?? after) + 1;
+    return [...found, { ...end, seq: Math.max(next, end.seq) }];
   }
 
   /** The listener of every channel. It must not throw, since Bun would end the process. */
@@ -183,44 +223,12 @@ export class RedisChannelLayer implements ChannelLayer {
       return;
     }
     const { feed } = this.#feeds.get(envelope.session_id) ?? {};
-    feed?.receive(envelope).catch((error: unknown) => this.#feedFailed(error));
+    feed?.receive(envelope).catch(this.#feedFailed);
   };
 
-  #resume(): void {
-    this.#outbox.resume();
-    for (const entry of this.#feeds.values()) {
-      entry.opened = entry.feed.open().catch((error: unknown) => this.#feedFailed(error));
-    }
-  }
-
-  #feedFailed(error: unknown): void {
-    if (this.#handleOutage(error)) return;
+  /** A feed that Redis left alone continues at the next connect. */
+  readonly #feedFailed = (error: unknown): void => {
+    if (error instanceof Failure) return;
     this.#logger.error({ error: messageOf(error) }, "unexpected error from Redis");
-  }
-
-  /**
-   * Reconnects if the connection or the server failed.
-   * @returns whether it did, so that a later attempt may succeed
-   */
-  #handleOutage(error: unknown): boolean {
-    if (error instanceof Failure) return true;
-    const code = codeOf(error) ?? "";
-    if (!code.startsWith("ERR_REDIS_")) return false;
-    if (code === "ERR_REDIS_SERVER_ERROR" && !TEMPORARY_SERVER_ERROR.test(messageOf(error)))
-      return false;
-    if (this.#link.current) this.#link.fail(this.#link.current, error);
-    return true;
-  }
-}
-
-/** A connection that breaks during a command counts as unavailable, as if it had not existed. */
-async function orUnavailable<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw new Failure("unavailable", `Redis cannot be reached: ${messageOf(error)}`, {
-      retryAfter: 5,
-      cause: error,
-    });
-  }
+  };
 }

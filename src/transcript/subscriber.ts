@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
+import type { SessionPosition } from "../domain/stores.ts";
 import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
 import { messageOf } from "../errors.ts";
-import { snapshotOf } from "./snapshot.ts";
 
 /** One WebSocket as the hub sees it. */
 export interface HubClient {
@@ -29,8 +29,6 @@ export function messageFrom(envelope: Envelope): Message {
 interface SubscriberOptions {
   client: HubClient;
   sessionId: string;
-  /** Replay every envelope after this `seq`; undefined: begin with a snapshot. */
-  after: number | undefined;
   logger: Pick<Logger, "warn">;
   /** The client is too slow when more than this waits for it, in bytes. */
   maxBufferedBytes: number;
@@ -46,7 +44,7 @@ export class Subscriber {
   readonly #options: SubscriberOptions;
   readonly #client: HubClient;
   /** The `seq` up to which the client has been served. */
-  #served: number;
+  #served = 0;
   /** Undefined once the client is live. */
   #backlog: { messages: Message[]; bytes: number } | undefined = { messages: [], bytes: 0 };
   /** Wakes a replay that waits for the network. */
@@ -56,28 +54,28 @@ export class Subscriber {
   constructor(options: SubscriberOptions) {
     this.#options = options;
     this.#client = options.client;
-    this.#served = options.after ?? 0;
   }
 
   /**
    * Sends what is stored, then the backlog. Afterwards the client is live, or closed if its session
    * has ended. Rejects with what `pages` throws.
    *
-   * @param pages the stored envelopes after `after`, in order
-   * @param hasEnded whether the session had ended before the first page was read
+   * @param pages the stored messages, in order
+   * @param position up to which `seq` the client is served by these pages, or was before, and
+   *   whether the session had ended before the first page was read
    */
-  async replay(pages: AsyncIterable<Envelope[]>, hasEnded: boolean): Promise<void> {
-    const wantsSnapshot = this.#options.after === undefined;
-    const past: Envelope[] = [];
+  async replay(
+    pages: AsyncIterable<Message[]> | Iterable<Message[]>,
+    { seq, ended: hasEnded }: SessionPosition,
+  ): Promise<void> {
+    this.#served = seq;
     let ended = hasEnded;
     for await (const page of pages) {
       if (this.#detached) return;
-      ended ||= page.some(isSessionEnd);
+      ended ||= page.some((message) => message.endsSession);
       this.#served = Math.max(this.#served, page.at(-1)?.seq ?? 0);
-      if (wantsSnapshot) past.push(...page);
-      else await this.#sendAll(page.map(messageFrom));
+      await this.#sendAll(page);
     }
-    await this.#sendAll(snapshotOf(past).map(messageFrom));
     while (!this.#detached && this.#backlog?.messages.length) {
       const messages = this.#backlog.messages.filter(({ seq }) => seq > this.#served);
       this.#backlog = { messages: [], bytes: 0 };

@@ -11,6 +11,7 @@ import { type Envelope, envelope } from "../../domain/transcript.ts";
 import { type ChannelLayer, LocalChannelLayer } from "../../transcript/channel-layer.ts";
 import { Hub } from "../../transcript/hub.ts";
 import { RedisChannelLayer } from "../../transcript/redis.ts";
+import { RedisLink } from "../../transcript/redis-link.ts";
 import { createErrorHandler } from "../error-handler.tsx";
 import { transcriptSocketHandlers, transcriptSocketRoutes } from "./transcript-socket.ts";
 
@@ -21,7 +22,11 @@ function openNode(redisUrl?: string) {
   const [transcripts, logger] = [new SqliteTranscriptStore(database), memoryLogger()];
   const layer: ChannelLayer = stack.use(
     redisUrl
-      ? new RedisChannelLayer({ url: redisUrl, log: transcripts, logger })
+      ? new RedisChannelLayer({
+          link: stack.use(new RedisLink({ url: redisUrl, logger })),
+          log: transcripts,
+          logger,
+        })
       : new LocalChannelLayer({ log: transcripts, logger }),
   );
   const hub = new Hub({ layer, logger });
@@ -239,7 +244,8 @@ async function restlessClient(url: string, last: number, roll: (max: number) => 
     connections += 1;
     const target = Math.min(last, (seen.at(-1) ?? 0) + 1 + roll(last / 8));
     if (roll(6) === 0) await client.opened;
-    else await client.until(target);
+    // One that was too slow, which the storm may cause, is closed and comes back too.
+    else await Promise.race([client.until(target), client.closed]);
     client.socket.close();
     await client.closed;
     seen.push(...client.seqs);
