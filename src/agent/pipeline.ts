@@ -86,7 +86,7 @@ export function createPipeline(
       loading: loadingOf(stage, server, memory, tell),
     });
   };
-  const stt = createStt(options, vad, { vadModel, memory }, clientOf);
+  const stt = createStt(options, vad, memory, clientOf);
   const llm = new ChatLlm({
     first: options.llm,
     second: options.llm.fallback,

@@ -1,22 +1,20 @@
 import type { VAD } from "@livekit/agents";
-import * as openai from "@livekit/agents-plugin-openai";
 import type OpenAI from "openai";
 import { Failover } from "../providers/failover.ts";
 import type { ModelMemory } from "../providers/model-memory.ts";
 import { createProviderClient } from "../providers/provider-client.ts";
 import { tellingOfFallback } from "../providers/provider-errors.ts";
 import { promptOf, Transcriber } from "../providers/transcription.ts";
-import type { ClientOf, PipelineOptions, ProviderOptions, SharedParts } from "./pipeline.ts";
+import type { ClientOf, PipelineOptions, ProviderOptions } from "./pipeline.ts";
 import { RealtimeStt } from "./realtime-stt.ts";
 import type { SttWrapper } from "./stt-wrapper.ts";
 import { UtteranceStt } from "./utterance-stt.ts";
-import { ConnectionVad, VAD_OPTIONS } from "./vad.ts";
 
 /** Creates the speech recognition of one session. */
 export function createStt(
   options: PipelineOptions,
   vad: VAD,
-  { vadModel, memory }: SharedParts,
+  memory: ModelMemory,
   clientOf: ClientOf,
 ): SttWrapper {
   const { stt, language, keyterms } = options;
@@ -26,25 +24,10 @@ export function createStt(
     return requests;
   }
   const prompt = promptOf(keyterms);
-  const connectionEvents = new ConnectionVad(vadModel, VAD_OPTIONS);
-  const recognizer = new openai.STT({
-    client: clientOf("stt", stt),
-    model: stt.model,
-    ...(language ? { language } : { detectLanguage: true }),
-    ...(prompt ? { prompt } : {}),
-    // The plugin's WebSocket does not use the client, but these.
-    apiKey: stt.apiKey ?? "none",
-    baseURL: stt.baseURL,
-    useRealtime: true,
-    // Parley's VAD commits the audio at the first short silence, sooner than the server's would.
-    turnDetection: null,
-    vad: connectionEvents,
-  });
   return new RealtimeStt({
-    recognizer,
-    connectionEvents,
-    language,
-    hasPrompt: prompt !== undefined,
+    server: { ...stt, language, prompt },
+    vad,
+    onNotice: options.onNotice,
     requests,
     onSwitch: (why, error) => {
       if (stt.requests) stt.requests.onSwitch(why);

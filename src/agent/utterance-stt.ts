@@ -1,10 +1,10 @@
 import { type AudioBuffer, stt, type VAD, VADEventType, type VADStream } from "@livekit/agents";
-import { AudioFrame } from "@livekit/rtc-node";
+import type { AudioFrame } from "@livekit/rtc-node";
 import { wav } from "../lib/wav.ts";
 import type { Failover } from "../providers/failover.ts";
 import { redactProviderError } from "../providers/provider-errors.ts";
 import type { Transcriber } from "../providers/transcription.ts";
-import { durationOf } from "./audio-frames.ts";
+import { durationOf, joinFrames } from "./audio-frames.ts";
 import { type EventLanguage, SttWrapper } from "./stt-wrapper.ts";
 import { UtteranceTurns } from "./utterance-turn.ts";
 import { VOICED, VOICED_WINDOW_MS } from "./voiced-time.ts";
@@ -171,20 +171,4 @@ class UtteranceStream extends stt.SpeechStream {
     super.close();
     this.#onClose();
   }
-}
-
-/**
- * Joins frames into one. The library has a function for this whose time grows with the square of
- * the number of frames.
- */
-function joinFrames(frames: AudioFrame[]): AudioFrame {
-  const samples = frames.reduce((sum, frame) => sum + frame.data.length, 0);
-  const data = new Int16Array(samples);
-  let offset = 0;
-  for (const frame of frames) {
-    data.set(frame.data, offset);
-    offset += frame.data.length;
-  }
-  const { sampleRate = 16_000, channels = 1 } = frames[0] ?? {};
-  return new AudioFrame(data, sampleRate, channels, samples / channels);
 }

@@ -1,4 +1,3 @@
-import type { VADEvent } from "@livekit/agents";
 import * as silero from "@livekit/agents-plugin-silero";
 import { InferenceSession } from "onnxruntime-node";
 import { VAD_SILENCE_MS } from "./end-of-turn.ts";
@@ -26,39 +25,6 @@ export class SessionVad extends silero.VAD {
   override stream(): ReturnType<silero.VAD["stream"]> {
     const stream = super.stream();
     stream.endInput = () => {};
-    return stream;
-  }
-}
-
-/** Reports what the plugin's stream does with its audio, since the plugin does not. */
-export interface ConnectionEvents {
-  /** Called with each frame that an open connection takes. */
-  onOpen: () => void;
-  /** Called with each event of the connection's VAD, before the plugin gets it. */
-  onVad: (event: VADEvent) => void;
-}
-
-/**
- * The VAD of a realtime STT. The plugin pushes audio to it only while its connection is open, so
- * each frame shows that it is.
- */
-export class ConnectionVad extends SessionVad implements ConnectionEvents {
-  onOpen = () => {};
-  onVad: ConnectionEvents["onVad"] = () => {};
-
-  override stream(): ReturnType<silero.VAD["stream"]> {
-    const stream = super.stream();
-    const push = stream.pushFrame.bind(stream);
-    stream.pushFrame = (frame) => {
-      this.onOpen();
-      push(frame);
-    };
-    const next = stream.next.bind(stream);
-    stream.next = async () => {
-      const result = await next();
-      if (!result.done) this.onVad(result.value);
-      return result;
-    };
     return stream;
   }
 }

@@ -1,5 +1,6 @@
-import { isOpenAi, type ProviderEndpoint } from "../domain/stage.ts";
+import type { ProviderEndpoint } from "../domain/stage.ts";
 import { authorization } from "./authorization.ts";
+import { realtimeUrl, sessionUpdate } from "./realtime-transcription.ts";
 
 /** Whether a server transcribes over its realtime WebSocket, and if not, why. */
 export type RealtimeVerdict =
@@ -34,7 +35,7 @@ export function probeRealtime(
   const timer = setTimeout(() => no("does not answer session.update", isOpen), answerMs);
   socket.onopen = () => {
     isOpen = true;
-    socket.send(JSON.stringify(transcriptionUpdate(model)));
+    socket.send(JSON.stringify(sessionUpdate({ model, language: null })));
   };
   socket.onmessage = ({ data }) => {
     const event = objectIn(data);
@@ -57,13 +58,6 @@ export function probeRealtime(
   });
 }
 
-/** The first message of a realtime transcription; the client itself commits the audio. */
-function transcriptionUpdate(model: string): object {
-  const format = { type: "audio/pcm", rate: 24_000 };
-  const input = { format, transcription: { model }, turn_detection: null };
-  return { type: "session.update", session: { type: "transcription", audio: { input } } };
-}
-
 /** Servers that do not tell the type of a session have only one. */
 function isForTranscription(session: unknown): boolean {
   if (typeof session !== "object" || session === null) return true;
@@ -79,12 +73,4 @@ function objectIn(data: unknown): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The address of a server's realtime transcription. OpenAI itself takes no model there. */
-export function realtimeUrl(baseURL: string, model: string): URL {
-  const url = new URL(`${baseURL.replace(/^http/, "ws")}/realtime`);
-  url.searchParams.set("intent", "transcription");
-  if (!isOpenAi(baseURL)) url.searchParams.set("model", model);
-  return url;
 }

@@ -4,7 +4,7 @@ import { type Audio, wav } from "../lib/wav.ts";
 import { authorization } from "./authorization.ts";
 import { createProviderClient } from "./provider-client.ts";
 import { AnswerError } from "./provider-errors.ts";
-import { realtimeUrl } from "./realtime-probe.ts";
+import { realtimeUrl } from "./realtime-transcription.ts";
 import { VoiceServer } from "./voice-server.ts";
 
 // The smallest real request to each stage, as a conversation makes it. Each function throws what

@@ -46,6 +46,14 @@ export class TcpProxy implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Lets every connection stand, and nothing pass on it any more; new ones work. */
+  freeze(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.pause();
+    }
+  }
+
   repair(): void {
     this.#open = true;
   }

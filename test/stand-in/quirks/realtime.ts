@@ -1,3 +1,4 @@
+import { pcmOf } from "../../../src/lib/wav.ts";
 import type { DialectWire, RealtimeDialect, Receiver } from "../dialect.ts";
 
 const SPEACHES = "speaches-ai/speaches#521";
@@ -104,6 +105,30 @@ const closesInSentence: RealtimeDialect = {
         if (typeOf(text) !== "input_audio_buffer.append") return;
         parts += 1;
         if (parts === SENTENCE_PARTS) wire.close(1011, "internal error");
+      },
+    };
+  },
+};
+
+/** The level of 16-bit samples below which nobody speaks. */
+const SILENT = 200;
+const SILENT_MS = 1500;
+
+/** Ends a session in which nobody has spoken for some time, as the limit of a session would. */
+export const closesInSilence: RealtimeDialect = {
+  name: "closes again and again while nobody speaks",
+  report: "https://platform.openai.com/docs/guides/realtime-transcription",
+  connect(wire, session) {
+    const inner = session(wire);
+    let heardAt = performance.now();
+    return {
+      receive(text) {
+        inner.receive(text);
+        const { audio }: { audio?: unknown } = Object(JSON.parse(text));
+        if (typeof audio !== "string") return;
+        const samples = pcmOf(Buffer.from(audio, "base64"));
+        if (samples.some((sample) => Math.abs(sample) > SILENT)) heardAt = performance.now();
+        if (performance.now() - heardAt > SILENT_MS) wire.close(1001, "session limit");
       },
     };
   },
