@@ -39,7 +39,7 @@ class Person implements AsyncDisposable {
   readonly #stream: stt.SpeechStream;
   readonly #microphone: ReturnType<typeof setInterval>;
   readonly #ended: Promise<void>;
-  #samples = new Int16Array();
+  #samples: Int16Array = new Int16Array();
   #said = Promise.withResolvers<void>();
   #heard = Promise.withResolvers<void>();
 
