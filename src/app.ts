@@ -192,6 +192,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
       }),
       tokenRoutes({
         livekitUrl,
+        livekitReachable: () => livekit.reachable(),
         userToken: (grant) => userToken({ ...livekit, ...grant }),
         warmUp: parts.warmUp,
       }),

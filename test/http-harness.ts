@@ -46,6 +46,8 @@ export interface HttpOptions {
   variables?: Record<string, string>;
   dev?: boolean;
   livekitUrl?: string;
+  /** LiveKit can be reached if omitted. */
+  livekitReachable?: () => Promise<void>;
   /** What servers are and offer; every server is there and takes every name if omitted. */
   servers?: Partial<ProviderChoiceOptions["servers"]>;
   /** Tries a stage. */
@@ -167,6 +169,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       statusRoutes({ checks: {}, metrics, ...options.status }),
       tokenRoutes({
         livekitUrl,
+        livekitReachable: options.livekitReachable ?? (async () => {}),
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),

@@ -37,6 +37,8 @@ export interface SessionView {
 }
 
 const TIMEOUT_MS = 10_000;
+/** Longer, because the server waits up to 10 s for LiveKit. */
+const TOKEN_TIMEOUT_MS = 20_000;
 /** Longer, because the server loads the agent's code at its first session. */
 const START_TIMEOUT_MS = 45_000;
 
@@ -47,7 +49,7 @@ export async function fetchToken(
 ): Promise<string> {
   const search = new URLSearchParams({ room: query.room, identity: query.identity });
   if (query.name !== "") search.set("name", query.name);
-  const body = await request("GET", `/token?${search}`, { signal, timeoutMs: TIMEOUT_MS });
+  const body = await request("GET", `/token?${search}`, { signal, timeoutMs: TOKEN_TIMEOUT_MS });
   return field(body, "token");
 }
 

@@ -30,6 +30,17 @@ describe("refused requests", () => {
     expect(problem.detail).not.toBe("");
   });
 
+  test("what is down is named, and when to try again if it is known", () => {
+    const problem = (retryAfter?: number) =>
+      problemOf("token", new ApiError(503, "T", "LiveKit is starting.", retryAfter));
+    expect(problem(5)).toMatchObject({
+      title: "The conversation could not start",
+      detail: "LiveKit is starting. Try again in about 5 seconds.",
+      remedy: "retry",
+    });
+    expect(problem().detail).toBe("LiveKit is starting.");
+  });
+
   test("a limit says when to try again", () => {
     expect(problemOf("session", new ApiError(429, "T", "All taken.", 30)).detail).toBe(
       "All taken. Try again in about 30 seconds.",

@@ -68,13 +68,16 @@ export function apiProblem(failure: ApiError): Problem {
       return error("Parley is busy", `${failure.detail} ${whenToRetry(failure.retryAfter)}`.trim());
     case 502:
     case 503:
-      return error(
-        "The conversation could not start",
-        failure.detail || "A service it needs is down.",
-      );
+      return error("The conversation could not start", unavailable(failure));
     default:
       return error(failure.title, failure.detail);
   }
+}
+
+/** What is down, and when to try again if Parley knows. */
+function unavailable({ detail, retryAfter }: ApiError): string {
+  const what = sentence(detail || "A service it needs is down.");
+  return retryAfter === undefined ? what : `${what} ${whenToRetry(retryAfter)}`;
 }
 
 /** The same problem where it does not end the conversation. */

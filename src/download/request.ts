@@ -63,18 +63,3 @@ export async function request(
   }
   return response;
 }
-
-/** Downloads a small text. @throws Failure that says what went wrong */
-export async function downloadText(
-  url: string,
-  options: { signal?: AbortSignal | undefined; stallMs?: number | undefined },
-): Promise<string> {
-  using watch = watchdog(options);
-  const response = await request(url, watch);
-  try {
-    return await response.text();
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw new Failure("unavailable", `${url} broke off: ${watch.reason(error)}`, { cause: error });
-  }
-}

@@ -1,10 +1,11 @@
 import type { Logger } from "pino";
+import { reachability } from "./reachable.ts";
 import { findLiveKitServer } from "./server-binary.ts";
 import { startLiveKitServer } from "./server-process.ts";
 
 export interface LiveKitOptions {
   /** A server that runs already; undefined: Parley starts its own. */
-  existing: Omit<LiveKitAccess, "ready" | "restarts" | "hint"> | undefined;
+  existing: Pick<LiveKitAccess, "url" | "publicUrl" | "apiKey" | "apiSecret"> | undefined;
   /** What browsers connect to, where it differs from the own server's address. */
   publicUrl: string | undefined;
   /** The own server's executable, if one is configured. */
@@ -30,11 +31,19 @@ export interface LiveKitAccess {
    * one; rejects with a Failure when Parley's own cannot be started.
    */
   ready(): Promise<void>;
+  /**
+   * Resolves when the server can be reached, also one that is not Parley's; rejects with a Failure.
+   * For those who send people there.
+   */
+  reachable(): Promise<void>;
   /** How often Parley's own server was started again. */
   restarts: number;
   /** What to do when it cannot be reached. */
   hint: string;
 }
+
+/** How long a server elsewhere is asked whether it can be reached, in ms. */
+const GIVE_UP_MS = 10_000;
 
 /** Starts Parley's own LiveKit server, or uses the one that is configured. Returns at once. */
 export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDisposable {
@@ -43,6 +52,7 @@ export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDispo
     return {
       ...existing,
       ready: async () => {},
+      reachable: reachability(existing.url, GIVE_UP_MS),
       restarts: 0,
       hint: "Check LIVEKIT_URL and its keys, then try again.",
       [Symbol.asyncDispose]: async () => {},
@@ -70,6 +80,7 @@ export function openLiveKit(options: LiveKitOptions): LiveKitAccess & AsyncDispo
       return server.restarts;
     },
     ready: () => server.ready(),
+    reachable: () => server.ready(),
     hint: "Parley restarts its LiveKit server automatically; try again in a moment. The log has details.",
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

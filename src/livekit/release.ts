@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { downloadFile } from "../download/download-file.ts";
-import { downloadText } from "../download/request.ts";
 import { Failure } from "../errors.ts";
 import { readFromArchive } from "../lib/archive.ts";
 import { throttled } from "../lib/throttled.ts";
@@ -9,30 +8,43 @@ import { throttled } from "../lib/throttled.ts";
 export const LIVEKIT_VERSION = "1.13.5";
 export const RELEASES_URL = "https://github.com/livekit/livekit/releases/download";
 
-const ARCHITECTURES: Partial<Record<string, string>> = {
-  x64: "amd64",
-  arm64: "arm64",
-  arm: "armv7",
-};
-
 export interface ReleaseAsset {
   archive: string;
   /** The executable's name inside the archive. */
   binary: string;
+  /** Of the archive. */
+  sha256: string;
 }
+
+/**
+ * The archives of `LIVEKIT_VERSION` and their hashes, as its `checksums.txt` lists them. They are
+ * here, since a forged release would bring a list of its own. A new version needs new hashes.
+ */
+const ASSETS: Partial<Record<string, [file: string, sha256: string]>> = {
+  "linux-x64": [
+    "linux_amd64.tar.gz",
+    "c020fac437b7cc9b776eef1ad5ea8af77be9acfa07602eca20a3a44930dfbc70",
+  ],
+  "linux-arm64": [
+    "linux_arm64.tar.gz",
+    "332015305518765fe05bad74fc3a9d9583e635e7dd130de3c4fc563d69c550f3",
+  ],
+  "win32-x64": [
+    "windows_amd64.zip",
+    "3ec7eaa76ef64063bf21f78364733703e0969612cb92ffd60661ed45fa4a8906",
+  ],
+  "win32-arm64": [
+    "windows_arm64.zip",
+    "9a0facddf31346f22854a1beaeaaa2c623c165078c54765115b249d771eb0b66",
+  ],
+};
 
 /** @returns the official archive for a platform; undefined if none is published, as for macOS */
 export function releaseAsset(platform: string, arch: string): ReleaseAsset | undefined {
-  const architecture = ARCHITECTURES[arch];
-  if (architecture === undefined) return undefined;
-  const name = `livekit_${LIVEKIT_VERSION}`;
-  if (platform === "linux") {
-    return { archive: `${name}_linux_${architecture}.tar.gz`, binary: "livekit-server" };
-  }
-  if (platform === "win32") {
-    return { archive: `${name}_windows_${architecture}.zip`, binary: "livekit-server.exe" };
-  }
-  return undefined;
+  const [file, sha256] = ASSETS[`${platform}-${arch}`] ?? [];
+  if (file === undefined || sha256 === undefined) return undefined;
+  const binary = platform === "win32" ? "livekit-server.exe" : "livekit-server";
+  return { archive: `livekit_${LIVEKIT_VERSION}_${file}`, binary, sha256 };
 }
 
 export interface ReleaseOptions {
@@ -45,21 +57,19 @@ export interface ReleaseOptions {
   onProgress: (message: string) => void;
 }
 
-/** Downloads the official binary and verifies its archive. @returns its path inside `folder` */
+/** Downloads the official binary and compares its archive with the pinned hash. @returns its path inside `folder` */
 export async function releaseBinary(options: ReleaseOptions): Promise<string> {
   const { asset, releasesUrl, folder, signal, stallMs } = options;
   if (!asset) {
     throw new Failure("unavailable", "LiveKit publishes no binary for this platform");
   }
   const base = `${releasesUrl}/v${LIVEKIT_VERSION}`;
-  const checksums = await downloadText(`${base}/checksums.txt`, { signal, stallMs });
-  const sha256 = checksumOf(checksums, asset.archive);
   const archive = join(folder, asset.archive);
   const report = throttled(options.onProgress);
   await downloadFile({
     url: `${base}/${asset.archive}`,
     to: archive,
-    sha256,
+    sha256: asset.sha256,
     signal,
     stallMs,
     onProgress: (received, total) =>
@@ -68,15 +78,6 @@ export async function releaseBinary(options: ReleaseOptions): Promise<string> {
   const binary = join(folder, asset.binary);
   await Bun.write(binary, await readFromArchive(archive, asset.binary));
   return binary;
-}
-
-/** Finds a file's SHA-256 in a list of `hash  name` lines. */
-function checksumOf(checksums: string, name: string): string {
-  for (const line of checksums.split("\n")) {
-    const [hash, file] = line.trim().split(/\s+\*?/);
-    if (file === name && hash && /^[0-9a-f]{64}$/i.test(hash)) return hash.toLowerCase();
-  }
-  throw new Failure("unavailable", `the release's checksums.txt does not list ${name}`);
 }
 
 function progress(received: number, total: number | undefined): string {

@@ -4,7 +4,13 @@ import type { Logger } from "pino";
 import { Failure, messageOf } from "../errors.ts";
 import { lock } from "../lib/lock.ts";
 import { goInstall } from "./go-install.ts";
-import { LIVEKIT_VERSION, RELEASES_URL, releaseAsset, releaseBinary } from "./release.ts";
+import {
+  LIVEKIT_VERSION,
+  RELEASES_URL,
+  type ReleaseAsset,
+  releaseAsset,
+  releaseBinary,
+} from "./release.ts";
 
 export interface FindOptions {
   /** `LIVEKIT_SERVER_BIN`: this binary is used, or the search fails. */
@@ -23,6 +29,8 @@ export interface FindOptions {
   onProgress?: ((message: string) => void) | undefined;
   signal?: AbortSignal | undefined;
   releasesUrl?: string | undefined;
+  /** The archive to download; the official one of this platform if unset. */
+  asset?: ReleaseAsset | undefined;
   /** How long a download may receive no data. */
   stallMs?: number | undefined;
 }
@@ -104,7 +112,7 @@ async function install(
   const methods = [
     async () => {
       const { releasesUrl = RELEASES_URL, signal, stallMs } = options;
-      const asset = releaseAsset(process.platform, process.arch);
+      const { asset = releaseAsset(process.platform, process.arch) } = options;
       const folder = work.path;
       return releaseBinary({ asset, releasesUrl, folder, signal, stallMs, onProgress });
     },

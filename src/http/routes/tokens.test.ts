@@ -1,7 +1,8 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, jest, test } from "bun:test";
 import { TokenVerifier } from "livekit-server-sdk";
 import { z } from "zod";
 import { json, LIVEKIT_KEYS, openHttp, problemOf } from "../../../test/http-harness.ts";
+import { Failure } from "../../errors.ts";
 
 const verifier = new TokenVerifier(LIVEKIT_KEYS.apiKey, LIVEKIT_KEYS.apiSecret);
 const standardAnswer = z.strictObject({ server_url: z.string(), participant_token: z.string() });
@@ -149,5 +150,44 @@ describe("POST /token, LiveKit's standard endpoint", () => {
     const response = await http.guest("/token", json(body));
     expect(response.status).toBe(400);
     await problemOf(response);
+  });
+});
+
+describe("while LiveKit cannot be reached", () => {
+  const asking = [
+    ["GET", "/token?room=r&identity=a", undefined],
+    ["POST", "/token", json({})],
+  ] as const;
+
+  test.each(asking)("%s waits for it", async (_method, path, init) => {
+    const up = Promise.withResolvers<void>();
+    await using http = openHttp({ livekitReachable: () => up.promise });
+    const response = http.guest(path, init);
+    expect(await Promise.race([response, Bun.sleep(50)])).toBeUndefined();
+    up.resolve();
+    expect((await response).ok).toBe(true);
+  });
+
+  test.each(asking)("%s answers 503 after 10 s, with Retry-After", async (_method, path, init) => {
+    jest.useFakeTimers();
+    try {
+      await using http = openHttp({ livekitReachable: () => new Promise(() => {}) });
+      const response = http.guest(path, init);
+      for (let turn = 0; turn < 50; turn++) await null;
+      jest.advanceTimersByTime(10_000);
+      const answer = await response;
+      expect([answer.status, answer.headers.get("Retry-After")]).toEqual([503, "5"]);
+      expect((await problemOf(answer)).detail).toContain("LiveKit");
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  test.each(asking)("%s says at once why it cannot start", async (_method, path, init) => {
+    const why = new Failure("unavailable", "livekit-server stopped 5 times. Set LIVEKIT_URL.");
+    await using http = openHttp({ livekitReachable: () => Promise.reject(why) });
+    const answer = await http.guest(path, init);
+    expect([answer.status, answer.headers.get("Retry-After")]).toEqual([503, "5"]);
+    expect((await problemOf(answer)).detail).toBe(why.message);
   });
 });

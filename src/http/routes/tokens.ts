@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { freeText, participantIdentity, participantName, roomName } from "../../domain/session.ts";
+import { Failure } from "../../errors.ts";
+import { withDeadline } from "../../lib/deadline.ts";
 import { jsonBody, parse } from "../request.ts";
 
 export interface TokenDeps {
@@ -14,6 +16,8 @@ export interface TokenDeps {
   }): Promise<string>;
   /** Where browsers reach LiveKit now. */
   livekitUrl(): string;
+  /** Resolves when LiveKit can be reached; rejects with a Failure. */
+  livekitReachable(): Promise<void>;
   /** Prepares for a conversation, which a request for a token announces. */
   warmUp(): void;
 }
@@ -48,18 +52,24 @@ const standardRequest = z.strictObject({
   room_config: z.strictObject({ agents: z.array(z.unknown()).max(8).optional() }).optional(),
 });
 
+/** How long a token waits for a LiveKit server that is starting or being restarted, in ms. */
+const LIVEKIT_WAIT_MS = 10_000;
+const RETRY_AFTER_S = 5;
+
 /** `GET /token` of Parley's own pages, and `POST /token` as LiveKit's starter apps call it. */
 export function tokenRoutes(deps: TokenDeps): Hono {
   const app = new Hono();
   app.get("/token", async (c) => {
     const { room, identity, name } = parse(query, c.req.query());
     deps.warmUp();
+    await untilReachable(deps);
     c.header("Cache-Control", "no-store");
     return c.json({ token: await deps.userToken({ room, identity, name }) });
   });
   app.post("/token", async (c) => {
     const body = parse(standardRequest, await jsonBody(c));
     deps.warmUp();
+    await untilReachable(deps);
     const token = await deps.userToken({
       room: body.room_name ?? `room-${shortId()}`,
       identity: body.participant_identity ?? `user-${shortId()}`,
@@ -71,6 +81,19 @@ export function tokenRoutes(deps: TokenDeps): Hono {
     return c.json({ server_url: deps.livekitUrl(), participant_token: token }, 201);
   });
   return app;
+}
+
+/** A token for a server that refuses the connection would help nobody. @throws Failure */
+async function untilReachable({ livekitReachable }: TokenDeps): Promise<void> {
+  try {
+    await withDeadline(livekitReachable(), LIVEKIT_WAIT_MS, "LiveKit");
+  } catch (cause) {
+    const message =
+      cause instanceof Failure
+        ? cause.message
+        : "The LiveKit server, which carries the sound, is starting or does not answer.";
+    throw new Failure("unavailable", message, { retryAfter: RETRY_AFTER_S, cause });
+  }
 }
 
 function shortId(): string {
