@@ -102,6 +102,17 @@ describe("a provider that", () => {
     await provider.closed;
   });
 
+  test("drips is given up, although it never stops", async () => {
+    const { provider, baseURL } = await providerThat((socket) => {
+      socket.write(HEAD);
+      const timer = setInterval(() => socket.write("1\r\n:\r\n"), 10);
+      socket.on("close", () => clearInterval(timer));
+    });
+    const { error } = await chat(client(baseURL, { answerMs: 60_000, idleMs: 60 }));
+    expect(describeProviderError("llm", error).code).toBe("provider_timeout");
+    await provider.closed;
+  });
+
   test("is cut in the middle of its stream fails as unreachable, not as finished", async () => {
     const { baseURL } = await providerThat((socket) => {
       socket.write(HEAD + chunk("Hello "), () => socket.destroy());

@@ -8,7 +8,7 @@ import { type Loading, ProviderTimeout, whenLoaded } from "./loading.ts";
 export interface Timeouts {
   /** Until the response head, including the retry. */
   answerMs: number;
-  /** Between two chunks of a streamed response. */
+  /** Between two parts of a streamed response, each of `PART_BYTES` or more. */
   idleMs: number;
 }
 
@@ -20,6 +20,9 @@ export interface Patience extends Timeouts {
   /** The model may have to be loaded; undefined: only the timeouts count. */
   loading?: Loading | undefined;
 }
+
+/** A server that sends fewer bytes in `idleMs` drips: no word and no sound comes of it. */
+const PART_BYTES = 32;
 
 /** Wait before the retry, in ms; short, because a person is waiting for the answer. */
 const RETRY_MS = 300;
@@ -140,23 +143,30 @@ async function fetchWithRetry(
   return fetch(input, init);
 }
 
-/** The same stream; it fails when no chunk arrives for `idleMs` while one is awaited. */
+/** The same stream; it fails when no part arrives in `idleMs` of waiting. */
 function withIdleTimeout(
   body: ReadableStream<Uint8Array>,
   idleMs: number,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
+  let leftMs = idleMs;
+  let bytes = 0;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
+      const asked = performance.now();
       const expired = Promise.withResolvers<never>();
       const timer = setTimeout(
         () => expired.reject(new ProviderTimeout("stopped answering")),
-        idleMs,
+        leftMs,
       );
       try {
         const { done, value } = await Promise.race([reader.read(), expired.promise]);
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (done) return controller.close();
+        controller.enqueue(value);
+        bytes += value.length;
+        leftMs -= performance.now() - asked;
+        if (bytes < PART_BYTES) return;
+        [leftMs, bytes] = [idleMs, 0];
       } catch (error) {
         reader.cancel(error).catch(() => {});
         throw error;

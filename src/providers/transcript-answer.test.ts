@@ -71,6 +71,7 @@ test.each([
   ["an object without a text", '{"status":"ok"}'],
   ["HTML", "<!DOCTYPE html><html><body>Sign in</body></html>"],
   ["JSON that was cut", '{"text":"Hello th'],
+  ["what is no text", "\uFFFD\u0003w\uFFFD\u001F~"],
 ])("%s is a fault of the answer", (_, body) => {
   expect(() => readTranscript(body)).toThrow("the provider");
 });

@@ -26,6 +26,9 @@ const TEXT_FIELDS = [
 ];
 const LANGUAGE_FIELDS = ["language", "detected_language", "lang", "languages", "code"];
 const MAX_DEPTH = 6;
+/** Control characters, which bytes hold that are no text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const NO_TEXT = /[\u0000-\u0008\u000E-\u001F]/;
 
 /** From these figures of a segment on, Whisper itself takes it for silence. */
 const NO_SPEECH = { probability: 0.6, logprob: -1 };
@@ -45,6 +48,7 @@ export function readTranscript(body: string): Transcript {
   if (/^<(?:!doctype|html|head|body|\?xml)/i.test(text)) throw webPageError();
   // JSON that was cut is no text.
   if (/^[{[]\s*"/.test(text)) throw new AnswerError("cut");
+  if (NO_TEXT.test(text)) throw new AnswerError("error_body");
   return { text: withoutTimes(text) };
 }
 
