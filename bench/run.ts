@@ -5,18 +5,35 @@ import { provide } from "../scripts/prepare.ts";
 import { measureConversation, type ProviderDelays } from "./conversation.ts";
 import { measureEngine } from "./engine.ts";
 import { measureExecutable } from "./executable.ts";
+import { measureHistory } from "./history.ts";
 import { measureOffline } from "./offline.ts";
 import { measureStartUp } from "./start-up.ts";
 import { percentile, summary, table } from "./statistics.ts";
 
-const TURNS = Number(process.argv[2] ?? 16);
+const [only] = process.argv.slice(2);
+const TURNS = Number(only ?? 16);
 const INSTANT: ProviderDelays = { stt: 0, llm: 0, tts: 0 };
 const CLOUD: ProviderDelays = { stt: 300, llm: 300, tts: 200 };
 const HEAD = ["measured", "median", "p95", "samples"];
 
+console.log("## A long history\n");
+const history = await measureHistory(40);
+console.log(
+  table(
+    HEAD,
+    history.rows.map(([name, samples]) => summary(name, samples, "ms", 1)),
+  ),
+);
+const { sizeMiB, seedSeconds, removed, longestStall } = history;
+console.log(
+  `\n${Math.round(sizeMiB)} MiB, written in ${Math.round(seedSeconds)} s. Meanwhile ten conversations were stored and ` +
+    `${removed} old interims removed; the event loop was not free for ${longestStall.toFixed(1)} ms at most.`,
+);
+if (only === "history") process.exit(0);
+
 await provide({ dev: false, liveKit: true });
 
-console.log("## Start\n");
+console.log("\n## Start\n");
 const startUp = await measureStartUp(15);
 const cases = [
   { name: "instant providers, one request an utterance", realtime: false, delays: INSTANT },

@@ -5,8 +5,13 @@ export function percentile(samples: readonly number[], share: number): number {
 }
 
 /** A row of a table: what was measured, then median, 95th percentile and number of samples. */
-export function summary(name: string, samples: readonly number[], unit: string): string[] {
-  const shown = (value: number) => (Number.isNaN(value) ? "–" : `${Math.round(value)} ${unit}`);
+export function summary(
+  name: string,
+  samples: readonly number[],
+  unit: string,
+  digits = 0,
+): string[] {
+  const shown = (value: number) => (Number.isNaN(value) ? "–" : `${value.toFixed(digits)} ${unit}`);
   return [
     name,
     shown(percentile(samples, 0.5)),

@@ -39,7 +39,9 @@ async function buildExecutable(target: Target, variant: Variant, suffix: string)
   const outfile = join(DIST, `parley${variant === "full" ? "" : `-${variant}`}${suffix}`);
   const { plugin, assertApplied } = patches(engine ? enginePatches() : []);
   await Bun.build({
-    entrypoints: [join(ROOT, "src", "embedded", "main.ts")],
+    entrypoints: ["main.ts", "maintenance-worker.ts"].map((name) =>
+      join(ROOT, "src", "embedded", name),
+    ),
     root: ROOT,
     target: "bun",
     format: "esm",

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
+import { Maintenance } from "./db/maintenance.ts";
 import { type Database, openDatabase } from "./db/open.ts";
 import { lockDatabase } from "./db/process-lock.ts";
 import { SqliteSessionLog } from "./db/session-log.ts";
@@ -78,9 +79,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { config, logger, resources } = options;
   // Closed in reverse order: sessions end, then clients are disconnected, then the server stops.
   await using opening = new AsyncDisposableStack();
-  await resources.database();
+  const maintenance = await resources.database();
   const lock = opening.use(lockDatabase(config.databasePath));
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
+  opening.use(new Maintenance({ database, module: maintenance, logger }));
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
   const link = await createLink(config, logger);

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import type { MigrationMeta } from "drizzle-orm/migrator";
+import type { MaintenanceModule } from "./db/maintenance.ts";
 import { readMigrations } from "./db/migrations.ts";
 
 /** Files that browsers load, by paths such as `/parley.css`. */
@@ -20,7 +21,7 @@ export interface Resources {
   /** Oldest first. */
   migrations(): readonly MigrationMeta[];
   /** Makes SQLite's library loadable. Await it before a database is opened. */
-  database(): Promise<void>;
+  database(): Promise<MaintenanceModule>;
   /** Makes the libraries of the agent stack loadable. Await it before the stack is imported. */
   speech(): Promise<SpeechFiles>;
   /**
@@ -44,7 +45,7 @@ export function sourceResources(): Resources {
     assets: assetFolder(join(root, "public")),
     migrations: () => readMigrations(join(root, "drizzle")),
     // In node_modules the packages find their own libraries.
-    database: async () => {},
+    database: async () => ({ path: new URL("db/maintenance-worker.ts", import.meta.url) }),
     speech: async () => {
       const plugin = createRequire(import.meta.url).resolve("@livekit/agents-plugin-silero");
       return { vadModel: join(dirname(plugin), "silero_vad.onnx") };

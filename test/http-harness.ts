@@ -55,6 +55,8 @@ export interface HttpOptions {
   /** What `/ready` and `/metrics` look at. */
   status?: Partial<StatusDeps>;
   now?: () => number;
+  /** A database of the caller's; a temporary one if omitted. */
+  database?: Database;
 }
 
 /** Servers that are there, wherever they are looked for. */
@@ -135,7 +137,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const { variables = {}, now = Date.now } = options;
   const livekitUrl = () => options.livekitUrl ?? "ws://127.0.0.1:7880";
   const open = new AsyncDisposableStack();
-  const { database } = open.use(temporaryDatabase());
+  const database = options.database ?? open.use(temporaryDatabase()).database;
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
   const logger = memoryLogger();

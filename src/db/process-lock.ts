@@ -74,6 +74,8 @@ export function lockDatabase(path: string): ProcessLock {
     // Not opened again where it exists: closing any descriptor of a file releases a process's locks.
     if (!existsSync(lockPath)) closeSync(openSync(lockPath, "a", 0o600));
     handle = new Sqlite(lockPath, { timeout: TIMEOUT_MS });
+    // Nothing is written, so there is nothing to roll back after a crash.
+    handle.pragma("journal_mode = MEMORY");
     handle.exec("BEGIN EXCLUSIVE");
     const lock = new ProcessLock(handle, `${file}-process`);
     lock.announce();

@@ -28,8 +28,10 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
     },
     migrations: () => contents.migrations,
     database: async () => {
-      const folder = await unpack(database, cache);
-      registerNative("sqlite.node", join(folder, "sqlite.node"));
+      const library = join(await unpack(database, cache), "sqlite.node");
+      registerNative("sqlite.node", library);
+      // The path of an entry point in `scripts/build.ts`, relative to the project.
+      return { path: "./src/embedded/maintenance-worker.ts", library };
     },
     speech: async () => {
       const folder = await speechFolder();
