@@ -119,6 +119,7 @@ class UtteranceStream extends stt.SpeechStream {
       this.#seen(event.timestamp);
       if (event.type === VADEventType.INFERENCE_DONE) {
         this.#mayBeSpeaking = event.probability > MAYBE_SPEECH;
+        if (!this.#mayBeSpeaking) turns.unvoiced(this.#pushedMs - event.timestamp);
         if (event.probability > VOICED) turns.voiced(VOICED_WINDOW_MS);
       } else if (event.type === VADEventType.START_OF_SPEECH) {
         turns.speechStarted(this.#pushedMs - event.timestamp, event.speechDuration);

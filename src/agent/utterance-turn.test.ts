@@ -231,13 +231,114 @@ test("nothing of the first word is lost when the VAD lags behind", async () => {
   await speaker.request.answer("Yes.");
 });
 
-test("a turn that grew too long ends at its next pause without waiting", async () => {
-  const speaker = new Speaker({ prefixMs: 0, maxTurnMs: 1000 }).say(11);
-  await speaker.request.answer("and so on and");
-  jest.advanceTimersByTime(0);
-  await settle();
-  jest.advanceTimersByTime(1);
-  expect(speaker.reports).toEqual(["final and so on and"]);
+describe("a turn that grows too long", () => {
+  /** The numbers from `first` to `last`. */
+  const frames = (first: number, last: number) =>
+    Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+  test("is closed after 20 s although speech goes on, and nothing is lost or sent twice", async () => {
+    const speaker = new Speaker();
+    speaker.turns.speechStarted();
+    speaker.audio(199);
+    expect(speaker.requests).toHaveLength(0);
+    speaker.audio(251);
+    expect(speaker.requests.map((request) => request.frames)).toEqual([
+      frames(1, 200),
+      frames(201, 400),
+    ]);
+    speaker.turns.speechPaused(0);
+    expect(speaker.request.frames).toEqual(frames(401, 450));
+  });
+
+  test("is cut at the last moment without speech, if it is no shorter than half", () => {
+    const speaker = new Speaker();
+    speaker.turns.speechStarted();
+    speaker.audio(190);
+    speaker.turns.unvoiced(250);
+    speaker.audio(30);
+    expect(speaker.request.frames).toEqual(frames(1, 187));
+    speaker.turns.unvoiced(0);
+    speaker.audio(180);
+    expect(speaker.request.frames).toEqual(frames(188, 387));
+  });
+
+  test("is reported part by part, in order, whichever answer comes first", async () => {
+    const speaker = new Speaker();
+    speaker.turns.speechStarted();
+    speaker.audio(450).turns.speechPaused(0);
+    const [one, two, three] = speaker.requests;
+    await three?.answer("Three.");
+    await two?.answer("Two,");
+    jest.advanceTimersByTime(60_000);
+    expect(speaker.reports).toEqual([]);
+    await one?.answer("One,");
+    jest.advanceTimersByTime(0);
+    expect(speaker.reports).toEqual(["final One,", "final Two,", "final Three."]);
+  });
+
+  test("loses only the part whose request fails", async () => {
+    const speaker = new Speaker();
+    speaker.turns.speechStarted();
+    speaker.audio(250).turns.speechPaused(0);
+    const [one, two] = speaker.requests;
+    await one?.fail("503");
+    await two?.answer("Two.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports).toEqual(["error 503", "preflight Two.", "final Two."]);
+  });
+
+  test("keeps its request when silence follows and the recogniser is slow", async () => {
+    const speaker = new Speaker().say(30);
+    const { request } = speaker;
+    speaker.audio(36_000);
+    expect(speaker.requests).toHaveLength(1);
+    expect(request.signal.aborted).toBe(false);
+    speaker.say(3);
+    expect(speaker.request.frames).toHaveLength(9);
+    await speaker.request.answer("More.");
+    await request.answer("Some.");
+    jest.advanceTimersByTime(SILENCE_MS.complete);
+    expect(speaker.reports).toEqual(["final Some.", "preflight More.", "final More."]);
+  });
+
+  test("costs no more than a few times its audio, with short pauses and a slow recogniser", () => {
+    const speaker = new Speaker();
+    // An hour of talk with a pause every three seconds, none of which is long enough for an answer.
+    for (let pause = 0; pause < 1200; pause += 1) {
+      speaker.say(30);
+      speaker.turns.unvoiced(0);
+    }
+    const sent = speaker.requests.map((request) => request.frames.length);
+    expect(Math.max(...sent)).toBe(180);
+    expect(sent.reduce((sum, length) => sum + length, 0)).toBeLessThan(36_000 * 5);
+  });
+
+  test("gives the oldest part up when a recogniser answers nothing at all", async () => {
+    const speaker = new Speaker();
+    speaker.turns.speechStarted();
+    for (let part = 0; part < 20; part += 1) {
+      speaker.audio(200);
+      await settle();
+    }
+    expect(speaker.requests.filter(({ signal }) => !signal.aborted)).toHaveLength(8);
+    expect(speaker.reports).toEqual(Array(12).fill("error Error: timed out"));
+    speaker.turns[Symbol.dispose]();
+    expect(speaker.requests.every(({ signal }) => signal.aborted)).toBe(true);
+    await settle();
+    expect(speaker.reports).toHaveLength(12);
+  });
+});
+
+test("noise that sounds like speech for ever does not keep a finished turn open", async () => {
+  const speaker = new Speaker().say(3);
+  speaker.mayBeSpeaking = true;
+  await speaker.request.answer("One.");
+  speaker.audio(30);
+  jest.advanceTimersByTime(SILENCE_MS.complete + 2000);
+  expect(speaker.reports).toEqual(["preflight One.", "final One."]);
+  // If it was speech after all, its beginning is there.
+  speaker.say(2);
+  expect(speaker.request.frames).toEqual([28, 29, 30, 31, 32, 33, 34, 35]);
 });
 
 describe("a recogniser that fails", () => {

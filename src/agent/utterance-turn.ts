@@ -1,3 +1,4 @@
+import { untilAborted } from "../lib/deadline.ts";
 import { durationOf, type Frame, totalDuration } from "./audio-frames.ts";
 import { SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
 import { wordsIn } from "./sound-notes.ts";
@@ -21,7 +22,10 @@ export interface TurnHandlers<F extends Frame> {
 export interface TurnTiming {
   /** Audio included from before the VAD noticed speech. */
   prefixMs: number;
-  /** A longer turn ends at its next pause, so that its audio is not sent again and again. */
+  /**
+   * What is longer is closed, whether or not speech goes on: its text is final, and only the audio
+   * after it is sent again.
+   */
   maxTurnMs: number;
 }
 
@@ -31,9 +35,17 @@ const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
 const MAX_LAG_MS = 3000;
 /** How long the VAD takes to confirm suspected speech, in ms. */
 const VAD_CONFIRM_MS = 64;
+/** How long a suspicion may keep a finished turn open, in ms; noise may last for ever. */
+const MAX_SUSPICION_MS = 1500;
+/** Closed parts that may wait for a slow recogniser. */
+const MAX_CLOSED = 8;
 
-/** A request for the transcript of the turn so far. */
-interface Attempt {
+type Outcome = { text: string } | { error: unknown };
+
+/** A request for the transcript of the turn so far, or of a part that is closed. */
+interface Attempt<F> {
+  frames: readonly F[];
+  outcome: Promise<Outcome>;
   abort: AbortController;
   /** Whether the pause that caused it still lasts. */
   paused: boolean;
@@ -46,7 +58,8 @@ interface Attempt {
  * turn is over. If the silence lasts, that text is final the moment the turn ends. If speech
  * continues, it becomes an interim and the next pause transcribes the longer turn again. So the
  * request runs during the wait that endpointing needs anyway, and a sentence with a pause in it is
- * recognised as one sentence.
+ * recognised as one sentence. A turn that grows too long is closed in parts, so that a radio costs
+ * neither memory nor long requests.
  */
 export class UtteranceTurns<F extends Frame> implements Disposable {
   readonly #handlers: TurnHandlers<F>;
@@ -55,11 +68,19 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   #prefixMs = 0;
   /** The audio of the current turn; undefined between turns. */
   #frames: F[] | undefined;
+  #turnMs = 0;
+  /** The newest moment without speech: how many frames, and how much speech, come before it. */
+  #quiet = { frames: 0, voicedMs: 0 };
   #speaking = false;
   /** How much speech was detected in the current turn, in ms. */
   #voicedMs = 0;
-  #attempt: Attempt | undefined;
+  #attempt: Attempt<F> | undefined;
+  /** Closed parts whose transcripts are awaited. */
+  readonly #closed = new Set<Attempt<F>>();
+  /** Resolves when they are reported. */
+  #reported: Promise<void> = Promise.resolve();
   #endTimer: ReturnType<typeof setTimeout> | undefined;
+  #isDisposed = false;
 
   constructor(handlers: TurnHandlers<F>, timing: TurnTiming = TIMING) {
     this.#handlers = handlers;
@@ -70,6 +91,8 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
   push(frame: F): void {
     if (this.#frames) {
       this.#frames.push(frame);
+      this.#turnMs += durationOf(frame);
+      if (this.#turnMs >= this.#timing.maxTurnMs) this.#closePart(this.#frames);
       return;
     }
     this.#prefix.push(frame);
@@ -88,16 +111,25 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     clearTimeout(this.#endTimer);
     if (this.#attempt) this.#attempt.paused = false;
     if (!this.#frames) {
-      this.#voicedMs = voicedMs;
       this.#trimPrefix(this.#timing.prefixMs + lagMs);
-      this.#frames = this.#prefix;
-      this.#dropPrefix();
+      this.#beginTurn(this.#prefix, voicedMs);
     }
   }
 
   /** The VAD found speech in the next `ms` of audio. */
   voiced(ms: number): void {
     this.#voicedMs += ms;
+  }
+
+  /** The VAD found no speech `lagMs` before the newest audio, so the turn can be cut there. */
+  unvoiced(lagMs: number): void {
+    if (!this.#frames) return;
+    let at = this.#frames.length;
+    for (let left = lagMs; at > 0 && left > 0; at -= 1) {
+      const frame = this.#frames[at - 1];
+      left -= frame ? durationOf(frame) : 0;
+    }
+    this.#quiet = { frames: at, voicedMs: this.#voicedMs };
   }
 
   /**
@@ -109,72 +141,123 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     this.#speaking = false;
     clearTimeout(this.#endTimer);
     this.#attempt?.abort.abort();
-    const attempt: Attempt = { abort: new AbortController(), paused: true };
-    this.#attempt = attempt;
-    const lastSpeechAt = Date.now() - silenceMs;
-    void this.#transcribe(this.#frames.slice(), attempt, lastSpeechAt);
+    this.#attempt = this.#request(this.#frames.slice(), this.#voicedMs);
+    void this.#judge(this.#attempt, performance.now() - silenceMs);
   }
 
-  async #transcribe(frames: F[], attempt: Attempt, lastSpeechAt: number): Promise<void> {
-    const voicedMs = this.#voicedMs;
-    let text: string;
-    try {
-      text = wordsIn(await this.#handlers.transcribe(frames, attempt.abort.signal), voicedMs);
-    } catch (error) {
-      if (attempt.abort.signal.aborted) return;
-      this.#attempt = undefined;
+  #request(frames: F[], voicedMs: number): Attempt<F> {
+    const abort = new AbortController();
+    const transcript = untilAborted(abort.signal, this.#handlers.transcribe(frames, abort.signal));
+    const outcome = transcript.then(
+      (text) => ({ text: wordsIn(text, voicedMs) }),
+      (error: unknown) => ({ error }),
+    );
+    return { frames, outcome, abort, paused: true };
+  }
+
+  /** Decides what becomes of the turn when the transcript of what it has so far is there. */
+  async #judge(attempt: Attempt<F>, lastSpeechAt: number): Promise<void> {
+    const outcome = await attempt.outcome;
+    await this.#reported;
+    // It may have been cancelled or closed.
+    if (attempt !== this.#attempt) return;
+    this.#attempt = undefined;
+    if ("error" in outcome) {
       // If speech has continued, its next pause sends all of this audio again.
       if (!attempt.paused) return;
-      this.#finishTurn();
-      this.#handlers.onError(error);
-      return;
+      this.#finishTurn([]);
+      this.#handlers.onError(outcome.error);
+    } else if (attempt.paused) {
+      this.#awaitEnd(outcome.text, attempt.frames.length, lastSpeechAt);
+    } else if (outcome.text !== "") {
+      this.#handlers.onInterim(outcome.text);
     }
-    if (attempt.abort.signal.aborted) return;
-    this.#attempt = undefined;
-    if (!attempt.paused) {
-      if (text !== "") this.#handlers.onInterim(text);
-      return;
-    }
-    this.#awaitEnd(text, frames, lastSpeechAt);
   }
 
-  #awaitEnd(text: string, frames: F[], lastSpeechAt: number): void {
-    const isTooLong = totalDuration(frames) > this.#timing.maxTurnMs;
+  #awaitEnd(text: string, sent: number, lastSpeechAt: number): void {
     // Audio without text may be the beginning of a word, so it is kept for the speech that follows.
     const silence = text === "" ? SILENCE_MS.unfinished : this.#silenceAfter(text);
-    const wait = isTooLong ? 0 : lastSpeechAt + silence - Date.now();
+    const wait = lastSpeechAt + silence - performance.now();
     if (text !== "" && wait > 0) this.#handlers.onPreflight(text);
-    this.#endTimer = setTimeout(() => this.#end(text), Math.max(0, wait));
+    this.#endTimer = setTimeout(() => this.#end(text, sent, 0), Math.max(0, wait));
   }
 
   #silenceAfter(text: string): number {
     return silenceBeforeTurnEnds(text, this.#handlers.language?.());
   }
 
-  #end(text: string): void {
-    if (this.#handlers.mayBeSpeaking()) {
-      this.#endTimer = setTimeout(() => this.#end(text), VAD_CONFIRM_MS);
+  #end(text: string, sent: number, suspectedMs: number): void {
+    const isSuspected = this.#handlers.mayBeSpeaking();
+    if (isSuspected && suspectedMs < MAX_SUSPICION_MS) {
+      const again = () => this.#end(text, sent, suspectedMs + VAD_CONFIRM_MS);
+      this.#endTimer = setTimeout(again, VAD_CONFIRM_MS);
       return;
     }
-    this.#finishTurn();
+    // If it is speech after all, its beginning must not be lost.
+    this.#finishTurn(isSuspected ? (this.#frames ?? []).slice(sent) : []);
     if (text !== "") this.#handlers.onFinal(text);
   }
 
-  /** Drops the audio of the turn, or begins the next turn with it if the person speaks. */
-  #finishTurn(): void {
-    const frames = this.#frames ?? [];
+  /**
+   * Closes what there is of a turn that has grown too long: up to the last moment without speech
+   * while speech goes on, or what was sent already while a slow recogniser is awaited.
+   */
+  #closePart(frames: F[]): void {
+    const waiting = this.#speaking ? undefined : this.#attempt;
+    if (!this.#speaking && !waiting) return;
+    if (waiting) {
+      this.#attempt = undefined;
+      this.#report(waiting);
+      this.#finishTurn(frames.slice(waiting.frames.length));
+      return;
+    }
+    this.#attempt?.abort.abort();
+    this.#attempt = undefined;
+    const here = { frames: frames.length, voicedMs: this.#voicedMs };
+    const cut = this.#quiet.frames > frames.length / 2 ? this.#quiet : here;
+    this.#report(this.#request(frames.slice(0, cut.frames), cut.voicedMs));
+    this.#beginTurn(frames.slice(cut.frames), this.#voicedMs - cut.voicedMs);
+  }
+
+  /** Reports a closed part as final, after those before it. */
+  #report(part: Attempt<F>): void {
+    const [oldest] = this.#closed;
+    if (oldest && this.#closed.size === MAX_CLOSED) {
+      this.#closed.delete(oldest);
+      oldest.abort.abort(new Error("timed out"));
+    }
+    this.#closed.add(part);
+    this.#reported = this.#reported.then(async () => {
+      const outcome = await part.outcome;
+      this.#closed.delete(part);
+      if (this.#isDisposed) return;
+      if ("error" in outcome) this.#handlers.onError(outcome.error);
+      else if (outcome.text !== "") this.#handlers.onFinal(outcome.text);
+    });
+  }
+
+  #beginTurn(frames: F[], voicedMs: number): void {
+    this.#frames = frames;
+    this.#turnMs = totalDuration(frames);
+    this.#voicedMs = voicedMs;
+    this.#quiet = { frames: 0, voicedMs: 0 };
+    this.#keepPrefix([]);
+  }
+
+  /** @param prefix audio that the next turn may begin with */
+  #finishTurn(prefix: F[]): void {
     this.#frames = undefined;
-    this.#dropPrefix();
-    if (this.#speaking) this.#frames = frames;
+    this.#keepPrefix(prefix);
   }
 
   /** Stops timers and requests; nothing is reported afterwards. */
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     clearTimeout(this.#endTimer);
     this.#attempt?.abort.abort();
     this.#attempt = undefined;
-    this.#frames = undefined;
-    this.#dropPrefix();
+    for (const part of this.#closed) part.abort.abort();
+    this.#finishTurn([]);
   }
 
   #trimPrefix(keepMs: number): void {
@@ -187,8 +270,8 @@ export class UtteranceTurns<F extends Frame> implements Disposable {
     }
   }
 
-  #dropPrefix(): void {
-    this.#prefix = [];
-    this.#prefixMs = 0;
+  #keepPrefix(frames: F[]): void {
+    this.#prefix = frames;
+    this.#prefixMs = totalDuration(frames);
   }
 }
