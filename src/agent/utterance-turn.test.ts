@@ -231,11 +231,12 @@ test("nothing of the first word is lost when the VAD lags behind", async () => {
   await speaker.request.answer("Yes.");
 });
 
-describe("a turn that grows too long", () => {
-  /** The numbers from `first` to `last`. */
-  const frames = (first: number, last: number) =>
-    Array.from({ length: last - first + 1 }, (_, at) => first + at);
+/** The numbers from `first` to `last`. */
+function frames(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+}
 
+describe("a turn that grows too long", () => {
   test("is closed after 20 s although speech goes on, and nothing is lost or sent twice", async () => {
     const speaker = new Speaker();
     speaker.turns.speechStarted();
@@ -286,8 +287,10 @@ describe("a turn that grows too long", () => {
     jest.advanceTimersByTime(SILENCE_MS.complete);
     expect(speaker.reports).toEqual(["error 503", "preflight Two.", "final Two."]);
   });
+});
 
-  test("keeps its request when silence follows and the recogniser is slow", async () => {
+describe("a recogniser that is slow", () => {
+  test("keeps its request while silence follows", async () => {
     const speaker = new Speaker().say(30);
     const { request } = speaker;
     speaker.audio(36_000);
@@ -301,7 +304,7 @@ describe("a turn that grows too long", () => {
     expect(speaker.reports).toEqual(["final Some.", "preflight More.", "final More."]);
   });
 
-  test("costs no more than a few times its audio, with short pauses and a slow recogniser", () => {
+  test("costs no more than a few times the audio of somebody who makes short pauses", () => {
     const speaker = new Speaker();
     // An hour of talk with a pause every three seconds, none of which is long enough for an answer.
     for (let pause = 0; pause < 1200; pause += 1) {
@@ -313,7 +316,7 @@ describe("a turn that grows too long", () => {
     expect(sent.reduce((sum, length) => sum + length, 0)).toBeLessThan(36_000 * 5);
   });
 
-  test("gives the oldest part up when a recogniser answers nothing at all", async () => {
+  test("loses the oldest part when it answers nothing at all", async () => {
     const speaker = new Speaker();
     speaker.turns.speechStarted();
     for (let part = 0; part < 20; part += 1) {
