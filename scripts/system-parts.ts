@@ -54,13 +54,10 @@ const PARTS = {
     packages: ["python3-pip"],
     elsewhere: "macOS: brew install python; else: your distribution's python3-pip",
   },
-  faketime: {
-    name: "libfaketime",
-    commands: [
-      "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-      "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    ],
-    packages: ["faketime"],
+  cc: {
+    name: "a C compiler",
+    commands: ["cc"],
+    packages: ["gcc", "libc6-dev"],
     elsewhere: "the clock of a process can only be set on Linux",
   },
   ip: {
@@ -72,7 +69,7 @@ const PARTS = {
 } satisfies Record<string, SystemPart>;
 
 /** Needed by the faults of clock and network only. */
-const OF_FAULTS: readonly SystemPart[] = [PARTS.faketime, PARTS.ip];
+const OF_FAULTS: readonly SystemPart[] = [PARTS.cc, PARTS.ip];
 
 /** @returns the path of a part's executable; undefined if it is not installed */
 export function findPart(part: keyof typeof PARTS): string | undefined {

@@ -1,5 +1,5 @@
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { findPart } from "../../scripts/system-parts.ts";
 import { temporaryFolder } from "../database.ts";
 import { ended } from "../e2e/environment.ts";
 import { LiveKitChild } from "../e2e/livekit-child.ts";
@@ -13,6 +13,7 @@ import type { Fault, Outcome } from "./fault.ts";
 
 const IDLE_MINUTES = 0.4;
 const MOST_MINUTES = 0.8;
+const HOUR_S = 3600n;
 /** A person says something this often, which is more often than the idle limit asks for. */
 const TALK_MS = 3000;
 
@@ -23,18 +24,13 @@ async function setBack(): Promise<Outcome> {
   const livekit = opening.use(new LiveKitChild());
   await livekit.start();
   const ai = opening.use(await startStandIn({ realtime: false }));
-  const clock = join(opening.use(temporaryFolder()).path, "clock");
-  await Bun.write(clock, "+0");
+  const clock = opening.use(new Clock());
   const env = {
     ...providerEnv(ai.url, false),
     ...livekit.env,
     SESSION_IDLE_MINUTES: String(IDLE_MINUTES),
     SESSION_MAX_MINUTES: String(MOST_MINUTES),
-    // Only the clock on the wall: a machine's monotonic clock is never set.
-    LD_PRELOAD: findPart("faketime") ?? "",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_TIMESTAMP_FILE: clock,
+    ...clock.env,
   };
   const parley = opening.use(await startParley({ env }));
   const [talks, rests] = [await Conversation.begin(parley), await Conversation.begin(parley)];
@@ -42,7 +38,7 @@ async function setBack(): Promise<Outcome> {
   opening.use(rests);
   await talks.turn("Turn 0.");
   await rests.turn("Only this.");
-  await Bun.write(clock, "-1h");
+  clock.set(-HOUR_S);
 
   const over = talks.listener.closed.then(() => true);
   for (let turn = 1; ; turn++) {
@@ -55,7 +51,7 @@ async function setBack(): Promise<Outcome> {
   const codes = [await closeCode(talks.listener), await closeCode(rests.listener)];
   await assertOrder(talks);
   const healed = performance.now();
-  await Bun.write(clock, "+0");
+  clock.set(0n);
   const next = opening.use(await Conversation.begin(parley, { room: talks.room }));
   await next.turn("After it was set right.");
   const backMs = performance.now() - healed;
@@ -66,6 +62,34 @@ async function setBack(): Promise<Outcome> {
     backMs,
     lost: (await Promise.all(lost)).flat(),
   };
+}
+
+/** The clock on the wall of a process, which can be set. */
+class Clock implements Disposable {
+  readonly env: Record<string, string>;
+  readonly #open = new DisposableStack();
+  readonly #offset: number;
+
+  constructor() {
+    const folder = this.#open.use(temporaryFolder()).path;
+    const [library, offset] = [join(folder, "set-clock.so"), join(folder, "offset")];
+    const source = join(import.meta.dir, "set-clock.c");
+    const { exitCode, stderr } = Bun.spawnSync(["cc", "-shared", "-fPIC", "-o", library, source]);
+    if (exitCode !== 0) throw new Error(`set-clock.c: ${stderr}`);
+    this.#offset = openSync(offset, "w");
+    this.#open.defer(() => closeSync(this.#offset));
+    this.set(0n);
+    this.env = { LD_PRELOAD: library, CLOCK_OFFSET_FILE: offset };
+  }
+
+  /** @param seconds after the time of the machine */
+  set(seconds: bigint): void {
+    writeSync(this.#offset, new BigInt64Array([seconds]), 0, BigInt64Array.BYTES_PER_ELEMENT, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#open.dispose();
+  }
 }
 
 /** What was said later stands later, wherever one reads it. */
