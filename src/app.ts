@@ -28,6 +28,7 @@ import {
 } from "./http/routes/transcript-socket.ts";
 import { transcriptRoutes } from "./http/routes/transcripts.ts";
 import { createServer } from "./http/server.ts";
+import { ClosingGroup } from "./lib/closing-group.ts";
 import { lazy } from "./lib/lazy.ts";
 import { type LiveKitAccess, openLiveKit } from "./livekit/livekit.ts";
 import { createRoomService } from "./livekit/rooms.ts";
@@ -68,6 +69,16 @@ export interface App extends AsyncDisposable {
   readonly url: string;
 }
 
+/** How long each step of a stop may take, in ms; together less than `STOP_MS` of `serve`. */
+const CLOSE_MS = {
+  sessions: 5000,
+  clients: 300,
+  server: 200,
+  services: 2000,
+  layer: 1000,
+  maintenance: 500,
+};
+
 /**
  * Wires everything and listens: the one place that knows all parts. LiveKit's server starts in the
  * background; the agent stack, two thirds of Parley's memory, loads when a conversation is likely.
@@ -77,47 +88,36 @@ export interface App extends AsyncDisposable {
  */
 export async function startApp(options: AppOptions): Promise<App> {
   const { config, logger, resources } = options;
-  // Closed in reverse order: sessions end, then clients are disconnected, then the server stops.
+  // Closed in reverse order: sessions end, then clients are disconnected, then the server stops,
+  // then what they needed, and the database last.
   await using opening = new AsyncDisposableStack();
+  const closing = () => opening.use(new ClosingGroup(logger));
   const maintenance = await resources.database();
   const lock = opening.use(lockDatabase(config.databasePath));
   const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
-  opening.use(new Maintenance({ database, module: maintenance, logger }));
+  const upkeep = new Maintenance({ database, module: maintenance, logger });
+  closing().use("the maintenance", CLOSE_MS.maintenance, upkeep);
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
   const link = await createLink(config, logger);
   if (link) opening.use(link);
-  const layer = opening.use(await createLayer(link, transcripts, logger));
+  const layer = closing().use(
+    "the channel layer",
+    CLOSE_MS.layer,
+    await createLayer(link, transcripts, logger),
+  );
 
-  const livekit = opening.use(openLiveKit(liveKitOptions(options)));
-  const tracing = opening.use(lazyTracing(config.otlpEndpoint));
-  const stack = opening.use(
-    lazy(
-      async () => {
-        await tracing.get();
-        const { vadModel } = await resources.speech();
-        return loadAgentStack(logger, vadModel);
-      },
-      (loaded) => loaded.close(),
-    ),
-  );
+  const services = openServices(options, closing());
+  const { livekit, stack, providers, models } = services;
   let server: Bun.Server<unknown> | undefined;
-  opening.defer(() => server?.stop(true));
-  const hub = opening.use(new Hub({ layer, logger }));
-  const check = new ProviderCheck();
-  const providers = opening.use(openProviderChoice(config, check, options.createEngine));
-  const { models, offline } = opening.use(
-    openLocalModels({
-      dataDir: config.dataDir,
-      modelsCatalog: config.modelsCatalog,
-      hasEngine: options.createEngine !== undefined,
-      ...{ providers, logger },
-    }),
-  );
-  const metrics = lazyMetrics({
-    liveSessions: () => manager.liveCount,
-    socketClients: () => hub.connectionCount,
+  closing().use("the HTTP server", CLOSE_MS.server, {
+    [Symbol.asyncDispose]: async () => server?.stop(true),
   });
+  const hub = closing().use("the transcripts", CLOSE_MS.clients, new Hub({ layer, logger }));
+  const metrics = lazyMetrics(
+    { liveSessions: () => manager.liveCount, socketClients: () => hub.connectionCount },
+    logger,
+  );
   const log = new SqliteSessionLog({
     database,
     publish: (envelope) => {
@@ -125,7 +125,9 @@ export async function startApp(options: AppOptions): Promise<App> {
       metrics.observe(envelope);
     },
   });
-  const manager: SessionManager = opening.use(
+  const manager: SessionManager = closing().use(
+    "the conversations",
+    CLOSE_MS.sessions,
     new SessionManager({
       config,
       stages: (mode) => providers.stages(mode),
@@ -135,7 +137,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
       leases: localLeases,
-      providers: check,
+      providers: services.check,
       languagesOf: (modelId) => models.languagesOf(modelId),
       logger,
     }),
@@ -145,7 +147,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   );
 
   const stores = { database, sessions: manager.sessions, transcripts, layer, hub };
-  const parts = { ...stores, livekit, models, offline, providers, check };
+  const parts = { ...stores, ...services };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub));
   // No request is answered before this is done, and nothing has changed if the port is taken.
@@ -155,6 +157,33 @@ export async function startApp(options: AppOptions): Promise<App> {
   logger.info({ url }, "listening");
   const running = opening.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** What conversations need beside the database: each part closes with the others of `group`. */
+function openServices(options: AppOptions, group: ClosingGroup) {
+  const { config, logger, resources } = options;
+  const open = <T extends AsyncDisposable>(name: string, part: T) =>
+    group.use(name, CLOSE_MS.services, part);
+  const livekit = open("LiveKit", openLiveKit(liveKitOptions(options)));
+  const tracing = open("tracing", lazyTracing(config.otlpEndpoint));
+  const loadStack = async () => {
+    await tracing.get();
+    const { vadModel } = await resources.speech();
+    return loadAgentStack(logger, vadModel);
+  };
+  const stack = open(
+    "the agent stack",
+    lazy(loadStack, (loaded) => loaded.close()),
+  );
+  const check = new ProviderCheck();
+  const providers = open("the engine", openProviderChoice(config, check, options.createEngine));
+  const { dataDir, modelsCatalog } = config;
+  const hasEngine = options.createEngine !== undefined;
+  const { models, offline } = open(
+    "the downloads",
+    openLocalModels({ dataDir, modelsCatalog, hasEngine, providers, logger }),
+  );
+  return { livekit, stack, check, providers, models, offline };
 }
 
 /** What the routes are made from. */

@@ -21,7 +21,7 @@ export interface Program {
 }
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
-const STOP_MS = 9000;
+const STOP_MS = 9500;
 /**
  * Signals this close together count as one. A terminal or a supervisor signals the whole process
  * group, and npm and the scripts around Parley forward the signal as well.

@@ -48,3 +48,29 @@ test("after a failure the next caller tries again, and a failure needs no closin
   await failing[Symbol.asyncDispose]();
   expect(closed).toBe(1);
 });
+
+test("what is asked for after disposal is not created, and disposing twice closes once", async () => {
+  const events: string[] = [];
+  const resource = lazy(
+    async () => events.push("created"),
+    async () => void events.push("closed"),
+  );
+  await resource.get();
+  await Promise.all([resource[Symbol.asyncDispose](), resource[Symbol.asyncDispose]()]);
+  await expect(resource.get()).rejects.toThrow("closed");
+  expect(events).toEqual(["created", "closed"]);
+});
+
+test("a creation that throws at once is a rejection, and is tried again", async () => {
+  let attempts = 0;
+  await using resource = lazy(
+    () => {
+      attempts += 1;
+      if (attempts === 1) throw new Error("at once");
+      return Promise.resolve(attempts);
+    },
+    async () => {},
+  );
+  await expect(resource.get()).rejects.toThrow("at once");
+  expect(await resource.get()).toBe(2);
+});

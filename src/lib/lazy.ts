@@ -2,7 +2,7 @@
 export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
-    made ??= make().catch((error) => {
+    made ??= Promise.try(make).catch((error) => {
       made = undefined;
       throw error;
     });
@@ -21,7 +21,7 @@ export function onceSync<T>(make: () => T): () => T {
 
 /** A resource that is created when it is first needed. */
 export interface Lazy<T> extends AsyncDisposable {
-  /** Creates the resource at the first call, and again after a failure. */
+  /** Creates the resource at the first call, and again after a failure. Rejects after disposal. */
   get(): Promise<T>;
 }
 
@@ -29,19 +29,26 @@ export interface Lazy<T> extends AsyncDisposable {
 export function lazy<T>(create: () => Promise<T>, close: (resource: T) => Promise<void>): Lazy<T> {
   const created = once(create);
   let latest: Promise<T> | undefined;
+  let closing: Promise<void> | undefined;
+
+  async function closeCreated(): Promise<void> {
+    const outcome = await latest?.then(
+      (resource) => ({ resource }),
+      // Its caller has the error, and nothing was opened.
+      () => undefined,
+    );
+    if (outcome) await close(outcome.resource);
+  }
+
   return {
     get: () => {
+      if (closing !== undefined) return Promise.reject(new Error("it is closed"));
       latest = created();
       return latest;
     },
-    [Symbol.asyncDispose]: async () => {
-      if (latest === undefined) return;
-      const outcome = await latest.then(
-        (resource) => ({ resource }),
-        // Its caller has the error, and nothing was opened.
-        () => undefined,
-      );
-      if (outcome) await close(outcome.resource);
+    [Symbol.asyncDispose]: () => {
+      closing ??= closeCreated();
+      return closing;
     },
   };
 }

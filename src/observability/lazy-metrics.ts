@@ -1,12 +1,29 @@
+import type { Logger } from "pino";
 import { once } from "../lib/lazy.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 
-/** Metrics that load with the first event or reader, so that a start does not wait for prom-client. */
-export function lazyMetrics(sources: MetricSources): Metrics {
-  const load = once(async () => (await import("./metrics.ts")).createMetrics(sources));
+/**
+ * Metrics that load with the first event or reader, so that a start does not wait for prom-client.
+ * What cannot be counted is logged once and never thrown: an event must reach its clients.
+ */
+export function lazyMetrics(
+  sources: MetricSources,
+  logger: Pick<Logger, "error">,
+  load: () => Promise<Pick<typeof import("./metrics.ts"), "createMetrics">> = () =>
+    import("./metrics.ts"),
+): Metrics {
+  const created = once(async () => (await load()).createMetrics(sources));
+  let isReported = false;
   return {
-    observe: (event) => void load().then((metrics) => metrics.observe(event)),
-    text: async () => (await load()).text(),
+    observe: (event) => {
+      created()
+        .then((metrics) => metrics.observe(event))
+        .catch((error: unknown) => {
+          if (!isReported) logger.error({ err: error }, "events are missing in the metrics");
+          isReported = true;
+        });
+    },
+    text: async () => (await created()).text(),
     contentType: "text/plain; version=0.0.4; charset=utf-8",
   };
 }

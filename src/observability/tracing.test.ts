@@ -9,7 +9,8 @@ const SCRIPT = `
   const span = trace.getTracer("test").startSpan("a turn");
   span.setAttribute("lk.pii.user_transcript", "my secret wish");
   span.end();
-  await stop();
+  const stopped = performance.now();
+  await stop().catch((error) => console.log(error.name, Math.round(performance.now() - stopped)));
   process.exit(0);
 `;
 
@@ -39,5 +40,22 @@ test("a span has reached the collector when tracing stops, without what people s
     expect(received[0]?.body).not.toContain("my secret wish");
   } finally {
     await collector.stop(true);
+  }
+});
+
+test("a collector that accepts and is silent does not hold up the stop", async () => {
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  try {
+    const child = Bun.spawn([process.execPath, "-e", SCRIPT, `http://127.0.0.1:${silent.port}`], {
+      cwd: import.meta.dir,
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const [outcome, ms] = (await new Response(child.stdout).text()).trim().split(" ");
+    expect(outcome).toBe("DeadlineExceeded");
+    // The exporter itself gives up after 10 s.
+    expect(Number(ms)).toBeLessThan(5000);
+  } finally {
+    silent.stop(true);
   }
 });

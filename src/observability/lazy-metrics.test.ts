@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { memoryLogger } from "../../test/event-log.ts";
+import { lazyMetrics } from "./lazy-metrics.ts";
+
+const started = { type: "session", data: { state: "active" } } as const;
+
+test("metrics that could not be loaded are loaded later, and events raise no error", async () => {
+  const logger = memoryLogger();
+  let loads = 0;
+  const metrics = lazyMetrics(
+    { liveSessions: () => 0, socketClients: () => 0 },
+    logger,
+    async () => {
+      loads += 1;
+      if (loads < 3) throw new Error("no file descriptor is left");
+      return import("./metrics.ts");
+    },
+  );
+  metrics.observe(started);
+  await expect(metrics.text()).rejects.toThrow("no file descriptor");
+  metrics.observe(started);
+  await expect(metrics.text()).rejects.toThrow("no file descriptor");
+  metrics.observe(started);
+  expect(await metrics.text()).toContain("parley_sessions_started_total 1\n");
+  expect(logger.lines.map(({ msg }) => msg)).toEqual(["events are missing in the metrics"]);
+});
