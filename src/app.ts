@@ -13,6 +13,7 @@ import { STAGES } from "./domain/stage.ts";
 import type { SessionLog, SessionStore } from "./domain/stores.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
+import { answerOutside } from "./http/error-handler.tsx";
 import { listen } from "./http/listen.ts";
 import { modelRoutes } from "./http/routes/models.tsx";
 import { offerOf, offerRoutes } from "./http/routes/offer.tsx";
@@ -149,7 +150,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const stores = { database, sessions: manager.sessions, transcripts, layer, hub };
   const parts = { ...stores, ...services };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
-  server = listen(config, http.fetch, transcriptSocketHandlers(hub));
+  server = listen(config, http.fetch, transcriptSocketHandlers(hub), answerOutside(logger));
   // No request is answered before this is done, and nothing has changed if the port is taken.
   endCrashed(log, logger);
   const url = server.url.origin;

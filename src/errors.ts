@@ -40,7 +40,11 @@ export class Failure extends Error {
 
 /** The message of anything that was thrown, for logs. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return "an error that cannot be read";
+  }
 }
 
 /** The code of an error of the operating system, such as `ENOENT`. */

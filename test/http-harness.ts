@@ -11,6 +11,8 @@ import type { Session, SessionRequest } from "../src/domain/session.ts";
 import { Failure } from "../src/errors.ts";
 import { createAssets } from "../src/http/assets.ts";
 import { openAuth, passwordAuth } from "../src/http/auth.ts";
+import { answerOutside } from "../src/http/error-handler.tsx";
+import { listen } from "../src/http/listen.ts";
 import { modelRoutes } from "../src/http/routes/models.tsx";
 import { offerOf, offerRoutes } from "../src/http/routes/offer.tsx";
 import { pageRoutes } from "../src/http/routes/pages.tsx";
@@ -19,9 +21,12 @@ import { sessionRoutes } from "../src/http/routes/sessions.ts";
 import { type StageTestDeps, stageTestRoutes } from "../src/http/routes/stage-tests.tsx";
 import { type StatusDeps, statusRoutes } from "../src/http/routes/status.ts";
 import { tokenRoutes } from "../src/http/routes/tokens.ts";
-import { transcriptSocketRoutes } from "../src/http/routes/transcript-socket.ts";
+import {
+  transcriptSocketHandlers,
+  transcriptSocketRoutes,
+} from "../src/http/routes/transcript-socket.ts";
 import { transcriptRoutes } from "../src/http/routes/transcripts.ts";
-import { createServer } from "../src/http/server.ts";
+import { createServer, type ServerOptions } from "../src/http/server.ts";
 import { userToken } from "../src/livekit/tokens.ts";
 import { openLocalModels } from "../src/models/local-models.ts";
 import type { ModelLibrary } from "../src/models/model-library.ts";
@@ -57,6 +62,11 @@ export interface HttpOptions {
   now?: () => number;
   /** A database of the caller's; a temporary one if omitted. */
   database?: Database;
+  /** What requests may take. */
+  bounds?: ServerOptions["bounds"];
+  maxSockets?: number;
+  /** Routes of a test's own. */
+  routes?: readonly Hono[];
 }
 
 /** Servers that are there, wherever they are looked for. */
@@ -166,8 +176,9 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   const app = createServer({
     corsOrigins: config.corsOrigins,
     anyHost: config.authPassword !== undefined || config.authDisabled,
-    ...{ livekitUrl, auth, assets, logger },
+    ...{ livekitUrl, auth, assets, logger, bounds: options.bounds },
     routes: [
+      ...(options.routes ?? []),
       statusRoutes({ checks: {}, metrics, ...options.status }),
       tokenRoutes({
         livekitUrl,
@@ -177,7 +188,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       }),
       sessionRoutes({ sessions, manager }),
       transcriptRoutes({ sessions, transcripts }),
-      transcriptSocketRoutes({ hub }),
+      transcriptSocketRoutes({ hub, maxSockets: options.maxSockets }),
       modelRoutes({ models, providers, shell }),
       providerRoutes({ models, providers }),
       stageTestRoutes({ test: options.testStage ?? noTest }),
@@ -220,6 +231,16 @@ function publicFolder(): ReturnType<typeof temporaryFolder> {
   writeFileSync(join(folder.path, "build/chat.js"), "console.log(1);\n");
   writeFileSync(join(folder.path, "build/models.js"), "console.log(2);\n");
   return folder;
+}
+
+/** Serves the app as Parley does, on a free port. */
+export function serveHttp({ app, hub, logger }: HttpSide, arrivalS?: number) {
+  return listen(
+    { host: "127.0.0.1", port: 0, arrivalS },
+    app.fetch,
+    transcriptSocketHandlers(hub),
+    answerOutside(logger),
+  );
 }
 
 /** A `POST` with a JSON body. */

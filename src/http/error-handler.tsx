@@ -1,10 +1,10 @@
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Logger } from "pino";
 import { ErrorPage } from "../../views/error.tsx";
 import { ErrorNotice } from "../../views/fragments/htmx.tsx";
-import { Failure, type FailureKind } from "../errors.ts";
+import { Failure, type FailureKind, messageOf } from "../errors.ts";
 import { isHtmx, wantsPage } from "./request.ts";
 
 const STATUS: Record<FailureKind, [ContentfulStatusCode, string]> = {
@@ -18,6 +18,13 @@ const STATUS: Record<FailureKind, [ContentfulStatusCode, string]> = {
   upstream_failed: [502, "Upstream service failed"],
   unavailable: [503, "Temporarily unavailable"],
 };
+
+declare module "hono" {
+  interface ContextVariableMap {
+    /** Logs an error that comes too late to be answered, because the answer has begun. */
+    reportError(error: unknown): void;
+  }
+}
 
 interface Problem {
   status: ContentfulStatusCode;
@@ -34,12 +41,7 @@ interface Problem {
 export function createErrorHandler(logger: Logger, asset: (path: string) => string) {
   return (error: Error, c: Context): Response | Promise<Response> => {
     const problem = isAborted(error, c) ? ABORTED : describe(error);
-    if (problem.status >= 500 && !(error instanceof Failure)) {
-      logger.error(
-        { err: error, request_id: c.get("requestId"), path: c.req.path },
-        "a request failed unexpectedly",
-      );
-    }
+    if (problem === UNEXPECTED) report(logger, error, c);
     if (error instanceof Failure && error.retryAfter !== undefined) {
       c.header("Retry-After", String(error.retryAfter));
     }
@@ -50,11 +52,56 @@ export function createErrorHandler(logger: Logger, asset: (path: string) => stri
   };
 }
 
+/**
+ * Gives the error handler what a route throws, also if that is no `Error`, which Hono would let
+ * through to Bun.
+ */
+export function errorsOnly(logger: Logger): MiddlewareHandler {
+  return async (c, next) => {
+    c.set("reportError", (error) => report(logger, error, c));
+    try {
+      await next();
+    } catch (thrown) {
+      if (thrown instanceof Error) throw thrown;
+      throw new Error(`no error was thrown: ${messageOf(thrown)}`);
+    }
+  };
+}
+
+/** Answers what has failed outside of the app, for `listen`. */
+export function answerOutside(logger: Logger) {
+  return (error: unknown): Response => {
+    report(logger, error);
+    const { status } = UNEXPECTED;
+    return new Response(problemText(UNEXPECTED), { status, headers: PROBLEM_HEADERS });
+  };
+}
+
+/** Logs an unexpected error once, also one whose fields throw when they are read. */
+function report(logger: Logger, err: unknown, c?: Context): void {
+  const context = c && { request_id: c.get("requestId"), path: c.req.path };
+  const message = "a request failed unexpectedly";
+  try {
+    logger.error({ err, ...context }, message);
+  } catch {
+    logger.error({ err: messageOf(err), ...context }, message);
+  }
+}
+
 /** The caller disconnected before the request was read, so nobody reads this. */
 const ABORTED: Problem = { status: 400, title: "Invalid request", detail: "It was not finished." };
+const UNEXPECTED: Problem = {
+  status: 500,
+  title: "Something went wrong",
+  detail: "Unexpected error. See the log for details.",
+};
+const PROBLEM_HEADERS = {
+  "Content-Type": "application/problem+json",
+  "Cache-Control": "no-store",
+};
 
 function isAborted(error: Error, c: Context): boolean {
-  return error.name === "AbortError" && c.req.raw.signal.aborted;
+  return c.req.raw.signal.aborted && error.name === "AbortError";
 }
 
 function describe(error: Error): Problem {
@@ -73,18 +120,16 @@ function describe(error: Error): Problem {
     const detail = status === 403 ? foreign : error.message || "Parley does not take this request.";
     return { status, title: "The request was refused", detail };
   }
-  return {
-    status: 500,
-    title: "Something went wrong",
-    detail: "Unexpected error. See the log for details.",
-  };
+  return UNEXPECTED;
 }
 
 /** A problem document whose `type` is `about:blank`, since the status says it all. */
 function problemJson(c: Context, problem: Problem): Response {
-  return c.body(JSON.stringify({ type: "about:blank", ...problem }), problem.status, {
-    "Content-Type": "application/problem+json",
-  });
+  return c.body(problemText(problem), problem.status, PROBLEM_HEADERS);
+}
+
+function problemText(problem: Problem): string {
+  return JSON.stringify({ type: "about:blank", ...problem });
 }
 
 function fragment(c: Context, problem: Problem): Response | Promise<Response> {

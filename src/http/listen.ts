@@ -1,17 +1,44 @@
+import type { Context } from "hono";
 import { codeOf, Failure, messageOf } from "../errors.ts";
+
+/**
+ * How long a request may take to arrive with its body, in s; Bun then closes the connection. Bun
+ * counts the time from the request's first bytes, whatever arrives in between.
+ */
+export const ARRIVAL_S = 60;
+
+/** What the middleware uses of Bun's server. */
+type Server = Pick<Bun.Server<unknown>, "timeout" | "pendingRequests" | "pendingWebSockets">;
 
 /**
  * Listens for HTTP requests and WebSockets.
  *
+ * @param onError answers a request whose `fetch` throws, which is an error of Parley's
  * @throws Failure when the address cannot be used
  */
 export function listen<T>(
-  { host, port }: { host: string; port: number },
+  {
+    host,
+    port,
+    arrivalS = ARRIVAL_S,
+  }: { host: string; port: number; arrivalS?: number | undefined },
   fetch: (request: Request, server: Bun.Server<T>) => Response | Promise<Response>,
   websocket: Bun.WebSocketHandler<T>,
+  onError: (error: unknown) => Response,
 ): Bun.Server<T> {
   try {
-    return Bun.serve({ hostname: host, port, fetch, websocket, idleTimeout: 60 });
+    return Bun.serve({
+      hostname: host,
+      port,
+      fetch,
+      websocket,
+      error: onError,
+      idleTimeout: arrivalS,
+      // Parley has its own limit, whose answer says why.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      // Otherwise Bun answers errors with a page that shows source text.
+      development: false,
+    });
   } catch (error) {
     const taken = codeOf(error) === "EADDRINUSE";
     const why = taken ? "another program listens there" : messageOf(error);
@@ -21,4 +48,13 @@ export function listen<T>(
       { cause: error },
     );
   }
+}
+
+/** The server that a request came through; undefined if the app was called without one. */
+export function serverOf(c: Context): Server | undefined {
+  return isServer(c.env) ? c.env : undefined;
+}
+
+function isServer(value: unknown): value is Server {
+  return typeof value === "object" && value !== null && "pendingWebSockets" in value;
 }

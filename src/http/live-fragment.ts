@@ -3,11 +3,12 @@ import { streamSSE } from "hono/streaming";
 import { Failure } from "../errors.ts";
 import { isHtmx } from "./request.ts";
 
-/** Proxies and Bun close connections that are silent for long. */
+/** Proxies close connections that are silent for long. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * Sends a fragment of a page as server-sent events: at once, and whenever it has changed.
+ * Sends a fragment of a page as server-sent events: at once, and whenever it has changed. The page
+ * connects again when the stream ends, which `boundRequest` does after some minutes.
  *
  * @param subscribe calls `onChange` when the fragment may have changed
  */
@@ -23,7 +24,7 @@ export function liveFragment(
     using _subscription = subscribe(() => changed.resolve());
     stream.onAbort(() => changed.resolve());
     for (let last = ""; !stream.aborted && !stream.closed; ) {
-      const html = await render().catch(nothing);
+      const html = await render().catch((error: unknown) => nothing(error, c));
       if (html === last) await stream.write(": keep-alive\n\n");
       else await stream.writeSSE({ data: html });
       last = html;
@@ -42,9 +43,9 @@ export function acknowledge(c: Context, page: string): Response {
 }
 
 /** What cannot be rendered now may be soon, so nothing is swapped in. */
-function nothing(error: unknown): string {
-  if (error instanceof Failure) return "";
-  throw error;
+function nothing(error: unknown, c: Context): string {
+  if (!(error instanceof Failure)) c.var.reportError(error);
+  return "";
 }
 
 async function changedOrKeepAlive(work: Promise<void>): Promise<void> {

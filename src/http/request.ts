@@ -57,5 +57,5 @@ export function isHtmx(c: Context): boolean {
 
 /** Whether a browser loads a page. */
 export function wantsPage(c: Context): boolean {
-  return c.req.method === "GET" && (c.req.header("Accept") ?? "").includes("text/html");
+  return /^(GET|HEAD)$/.test(c.req.method) && (c.req.header("Accept") ?? "").includes("text/html");
 }

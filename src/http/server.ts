@@ -1,18 +1,18 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { Hono, type MiddlewareHandler } from "hono";
 import { compress } from "hono/compress";
 import { requestId } from "hono/request-id";
 import type { Logger } from "pino";
 import { Failure } from "../errors.ts";
 import type { Assets } from "./assets.ts";
 import type { Auth } from "./auth.ts";
-import { createErrorHandler } from "./error-handler.tsx";
+import { createErrorHandler, errorsOnly } from "./error-handler.tsx";
 import {
   crossOrigin,
   refuseForeignForms,
   refuseForeignHosts,
   refuseForeignSockets,
 } from "./origin.ts";
+import { boundAddress, boundRequest, type RequestBounds } from "./request-bounds.ts";
 import { signInRoutes } from "./routes/sign-in.tsx";
 import { securityHeaders } from "./security-headers.ts";
 
@@ -28,10 +28,8 @@ export interface ServerOptions {
   logger: Logger;
   /** The routes of each part of Parley, which requests reach after all checks. */
   routes: readonly Hono[];
+  bounds?: Partial<RequestBounds> | undefined;
 }
-
-const MAX_BODY_BYTES = 256 * 1024;
-const MAX_URL_LENGTH = 8192;
 
 /** The HTTP server: what every request passes, in order, and then the routes. */
 export function createServer(options: ServerOptions): Hono {
@@ -45,14 +43,15 @@ export function createServer(options: ServerOptions): Hono {
   app.use(requestId());
   app.use(requestLog(logger));
   app.use(securityHeaders(livekitUrl));
-  app.use(refuseLongAddresses);
+  app.use(boundAddress);
   if (!anyHost) app.use(refuseForeignHosts());
   app.use(refuseForeignSockets(corsOrigins));
   app.use(crossOrigin(corsOrigins));
   app.use(refuseForeignForms(corsOrigins));
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.use(auth.guard);
+  app.use(boundRequest(options.bounds));
   app.use("/assets/*", compress());
+  app.use(errorsOnly(logger));
 
   app.route("/", assets.routes);
   app.route("/", signInRoutes(auth, assets.url));
@@ -76,13 +75,4 @@ function requestLog(logger: Logger): MiddlewareHandler {
       "request",
     );
   };
-}
-
-async function refuseLongAddresses(c: Context, next: () => Promise<void>): Promise<void> {
-  if (c.req.url.length > MAX_URL_LENGTH) throw new Failure("invalid", "The address is too long.");
-  await next();
-}
-
-function tooLarge(): never {
-  throw new Failure("too_large", `The body is larger than ${MAX_BODY_BYTES / 1024} KiB.`);
 }

@@ -18,7 +18,8 @@ const RATE = 24_000;
 const MAX_SPEECH_S = 60;
 const MAX_WORDS = 2000;
 
-type Timeouts = typeof TIMEOUTS;
+/** What ends a request early: its deadlines, and a signal of who does not wait any more. */
+type Limits = typeof TIMEOUTS & { signal?: AbortSignal };
 
 /** What came of a request, and how long it took in ms. */
 export interface Timed {
@@ -31,12 +32,15 @@ export interface Timed {
 export async function transcribe(
   stt: StageProviders["stt"] & { model: string },
   { pcm, rate }: Audio,
-  timeouts: Timeouts = TIMEOUTS,
+  { signal, ...timeouts }: Limits = TIMEOUTS,
 ): Promise<Timed & { text: string }> {
   const client = createProviderClient(stt, timeouts);
   const file = new File([wav(pcm, rate)], "audio.wav", { type: "audio/wav" });
   const startedAt = performance.now();
-  const answer: unknown = await client.audio.transcriptions.create({ file, model: stt.model });
+  const answer: unknown = await client.audio.transcriptions.create(
+    { file, model: stt.model },
+    { signal: signal ?? null },
+  );
   const totalMs = performance.now() - startedAt;
   const text = typeof answer === "string" ? answer : fieldOf(answer, "text");
   if (typeof text !== "string") throw new AnswerError("empty");
@@ -51,17 +55,20 @@ export async function transcribe(
 export async function ask(
   llm: StageProviders["llm"],
   { question, firstWord }: { question: string; firstWord: boolean },
-  timeouts: Timeouts = TIMEOUTS,
+  { signal, ...timeouts }: Limits = TIMEOUTS,
 ): Promise<Timed & { text: string }> {
   const client = createProviderClient(llm, timeouts);
   const startedAt = performance.now();
   const elapsed = () => performance.now() - startedAt;
   // Servers differ in how an answer is limited to one token; all of them stop on disconnect.
-  const stream = await client.chat.completions.create({
-    model: llm.model,
-    stream: true,
-    messages: [{ role: "user", content: question }],
-  });
+  const stream = await client.chat.completions.create(
+    {
+      model: llm.model,
+      stream: true,
+      messages: [{ role: "user", content: question }],
+    },
+    { signal: signal ?? null },
+  );
   let firstMs: number | undefined;
   let text = "";
   for await (const part of stream) {
@@ -80,11 +87,11 @@ export async function ask(
 export async function speak(
   tts: StageProviders["tts"],
   text: string,
-  timeouts: Timeouts = TIMEOUTS,
+  { signal, ...timeouts }: Limits = TIMEOUTS,
 ): Promise<Timed & { format: string; audio: Audio }> {
   const server = new VoiceServer({ ...tts, client: createProviderClient(tts, timeouts) });
   const startedAt = performance.now();
-  const { format, pieces } = await server.speak(text);
+  const { format, pieces } = await server.speak(text, signal);
   const firstMs = performance.now() - startedAt;
   const parts: Int16Array[] = [];
   let [rate, length] = [RATE, 0];

@@ -1,6 +1,7 @@
 import type { StageTest } from "../domain/provider.ts";
 import { type Stage, sttModelFor } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
+import { untilAborted } from "../lib/deadline.ts";
 import { type Audio, readWav, wav } from "../lib/wav.ts";
 import type { ProviderCheck } from "./provider-check.ts";
 import type { ProviderChoice, StageLease } from "./provider-choice.ts";
@@ -24,36 +25,39 @@ export interface StageTestOptions {
  * Tries a stage as the next conversation would use it.
  *
  * @param recording for speech recognition, a WAV file; undefined: what the voice says
- * @throws Failure in the words of a conversation's errors
+ * @param signal of who waits for the result
+ * @throws Failure in the words of a conversation's errors, or the signal's reason
  */
 export async function testStage(
   { providers, check }: StageTestOptions,
   stage: Stage,
   recording: Uint8Array | undefined,
+  signal: AbortSignal,
 ): Promise<StageTest> {
+  const limits = { ...TIMEOUTS, signal };
   using lease = providers.stages();
-  await lease.ready();
+  await untilAborted(signal, lease.ready());
   const settled = async <S extends Stage>(one: S): Promise<StageLease[S]> =>
     lease[one].isEngine ? lease[one] : check.servers.settle<StageLease[S]>(one, lease[one]);
   if (stage === "llm") {
     const llm = await settled("llm");
     const question = { question: QUESTION, firstWord: false };
-    const { text, ...times } = await inWords("llm", llm, ask(llm, question, TIMEOUTS));
+    const { text, ...times } = await inWords("llm", llm, ask(llm, question, limits));
     return { stage, ...times, text };
   }
   if (stage === "tts") {
     const tts = await settled("tts");
-    const speaking = speak(tts, TEST_SENTENCE, TIMEOUTS);
+    const speaking = speak(tts, TEST_SENTENCE, limits);
     const { firstMs, totalMs, audio } = await inWords("tts", tts, speaking);
     const sound = { bytes: wav(audio.pcm, audio.rate), type: "audio/wav" };
     return { stage, firstMs, totalMs, text: TEST_SENTENCE, sound };
   }
   const stt = await settled("stt");
-  const speech = recording ? readRecording(recording) : await spoken(await settled("tts"));
+  const speech = recording ? readRecording(recording) : await spoken(await settled("tts"), signal);
   const heard = await inWords(
     "stt",
     stt,
-    transcribe({ ...stt, model: sttModelFor(stt, false) }, speech, TIMEOUTS),
+    transcribe({ ...stt, model: sttModelFor(stt, false) }, speech, limits),
   );
   const realtime =
     stt.realtime === "auto"
@@ -63,8 +67,8 @@ export async function testStage(
 }
 
 /** The test's sentence as the voice says it. */
-async function spoken(tts: StageLease["tts"]): Promise<Audio> {
-  return (await inWords("tts", tts, speak(tts, TEST_SENTENCE, TIMEOUTS))).audio;
+async function spoken(tts: StageLease["tts"], signal: AbortSignal): Promise<Audio> {
+  return (await inWords("tts", tts, speak(tts, TEST_SENTENCE, { ...TIMEOUTS, signal }))).audio;
 }
 
 function readRecording(bytes: Uint8Array): Audio {

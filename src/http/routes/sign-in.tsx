@@ -18,6 +18,7 @@ export function signInRoutes(auth: Auth, asset: (path: string) => string): Hono 
       return c.redirect(next, 303);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
+      if (error.retryAfter !== undefined) c.header("Retry-After", String(error.retryAfter));
       const status = error.kind === "limit" ? 429 : 401;
       return c.html(<SignInPage asset={asset} next={next} error={error.message} />, status);
     }

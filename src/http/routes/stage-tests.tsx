@@ -7,8 +7,8 @@ import { Failure } from "../../errors.ts";
 import { formFields } from "../request.ts";
 
 export interface StageTestDeps {
-  /** Tries a stage, with a recording for speech recognition. @throws Failure */
-  test(stage: Stage, recording: Uint8Array | undefined): Promise<StageTest>;
+  /** Tries a stage, with a recording for speech recognition. @throws Failure, the signal's reason */
+  test(stage: Stage, recording: Uint8Array | undefined, signal: AbortSignal): Promise<StageTest>;
 }
 
 /** Sentences of the voice that can still be played. */
@@ -23,7 +23,8 @@ export function stageTestRoutes({ test }: StageTestDeps): Hono {
     const stage = stageName.safeParse(c.req.param("stage"));
     if (!stage.success) throw new Failure("not_found", "There is no such stage.");
     const recording = recordingIn(await formFields(c));
-    const result = await test(stage.data, recording && (await recording.bytes()));
+    const bytes = recording && (await recording.bytes());
+    const result = await test(stage.data, bytes, c.req.raw.signal);
     const sound = result.sound && keep(sounds, result.sound);
     c.header("Cache-Control", "no-store");
     return c.html(<StageTestResult test={result} sound={sound} />);

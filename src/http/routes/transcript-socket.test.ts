@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { Hono } from "hono";
 import { insertSession, sessionOf, temporaryDatabase } from "../../../test/database.ts";
 import { eventually } from "../../../test/e2e/wait.ts";
 import { memoryLogger, transcriptEvent, upTo } from "../../../test/event-log.ts";
+import { openRawSocket } from "../../../test/raw-http.ts";
 import { startRedis } from "../../../test/redis-server.ts";
 import { SqliteSessionLog } from "../../db/session-log.ts";
 import { SqliteTranscriptStore } from "../../db/transcript-store.ts";
@@ -16,7 +17,8 @@ import { createErrorHandler } from "../error-handler.tsx";
 import { transcriptSocketHandlers, transcriptSocketRoutes } from "./transcript-socket.ts";
 
 /** A Parley reduced to its transcripts: SQLite, hub, and Bun's server on a free port. */
-function openNode(redisUrl?: string) {
+function openNode(options: { redisUrl?: string; maxSockets?: number; idleS?: number } = {}) {
+  const { redisUrl, maxSockets, idleS } = options;
   const stack = new AsyncDisposableStack();
   const { database } = stack.use(temporaryDatabase());
   const [transcripts, logger] = [new SqliteTranscriptStore(database), memoryLogger()];
@@ -33,12 +35,25 @@ function openNode(redisUrl?: string) {
   const log = new SqliteSessionLog({ database, publish: (envelope) => layer.publish(envelope) });
   const app = new Hono();
   app.onError(createErrorHandler(logger, (path) => path));
-  app.route("/", transcriptSocketRoutes({ hub }));
+  app.route("/", transcriptSocketRoutes({ hub, maxSockets }));
+  const handlers = transcriptSocketHandlers(hub, idleS);
+  const closed = Promise.withResolvers<number>();
+  const sockets: Pick<Bun.ServerWebSocket, "getBufferedAmount">[] = [];
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     fetch: app.fetch,
-    websocket: transcriptSocketHandlers(hub),
+    websocket: {
+      ...handlers,
+      open(socket) {
+        sockets.push(socket);
+        void handlers.open?.(socket);
+      },
+      close(socket, code, reason) {
+        void handlers.close?.(socket, code, reason);
+        closed.resolve(code);
+      },
+    },
   });
   stack.defer(() => server.stop(true));
   stack.use(hub);
@@ -55,6 +70,11 @@ function openNode(redisUrl?: string) {
     port: Number(server.port),
     http: `http://127.0.0.1:${server.port}`,
     ws: `ws://127.0.0.1:${server.port}${path}`,
+    /** The code of the first connection that ended: 1006 if it was cut off. */
+    closed: closed.promise,
+    /** Bytes that the newest client has not read, beside what the kernel holds. */
+    waiting: () => sockets.at(-1)?.getBufferedAmount() ?? 0,
+    end: () => log.end(session.id, "stopped"),
     publish: (text = "hello"): Envelope => log.append(session.id, transcriptEvent(text)),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -100,30 +120,6 @@ class Client {
   }
 }
 
-/** A WebSocket client that reads only when told to. */
-function rawClient(node: Node, query = ""): Promise<{ socket: Socket; rest: Buffer }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ socket: Socket; rest: Buffer }>();
-  const socket = connect(node.port, "127.0.0.1", () => {
-    socket.write(
-      `GET ${node.path}${query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n` +
-        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    );
-  });
-  let head = Buffer.alloc(0);
-  const onData = (chunk: Buffer) => {
-    head = Buffer.concat([head, chunk]);
-    const end = head.indexOf("\r\n\r\n");
-    if (end < 0) return;
-    socket.off("data", onData);
-    socket.pause();
-    resolve({ socket, rest: head.subarray(end + 4) });
-  };
-  socket.on("data", onData);
-  socket.on("error", reject);
-  return promise;
-}
-
 /** Reads to the end of the connection; answers the messages' seqs and the close frame's code. */
 async function readFrames(socket: Socket, rest: Buffer) {
   const chunks = [rest];
@@ -166,6 +162,19 @@ describe("before the upgrade", () => {
     expect(await client.closed).not.toBe(1000);
     expect(client.got).toEqual([]);
   });
+});
+
+test("a session that only Redis may know is 503 while Redis hangs, and told when to come back", async () => {
+  await using redis = await startRedis();
+  await using node = openNode({ redisUrl: redis.url });
+  const path = `${node.http}/ws/transcript/${Bun.randomUUIDv7()}`;
+  expect((await fetch(path)).status).toBe(404);
+  redis.signal("SIGSTOP");
+  const response = await fetch(path);
+  expect([response.status, response.headers.get("Retry-After")]).toEqual([503, "5"]);
+  node.publish();
+  const client = new Client(node.ws);
+  await client.until(1);
 });
 
 describe("clients", () => {
@@ -280,8 +289,8 @@ describe("in a storm of events, clients that come and go miss nothing and get no
 
   test("on another node, through Redis", async () => {
     await using redis = await startRedis();
-    await using here = openNode(redis.url);
-    await using there = openNode(redis.url);
+    await using here = openNode({ redisUrl: redis.url });
+    await using there = openNode({ redisUrl: redis.url });
     const last = 3000;
     here.publish("first");
     const ws = `ws://127.0.0.1:${there.port}${here.path}`;
@@ -296,12 +305,83 @@ describe("in a storm of events, clients that come and go miss nothing and get no
   });
 });
 
+test("more WebSockets than allowed are refused, and told when to come back", async () => {
+  await using node = openNode({ maxSockets: 1 });
+  node.publish();
+  const first = new Client(node.ws);
+  await first.until(1);
+  const headers = { Upgrade: "websocket", Connection: "Upgrade" };
+  const second = await fetch(`${node.http}${node.path}`, { headers });
+  expect([second.status, second.headers.get("Retry-After")]).toEqual([429, "60"]);
+  await first.leave();
+  const next = new Client(node.ws);
+  await next.until(1);
+});
+
+/** Publishes until so many bytes wait for a client, beside what the kernel takes, or it is closed. */
+async function overfill(node: Node, bytes = Infinity): Promise<void> {
+  while (node.hub.connectionCount > 0 && node.waiting() < bytes) {
+    node.publish("x".repeat(100_000));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Opens a client that reads nothing. */
+async function silent(node: Node, query = "") {
+  const client = await openRawSocket(node.port, `${node.path}${query}`);
+  while (node.hub.connectionCount === 0) await new Promise((resolve) => setImmediate(resolve));
+  return client;
+}
+
+describe("clients that do not read", () => {
+  test("one that never reads is cut off after it was too slow", async () => {
+    await using node = openNode();
+    node.publish();
+    await silent(node);
+    await overfill(node);
+    expect(await node.closed).toBe(1006);
+  });
+
+  test("one that never reads is cut off when its session ends", async () => {
+    await using node = openNode();
+    node.publish();
+    await silent(node);
+    await overfill(node, 500_000);
+    node.end();
+    expect(node.hub.connectionCount).toBe(0);
+    expect(await node.closed).toBe(1006);
+  });
+
+  test("one that does not read a replay is cut off when it answers no ping", async () => {
+    await using node = openNode({ idleS: 8 });
+    for (let seq = 0; seq < 100; seq++) node.publish("x".repeat(100_000));
+    await silent(node, "?after=0");
+    expect(await node.closed).toBe(1006);
+    expect(node.hub.connectionCount).toBe(0);
+  });
+
+  test("one that reads slowly gets all of it, and the reason why it is closed", async () => {
+    await using node = openNode();
+    node.publish();
+    const { socket, rest } = await silent(node);
+    await overfill(node);
+    // Together longer than the time for the next part.
+    socket.on("data", () => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 150);
+    });
+    const { seqs, code } = await readFrames(socket, rest);
+    expect(code).toBe(1013);
+    expect(seqs).toEqual(upTo(seqs.length));
+  });
+});
+
 describe("clients that misbehave", () => {
   test("one that does not read is closed with 1013; the others get all; it comes back", async () => {
     await using node = openNode();
     const text = "x".repeat(50_000);
     node.publish(text);
-    const [slow, fast] = [await rawClient(node), new Client(node.ws)];
+    const [slow, fast] = [await openRawSocket(node.port, node.path), new Client(node.ws)];
     await fast.until(1);
     let last = 1;
     // What the kernel takes is not the hub's: it may be several MiB.
@@ -354,7 +434,7 @@ describe("clients that misbehave", () => {
       [0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], // not UTF-8
     ];
     for (const frame of frames) {
-      const { socket } = await rawClient(node);
+      const { socket } = await openRawSocket(node.port, node.path);
       const closed = new Promise((resolve) => socket.once("close", resolve));
       socket.resume();
       socket.write(Buffer.from(frame));

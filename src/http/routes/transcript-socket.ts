@@ -2,12 +2,15 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { sessionId } from "../../domain/session.ts";
 import { Failure } from "../../errors.ts";
+import { DeadlineExceeded, withDeadline } from "../../lib/deadline.ts";
 import type { Hub } from "../../transcript/hub.ts";
 import type { HubClient } from "../../transcript/subscriber.ts";
+import { serverOf } from "../listen.ts";
 import { parse } from "../request.ts";
 
 export interface TranscriptSocketDeps {
   hub: Pick<Hub, "has">;
+  maxSockets?: number | undefined;
 }
 
 /** The data of a WebSocket, set at its upgrade. */
@@ -15,7 +18,31 @@ interface SocketData {
   sessionId: string;
   after: number | undefined;
   client?: HubClient;
+  /** Set when the socket is to be closed once its client has read what waits for it. */
+  closing?: Closing;
 }
+
+interface Closing {
+  code: number;
+  reason: string;
+  /** On the monotonic clock, in ms. */
+  until: number;
+  timer?: NodeJS.Timeout;
+}
+
+type Socket = Bun.ServerWebSocket<SocketData>;
+
+/** WebSockets that may be open, over all sessions; each may hold 1 MiB that its client has not read. */
+const MAX_SOCKETS = 4000;
+/** How long the channel layer may take to say whether it knows a session, in ms. */
+const LOOKUP_MS = 3000;
+/**
+ * A socket that is closed has this long to read the next part of what waits for it, and that long
+ * for all of it, in ms; its close follows. Otherwise it is cut off: Bun would keep the connection
+ * and the data for another 16 s, whether or not the client reads.
+ */
+const STALLED_MS = 2000;
+const CLOSING_MS = 30_000;
 
 /** Clients send nothing of use; a longer message closes the socket with 1009. */
 const MAX_RECEIVED_BYTES = 1024;
@@ -34,13 +61,21 @@ const query = z.object({
  * `GET /ws/transcript/:session_id?after=SEQ`, a WebSocket for `transcriptSocketHandlers`. The app
  * must have been called as `app.fetch(request, server)` with Bun's server.
  */
-export function transcriptSocketRoutes({ hub }: TranscriptSocketDeps): Hono {
+export function transcriptSocketRoutes({
+  hub,
+  maxSockets = MAX_SOCKETS,
+}: TranscriptSocketDeps): Hono {
   const app = new Hono();
   app.get("/ws/transcript/:session_id", async (c) => {
     const id = sessionId.safeParse(c.req.param("session_id")).data?.toLowerCase();
     const { after } = parse(query, c.req.query());
-    if (id === undefined || !(await hub.has(id))) {
+    if (id === undefined || !(await isKnown(hub, id))) {
       throw new Failure("not_found", "There is no session of this id.");
+    }
+    if ((serverOf(c)?.pendingWebSockets ?? 0) >= maxSockets) {
+      throw new Failure("limit", "Too many clients follow transcripts. Try again in a minute.", {
+        retryAfter: 60,
+      });
     }
     const data: SocketData = { sessionId: id, after };
     if (!upgrade(c.env, c.req.raw, data)) {
@@ -50,6 +85,19 @@ export function transcriptSocketRoutes({ hub }: TranscriptSocketDeps): Hono {
     return new Response(null);
   });
   return app;
+}
+
+/** @throws Failure `unavailable` while the channel layer does not answer */
+async function isKnown(hub: TranscriptSocketDeps["hub"], id: string): Promise<boolean> {
+  try {
+    return await withDeadline(hub.has(id), LOOKUP_MS, "looking up a session");
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error;
+    throw new Failure("unavailable", "Redis does not answer. Try again in a moment.", {
+      cause: error,
+      retryAfter: 5,
+    });
+  }
 }
 
 function upgrade(server: unknown, request: Request, data: SocketData): boolean {
@@ -78,7 +126,10 @@ export function transcriptSocketHandlers(
       const client: HubClient = {
         send: (text) => void socket.send(text),
         bufferedBytes: () => socket.getBufferedAmount(),
-        close: (code, reason) => socket.close(code, reason),
+        close: (code, reason) => {
+          socket.data.closing = { code, reason, until: performance.now() + CLOSING_MS };
+          closeWhenRead(socket);
+        },
       };
       socket.data.client = client;
       void hub.connect(client, socket.data.sessionId, socket.data.after);
@@ -87,10 +138,25 @@ export function transcriptSocketHandlers(
       // Messages of clients are ignored.
     },
     drain(socket) {
+      closeWhenRead(socket);
       if (socket.data.client) hub.drained(socket.data.client);
     },
     close(socket) {
+      clearTimeout(socket.data.closing?.timer);
       if (socket.data.client) hub.disconnect(socket.data.client);
     },
   };
+}
+
+/** Closes a socket that is to be closed, if nothing waits for its client; else bounds the wait. */
+function closeWhenRead(socket: Socket): void {
+  const { closing } = socket.data;
+  if (!closing) return;
+  clearTimeout(closing.timer);
+  if (socket.getBufferedAmount() === 0) {
+    socket.close(closing.code, closing.reason);
+    return;
+  }
+  const left = Math.min(STALLED_MS, closing.until - performance.now());
+  closing.timer = setTimeout(() => socket.terminate(), left);
 }
