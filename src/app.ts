@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
+import { databaseCheck } from "./db/check.ts";
 import { Maintenance } from "./db/maintenance.ts";
 import { type Database, openDatabase } from "./db/open.ts";
 import { lockDatabase } from "./db/process-lock.ts";
@@ -259,7 +260,7 @@ function readyChecks(
 ): Record<string, () => Promise<unknown>> {
   const { database, layer, providers } = parts;
   return {
-    database: async () => database.handle.prepare("select 1").get(),
+    database: databaseCheck(database),
     livekit: () => createRoomService(parts.livekit).listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
     ...Object.fromEntries(STAGES.map((stage) => [stage, () => providers.check(stage)])),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, jest, test } from "bun:test";
 import { openHttp } from "../../../test/http-harness.ts";
 import { createMetrics } from "../../observability/metrics.ts";
 
@@ -59,6 +59,36 @@ describe("GET /ready", () => {
       status: "unavailable",
       checks: { database: "disk gone", livekit: "ok", llm: "refused the key" },
     });
+  });
+});
+
+describe("GET /ready, asked by many", () => {
+  test("checks each part once, and again when the result is a few seconds old", async () => {
+    let good = 0;
+    let bad = 0;
+    const checks = {
+      database: async () => good++,
+      llm: () => {
+        bad++;
+        return Promise.reject(new Error("refused the key"));
+      },
+    };
+    jest.useFakeTimers();
+    try {
+      await using http = openHttp({ status: { checks } });
+      const ask = async () => (await http.guest("/ready")).status;
+      expect(await Promise.all([ask(), ask(), ask()])).toEqual([503, 503, 503]);
+      expect(await ask()).toBe(503);
+      expect([good, bad]).toEqual([1, 1]);
+      jest.advanceTimersByTime(2999);
+      await ask();
+      expect([good, bad]).toEqual([1, 1]);
+      jest.advanceTimersByTime(1);
+      await ask();
+      expect([good, bad]).toEqual([2, 2]);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });
 

@@ -12,13 +12,19 @@ export interface StatusDeps {
 }
 
 const CHECK_MS = 5000;
+/** How long a result counts, good or bad, in ms: anybody may ask, and each check costs a request. */
+const KNOWN_MS = 3000;
 
 /** `/health` (this process answers), `/ready` (everything it needs works) and `/metrics`. */
 export function statusRoutes({ checks, seconds = () => ({}), metrics }: StatusDeps): Hono {
   const app = new Hono();
+  const known = { checks: new Map(), seconds: new Map() };
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/ready", async (c) => {
-    const [parts, takingOver] = await Promise.all([results(checks), results(seconds())]);
+    const [parts, takingOver] = await Promise.all([
+      results(checks, known.checks),
+      results(seconds(), known.seconds),
+    ]);
     const ready = Object.entries(parts).every(
       ([name, state]) => state === "ok" || takingOver[name] === "ok",
     );
@@ -38,11 +44,31 @@ export function statusRoutes({ checks, seconds = () => ({}), metrics }: StatusDe
   return app;
 }
 
-async function results(checks: StatusDeps["checks"]): Promise<Record<string, string>> {
+/** Results by the name of the part, until they are too old. */
+type KnownResults = Map<string, Promise<string>>;
+
+async function results(
+  checks: StatusDeps["checks"],
+  known: KnownResults,
+): Promise<Record<string, string>> {
   const states = Object.entries(checks).map(
-    async ([name, check]) => [name, await result(check)] as const,
+    async ([name, check]) => [name, await sharedResult(name, check, known)] as const,
   );
   return Object.fromEntries(await Promise.all(states));
+}
+
+/** All callers share one check of a part, while it runs and for a while after. */
+function sharedResult(
+  name: string,
+  check: () => Promise<unknown>,
+  known: KnownResults,
+): Promise<string> {
+  const running = known.get(name) ?? result(check);
+  if (!known.has(name)) {
+    known.set(name, running);
+    void running.then(() => setTimeout(() => known.delete(name), KNOWN_MS).unref());
+  }
+  return running;
 }
 
 async function result(check: () => Promise<unknown>): Promise<string> {
