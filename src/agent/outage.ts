@@ -16,6 +16,11 @@ export class Outage {
     return this.#since === undefined ? 0 : performance.now() - this.#since;
   }
 
+  /** Failed connections in a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** How often in a row the server itself refused. */
   get refusals(): number {
     return this.#refusals;

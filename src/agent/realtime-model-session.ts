@@ -11,6 +11,7 @@ import {
 } from "../providers/realtime-model-connection.ts";
 import { errorCodeOf, realtimeModelError } from "../providers/realtime-model-errors.ts";
 import { MAX_FAILURES } from "./failed-turns.ts";
+import { isGood, Outage } from "./outage.ts";
 
 /** What a session reports beside the framework's events. */
 export interface RealtimeModelEvents {
@@ -24,12 +25,15 @@ export interface RealtimeModelEvents {
   onAnswering(): void;
 }
 
-/** How long the server may take to connect, to begin an answer, and between two parts of it, ms. */
-export const ANSWER_MS = 10_000;
-/** Wait before a connection is tried again, in ms; it doubles with each failure in a row. */
-const BACKOFF_MS = 300;
-/** A connection that lasted this long, in ms, or gave an answer was a good one. */
-const GOOD_CONNECTION_MS = 10_000;
+/** How long a session waits for its server, in ms. */
+export interface RealtimeModelPatience {
+  /** Until it connects, until it begins an answer, and between two parts of it. */
+  answerMs: number;
+  /** While it is away, before the session ends. */
+  outageMs: number;
+}
+
+export const PATIENCE: RealtimeModelPatience = { answerMs: 10_000, outageMs: 30_000 };
 
 /** The parts of the plugin's session that are used here; its types hide some of them. */
 interface PluginSession {
@@ -51,18 +55,18 @@ const PluginSession = openai.realtime.RealtimeSession as unknown as PluginSessio
 /**
  * A conversation with a realtime model. The plugin's own session ends silently when a connection
  * cannot be opened, waits for ever for a server that hangs, and reconnects without a pause. This
- * one reconnects a few times, reports what was lost in plain words, and sees that every answer
+ * one reconnects for a while, reports what was lost in plain words, and sees that every answer
  * comes, with something in it.
  */
 export class RealtimeModelSession extends PluginSession {
   readonly #provider: SpeechToSpeechProvider;
   readonly #events: RealtimeModelEvents;
-  readonly #answerMs: number;
+  readonly #patience: RealtimeModelPatience;
   readonly #closing = new AbortController();
   #connection: RealtimeModelConnection | undefined;
-  #connectedAt = 0;
-  /** Failed connections in a row. */
-  #failures = 0;
+  /** When the newest connection was opened, in ms of `performance.now()`. */
+  #connectedAt: number | undefined;
+  readonly #outage = new Outage();
   /** Runs while an answer is awaited. */
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
   #timedOut = false;
@@ -71,10 +75,10 @@ export class RealtimeModelSession extends PluginSession {
     model: openai.realtime.RealtimeModel,
     provider: SpeechToSpeechProvider,
     events: RealtimeModelEvents,
-    answerMs: number,
+    patience: RealtimeModelPatience,
   ) {
     super(model);
-    this.#answerMs = answerMs;
+    this.#patience = patience;
     this.#provider = provider;
     this.#events = events;
   }
@@ -86,9 +90,9 @@ export class RealtimeModelSession extends PluginSession {
     if (this.#connection) await this.#connectionLost();
     while (!this.#closing.signal.aborted) {
       try {
-        const socket = await openRealtimeModel(this.#provider, this.#answerMs);
+        const socket = await openRealtimeModel(this.#provider, this.#patience.answerMs);
         this.#connection = new RealtimeModelConnection(socket, (event) => this.#received(event));
-        this.#connectedAt = Date.now();
+        this.#connectedAt = performance.now();
         if (this.#closing.signal.aborted) this.#connection.close();
         return this.#connection;
       } catch (error) {
@@ -101,29 +105,36 @@ export class RealtimeModelSession extends PluginSession {
 
   /** Says what was lost with the connection, and waits if connections keep breaking. */
   async #connectionLost(): Promise<void> {
-    const lasted = Date.now() - this.#connectedAt;
+    const openMs = performance.now() - (this.#connectedAt ?? 0);
     const cause = this.#timedOut ? new Error("timed out") : new Error("the connection broke");
     const answering = this.#answerTimer !== undefined || this.#timedOut;
     this.#stopWaiting();
     this.#timedOut = false;
     // The plugin's sender still waits for an event, and would drop the next one.
     this.sendEvent({ type: "input_audio_buffer.clear" });
-    if (lasted > GOOD_CONNECTION_MS) this.#failures = 0;
     if (answering) this.emitError({ error: cause, recoverable: true });
-    if (lasted <= GOOD_CONNECTION_MS) await this.#failed(cause);
+    if (isGood(openMs)) this.#outage.over();
+    else await this.#failed(cause, openMs);
   }
 
-  async #failed(error: unknown): Promise<void> {
-    this.#failures += 1;
+  /** Waits before the next attempt, or ends the session if the server has been away for too long. */
+  async #failed(error: unknown, openMs?: number): Promise<void> {
+    const waitMs = this.#outage.failed(openMs, isRefused(error));
     if (this.#closing.signal.aborted) return;
-    const problem = realtimeModelError(this.#provider, error);
-    if (this.#failures > MAX_FAILURES) {
+    if (this.#isAwayForGood()) {
+      const problem = realtimeModelError(this.#provider, error);
       super.emitError({ error: problem, recoverable: false });
       this.#closing.abort();
       return;
     }
-    const backoffMs = BACKOFF_MS * 2 ** (this.#failures - 1);
-    await delay(backoffMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+    await delay(waitMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+  }
+
+  /** A server that refuses, or that was never there, need not be waited for as long. */
+  #isAwayForGood(): boolean {
+    const { failures, refusals, lastsMs } = this.#outage;
+    const few = this.#connectedAt === undefined ? failures : refusals;
+    return few > MAX_FAILURES || lastsMs > this.#patience.outageMs;
   }
 
   override emitError({ error, recoverable }: { error: Error; recoverable: boolean }): void {
@@ -189,7 +200,7 @@ export class RealtimeModelSession extends PluginSession {
         break;
       case "response.done":
         this.#stopWaiting();
-        this.#failures = 0;
+        this.#outage.over();
         this.#judgeAnswer(event["response"]);
         break;
       default:
@@ -223,11 +234,16 @@ export class RealtimeModelSession extends PluginSession {
       this.#timedOut = true;
       // A new connection gets the conversation so far, and may do better.
       this.#connection?.close();
-    }, this.#answerMs);
+    }, this.#patience.answerMs);
   }
 
   #stopWaiting(): void {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = undefined;
   }
+}
+
+/** Whether a server refused the connection for a reason that will not pass in a moment. */
+function isRefused(error: unknown): boolean {
+  return [401, 403, 404].includes(Number(fieldOf(error, "status")));
 }

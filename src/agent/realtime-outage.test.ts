@@ -163,7 +163,8 @@ test.concurrent.each(MODES)(
     await person.turns(2);
     await Bun.sleep(3000);
     expect(person.finals.join(" ")).toBe([FIRST, SECOND, THIRD].join(" "));
-    expect(person.disturbances).toEqual(["stt_reconnecting"]);
+    // A notice may say that the words wait.
+  expect(person.disturbances.filter((one) => one !== "stt_reconnecting")).toEqual([]);
     expect(person.switches).toEqual([]);
   },
   60_000,

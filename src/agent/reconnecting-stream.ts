@@ -24,8 +24,8 @@ const TRIAL_TIMEOUT_MS = 4000;
 const CLEAR_SPEECH_MS = 600;
 /** How long words wait for a server that is away, in ms; longer than LiveKit's link may take. */
 const MAX_WAIT_MS = 30_000;
-/** After so long an outage, in ms, requests are tried, or the person is told, if they speak. */
-const SHORT_OUTAGE_MS = 2000;
+/** When words have waited for so long, in ms, requests are tried, or the person is told. */
+const SHORT_WAIT_MS = 2000;
 const HEARD_NOTHING = "it heard nothing in clear speech";
 const TOO_LATE = "it did not answer in time";
 
@@ -148,14 +148,20 @@ export class ReconnectingStream extends stt.SpeechStream {
     return true;
   }
 
+  /** Whether the server itself has refused so often that waiting does not help. */
+  get #isRefused(): boolean {
+    return this.#outage.refusals > MAX_FAILURES;
+  }
+
   async #needsRequests({ openMs }: ConnectionEnd): Promise<boolean> {
     if (this.#owner.options.requests === undefined) return false;
     if (this.#gaveUp === HEARD_NOTHING) return true;
     // Servers that speak another protocol open the connection and fail soon, or at the first words.
     const isOtherProtocol = this.#isTrial && openMs !== undefined;
     if (!this.#isWaitedFor) return isOtherProtocol && !isGood(openMs);
-    if (!isOtherProtocol && this.#outage.lastsMs < SHORT_OUTAGE_MS) return false;
-    return this.#requestsAnswer();
+    const hasWaited = this.#audio.waitsMs >= SHORT_WAIT_MS;
+    const isRefused = this.#isRefused && this.#audio.awaitsAnswer;
+    return (isOtherProtocol || hasWaited || isRefused) && this.#requestsAnswer();
   }
 
   /** Whether requests are answered; perhaps the whole server is away. */
@@ -194,12 +200,11 @@ export class ReconnectingStream extends stt.SpeechStream {
 
   /** Gives words up that have waited too long, or tells the person once that they wait. */
   #judgeWait(error: Error): void {
-    const isRefused = this.#outage.refusals > MAX_FAILURES;
-    if (this.#audio.dropOlderThan(isRefused ? 0 : MAX_WAIT_MS)) {
+    if (this.#audio.dropOlderThan(this.#isRefused ? 0 : MAX_WAIT_MS)) {
       this.#owner.reportError(error);
       return;
     }
-    if (!this.#isWaitedFor || this.#outage.lastsMs < SHORT_OUTAGE_MS || this.#hasToldOfWait) return;
+    if (this.#audio.waitsMs < SHORT_WAIT_MS || this.#hasToldOfWait) return;
     this.#hasToldOfWait = true;
     this.#owner.options.onNotice({
       code: "stt_reconnecting",

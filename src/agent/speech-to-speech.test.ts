@@ -1,12 +1,14 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { initializeLogger, llm, voice } from "@livekit/agents";
 import { z } from "zod";
+import { TcpProxy } from "../../test/e2e/tcp-proxy.ts";
 import { eventually } from "../../test/e2e/wait.ts";
 import type { Fault } from "../../test/stand-in/faults.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
 import { betaNames, noUsage } from "../../test/stand-in/quirks/realtime-model.ts";
 import { reportSignals } from "./agent-session.ts";
 import type { AgentSignal } from "./normalize-events.ts";
+import { PATIENCE, type RealtimeModelPatience } from "./realtime-model-session.ts";
 import { createSpeechToSpeech, greetingInstructions } from "./speech-to-speech.ts";
 import { SpeechToSpeechSignals } from "./speech-to-speech-signals.ts";
 
@@ -18,7 +20,7 @@ class Talk implements AsyncDisposable {
   readonly session: voice.AgentSession;
   #changed = () => {};
 
-  private constructor(ai: StandIn, answerMs: number | undefined) {
+  private constructor(ai: Pick<StandIn, "url">, patience: RealtimeModelPatience | undefined) {
     const order = new SpeechToSpeechSignals((signal) => {
       this.signals.push(signal);
       this.#changed();
@@ -27,17 +29,17 @@ class Talk implements AsyncDisposable {
     this.session = createSpeechToSpeech(
       { ...provider, language: null, keyterms: [] },
       order,
-      answerMs,
+      patience,
     ).session;
     reportSignals(this.session, undefined, (signal) => order.take(signal));
   }
 
   static async begin(
-    ai: StandIn,
+    ai: Pick<StandIn, "url">,
     tools: llm.ToolContextLike = [],
-    answerMs?: number,
+    patience?: RealtimeModelPatience,
   ): Promise<Talk> {
-    const talk = new Talk(ai, answerMs);
+    const talk = new Talk(ai, patience);
     await talk.session.start({ agent: new voice.Agent({ instructions: "Be brief.", tools }) });
     return talk;
   }
@@ -159,7 +161,7 @@ describe("a failure", () => {
 
   test("a server that never answers is told, and asked again on a new connection", async () => {
     await using ai = await startStandIn({ reply: () => "Yes." });
-    await using talk = await Talk.begin(ai, [], 1000);
+    await using talk = await Talk.begin(ai, [], { ...PATIENCE, answerMs: 1000 });
     ai.fail("llm", { kind: "hang" });
     talk.ask("First question.");
     expect(await talk.signal("error")).toMatchObject({ code: "provider_timeout" });
@@ -194,9 +196,24 @@ describe("a failure", () => {
     ]);
   });
 
-  test("a server that is gone ends the session after a few tries", async () => {
+  test("a server that is away while nobody asks anything is told to nobody", async () => {
+    await using ai = await startStandIn({ reply: () => "Yes." });
+    await using way = await TcpProxy.to(ai.url);
+    await using talk = await Talk.begin({ url: `${way.url}/v1` });
+    talk.ask("First question.");
+    await talk.signal("agent_turn");
+    way.cut();
+    await Bun.sleep(4000);
+    way.repair();
+    ai.reply = () => "Still here.";
+    talk.ask("Second question.");
+    await talk.signal("agent_turn", ({ text }) => text === "Still here.");
+    expect(talk.signals.filter(({ kind }) => kind === "error")).toEqual([]);
+  });
+
+  test("a server that is gone for too long ends the session", async () => {
     const ai = await startStandIn();
-    await using talk = await Talk.begin(ai);
+    await using talk = await Talk.begin(ai, [], { ...PATIENCE, outageMs: 3000 });
     talk.ask("Are you there?");
     await talk.signal("agent_turn");
     await ai[Symbol.asyncDispose]();

@@ -2,8 +2,9 @@ import { voice } from "@livekit/agents";
 import * as openai from "@livekit/agents-plugin-openai";
 import { isOpenAi, type SpeechToSpeechProvider } from "../domain/stage.ts";
 import {
-  ANSWER_MS,
+  PATIENCE,
   type RealtimeModelEvents,
+  type RealtimeModelPatience,
   RealtimeModelSession,
 } from "./realtime-model-session.ts";
 
@@ -32,9 +33,13 @@ const TURN_DETECTION = {
 class SpeechToSpeechModel extends openai.realtime.RealtimeModel {
   readonly #options: SpeechToSpeechOptions;
   readonly #events: RealtimeModelEvents;
-  readonly #answerMs: number;
+  readonly #patience: RealtimeModelPatience;
 
-  constructor(options: SpeechToSpeechOptions, events: RealtimeModelEvents, answerMs: number) {
+  constructor(
+    options: SpeechToSpeechOptions,
+    events: RealtimeModelEvents,
+    patience: RealtimeModelPatience,
+  ) {
     super({
       baseURL: options.baseURL,
       // Required by the plugin, which does not open the connection here.
@@ -48,11 +53,11 @@ class SpeechToSpeechModel extends openai.realtime.RealtimeModel {
     });
     this.#options = options;
     this.#events = events;
-    this.#answerMs = answerMs;
+    this.#patience = patience;
   }
 
   override session(): openai.realtime.RealtimeSession {
-    const session = new RealtimeModelSession(this, this.#options, this.#events, this.#answerMs);
+    const session = new RealtimeModelSession(this, this.#options, this.#events, this.#patience);
     return session as unknown as openai.realtime.RealtimeSession;
   }
 }
@@ -67,16 +72,14 @@ function transcription({ baseURL, language, keyterms }: SpeechToSpeechOptions) {
 
 /**
  * Creates the framework's session for a realtime model that serves all three stages.
- *
- * @param answerMs how long the server may be silent where it has to say something, in ms
  */
 export function createSpeechToSpeech(
   options: SpeechToSpeechOptions,
   events: RealtimeModelEvents,
-  answerMs: number = ANSWER_MS,
+  patience: RealtimeModelPatience = PATIENCE,
 ) {
   const session = new voice.AgentSession({
-    llm: new SpeechToSpeechModel(options, events, answerMs),
+    llm: new SpeechToSpeechModel(options, events, patience),
     // The server hears when the user speaks; no model of this machine does.
     vad: null,
     userAwayTimeout: null,

@@ -53,6 +53,12 @@ export class UnansweredAudio<F extends Frame> {
     return this.#utterances.length > 1;
   }
 
+  /** How long the oldest utterance has waited for its answer, in ms; 0 if none waits. */
+  get waitsMs(): number {
+    const { endedAt } = this.#utterances[0] ?? {};
+    return endedAt === undefined ? 0 : performance.now() - endedAt;
+  }
+
   /** Everything that is kept; silence alone if nobody has spoken. */
   get frames(): F[] {
     return this.#utterances.flatMap(({ frames }) => frames);

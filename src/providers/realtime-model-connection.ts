@@ -7,6 +7,9 @@ import { errorCodeOf } from "./realtime-model-errors.ts";
 /** An event of the server: an object with a `type`. */
 export type ServerEvent = Record<string, unknown> & { type: string };
 
+/** A server that leaves so much unread does not read any more, in bytes; a minute has 4 MB. */
+export const MAX_UNREAD = 8 << 20;
+
 /**
  * The WebSocket of a realtime model, in the form in which the plugin uses one. What arrives is
  * checked first, and the server's own texts about errors are taken out, because the plugin logs
@@ -39,6 +42,7 @@ export class RealtimeModelConnection {
 
   send(text: string): void {
     this.#socket.send(text);
+    if (this.#socket.bufferedAmount > MAX_UNREAD) this.close();
   }
 
   /** Closes without waiting for the server, which may hang. */

@@ -2,6 +2,7 @@ import { isOpenAi, type ProviderEndpoint } from "../domain/stage.ts";
 import { fieldOf, isObject, parseJson } from "../lib/json.ts";
 import { pcmBytes } from "../lib/wav.ts";
 import { authorization } from "./authorization.ts";
+import { MAX_UNREAD } from "./realtime-model-connection.ts";
 
 /** Sample rate of the protocol's audio, in Hz. */
 export const REALTIME_RATE = 24_000;
@@ -9,8 +10,6 @@ export const REALTIME_RATE = 24_000;
 const PART_SAMPLES = REALTIME_RATE / 20;
 /** How often a silent server is asked whether it is still there, in ms. */
 const HEARTBEAT_MS = 10_000;
-/** A server that leaves so much unread does not read any more, in bytes; a minute has 4 MB. */
-const MAX_UNREAD = 8 << 20;
 
 /** These models hear the end of speech by their client only, and refuse the field for it. */
 const WITHOUT_TURN_DETECTION = /^gpt-(?:realtime-whisper|live-transcribe)/;
