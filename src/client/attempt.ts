@@ -3,8 +3,10 @@ import { createSession, deleteSession, type StartRequest } from "./api.ts";
 import type { Call } from "./call.ts";
 import type { SessionFeed } from "./transcript-socket.ts";
 
-/** How long ending the session, and then leaving the room, may each delay the next start. */
+/** How long ending the session, and leaving the room, may each delay the next start. */
 const RELEASE_TIMEOUT_MS = 12_000;
+/** How long the end of the session waits for a LiveKit server that does not answer. */
+const LEAVE_FIRST_MS = 1000;
 
 /**
  * Everything that one press of Start acquires: the call, the microphone, the session and its feed.
@@ -63,9 +65,8 @@ export class Attempt {
   }
 
   /**
-   * Releases everything: deletes the session if `endSession`, then closes the WebSocket, then
-   * leaves the room. The microphone is off at once. Never rejects; every call returns the same
-   * promise.
+   * Releases everything: leaves the room, then deletes the session if `endSession`, then closes the
+   * WebSocket. The microphone is off at once. Never rejects; every call returns the same promise.
    */
   release(endSession: boolean): Promise<void> {
     this.#releasing ??= this.#release(endSession);
@@ -77,9 +78,13 @@ export class Attempt {
     // Before anything is awaited: the microphone light and the voice must go off with the click.
     this.#microphone?.stop();
     this.call.silence();
+    // Before the agent leaves: LiveKit's native library keeps the memory of a room in which others
+    // still publish (docs/DESIGN.md, Known limits).
+    const leaving = this.call.close();
+    await settleWithin(LEAVE_FIRST_MS, leaving);
     if (endSession) await settleWithin(RELEASE_TIMEOUT_MS, this.#endSession());
     this.#feed?.close();
-    await settleWithin(RELEASE_TIMEOUT_MS, this.call.close());
+    await settleWithin(RELEASE_TIMEOUT_MS, leaving);
   }
 
   async #endSession(): Promise<void> {

@@ -2,7 +2,7 @@
 // server on loopback that tells what the process holds. `inspected-parley.ts` runs this and asks it.
 import { heapStats } from "bun:jsc";
 import { EventEmitter } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { Holdings } from "./inspected-parley.ts";
 
@@ -47,6 +47,7 @@ async function holdings(): Promise<Holdings> {
   const processNames = process.eventNames();
   return {
     rss,
+    anonymous: anonymousBytes(),
     heapUsed,
     descriptors: readdirSync("/proc/self/fd").length,
     threads: readdirSync("/proc/self/task").length,
@@ -54,6 +55,12 @@ async function holdings(): Promise<Holdings> {
     processListeners: processNames.reduce((sum, name) => sum + process.listenerCount(name), 0),
     timers: heapStats().objectTypeCounts["Timeout"] ?? 0,
   };
+}
+
+function anonymousBytes(): number {
+  const [, kib] =
+    /^Anonymous: +(\d+) kB$/m.exec(readFileSync("/proc/self/smaps_rollup", "utf8")) ?? [];
+  return Number(kib) * 1024;
 }
 
 /** How many objects of each class in `PER_SESSION` are alive. */

@@ -9,8 +9,9 @@ import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/ope
 
 /** What a process holds after a garbage collection. */
 const holdings = z.object({
-  /** Bytes. */
+  /** Bytes; `anonymous` is what was allocated, without files and code (Linux). */
   rss: z.number(),
+  anonymous: z.number(),
   heapUsed: z.number(),
   descriptors: z.number(),
   threads: z.number(),
