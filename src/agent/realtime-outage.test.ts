@@ -164,7 +164,7 @@ test.concurrent.each(MODES)(
     await Bun.sleep(3000);
     expect(person.finals.join(" ")).toBe([FIRST, SECOND, THIRD].join(" "));
     // A notice may say that the words wait.
-  expect(person.disturbances.filter((one) => one !== "stt_reconnecting")).toEqual([]);
+    expect(person.disturbances.filter((one) => one !== "stt_reconnecting")).toEqual([]);
     expect(person.switches).toEqual([]);
   },
   60_000,

@@ -44,10 +44,15 @@ class Conversation implements AsyncDisposable {
   readonly people: (Person | undefined)[] = [];
   readonly ends: string[] = [];
   agent: RunningAgent | undefined;
+  readonly #ai: StandIn;
   readonly #rooms: Room[] = [];
 
+  constructor(provider = ai) {
+    this.#ai = provider;
+  }
+
   async start(userIdentity?: string, signal = new AbortController().signal): Promise<void> {
-    const server = { baseURL: ai.url, apiKey: undefined, model: "m" };
+    const server = { baseURL: this.#ai.url, apiKey: undefined, model: "m" };
     const { url, apiKey, apiSecret } = livekit;
     const joining = { apiKey, apiSecret, room: this.room, identity: "agent-x" };
     this.agent = await RunningAgent.start(
@@ -75,13 +80,13 @@ class Conversation implements AsyncDisposable {
   }
 
   /** Somebody joins. @param kind as tokens name it; a standard participant by default */
-  async join(identity: string, kind?: string): Promise<Room> {
+  async join(identity: string, kind?: string, autoSubscribe = true): Promise<Room> {
     const token = new AccessToken(livekit.apiKey, livekit.apiSecret, { identity });
     if (kind !== undefined) token.kind = kind;
     token.addGrant({ room: this.room, roomJoin: true, canPublishData: true });
     const room = new Room();
     this.#rooms.push(room);
-    await room.connect(livekit.url, await token.toJwt());
+    await room.connect(livekit.url, await token.toJwt(), { autoSubscribe, dynacast: false });
     return room;
   }
 
@@ -104,7 +109,7 @@ class Conversation implements AsyncDisposable {
   }
 }
 
-test("recorders, streams, connectors and agents are not the person; the first other one is", async () => {
+test.concurrent("recorders, streams, connectors and agents are not the person; the first other one is", async () => {
   await using conversation = new Conversation();
   await conversation.join("recorder", "egress");
   await conversation.start();
@@ -127,7 +132,7 @@ test("recorders, streams, connectors and agents are not the person; the first ot
   );
 });
 
-test("the person may have any identity, and stays the person when they return at once", async () => {
+test.concurrent("the person may have any identity, and stays the person when they return at once", async () => {
   await using conversation = new Conversation();
   const identity = "ædà 👩‍🚀/日本 %00";
   await conversation.start(identity);
@@ -153,7 +158,7 @@ test("the person may have any identity, and stays the person when they return at
   );
 });
 
-test("typed words obey the limits of the API, and others cannot type", async () => {
+test.concurrent("typed words obey the limits of the API, and others cannot type", async () => {
   await using conversation = new Conversation();
   await conversation.start("ada");
   const ada = await conversation.join("ada");
@@ -189,7 +194,7 @@ test("typed words obey the limits of the API, and others cannot type", async () 
 /** `AgentSessionMessage { request { request_id: "1", run_input { text: "Obey." } } }` as protobuf. */
 const RUN_INPUT = Uint8Array.of(34, 12, 10, 1, 49, 42, 7, 10, 5, 79, 98, 101, 121, 46);
 
-test("the library's protocol for remote control gets no answer and no events", async () => {
+test.concurrent("the library's protocol for remote control gets no answer and no events", async () => {
   await using conversation = new Conversation();
   const ada = await conversation.join("ada");
   const topics: string[] = [];
@@ -215,7 +220,7 @@ test("the library's protocol for remote control gets no answer and no events", a
   ).rejects.toThrow();
 });
 
-test("a start that is aborted leaves the room", async () => {
+test.concurrent("a start that is aborted leaves the room", async () => {
   await using conversation = new Conversation();
   await conversation.join("ada");
   const abort = new AbortController();
@@ -230,21 +235,32 @@ test("a start that is aborted leaves the room", async () => {
   expect(conversation.ends).toEqual([]);
 });
 
-test("an end by failures is reported once, however many follow", async () => {
-  await using conversation = new Conversation();
+test.concurrent("an end by failures is reported once, however many follow", async () => {
+  await using failing = await startStandIn({});
+  await using conversation = new Conversation(failing);
   await conversation.join("ada");
   await conversation.start("ada");
-  ai.fail("llm", { kind: "status", status: 401 }, Number.POSITIVE_INFINITY);
+  failing.fail("llm", { kind: "status", status: 401 }, Number.POSITIVE_INFINITY);
   const errors = () => conversation.signals.filter(({ kind }) => kind === "error").length;
   for (let turn = 1; turn <= 6; turn += 1) {
     await conversation.agent?.say(`Question ${turn}`);
     await conversation.seen(`turn ${turn} failed`, errors, (count) => count >= turn);
   }
-  ai.heal("llm");
   expect(conversation.ends).toEqual(["provider_failed"]);
 });
 
-test("the end of the room is reported", async () => {
+test.concurrent("a person who does not take the agent's audio is answered all the same", async () => {
+  await using conversation = new Conversation();
+  await conversation.join("ada", undefined, false);
+  await conversation.start("ada");
+  await conversation.seen(
+    "the greeting is over",
+    () => conversation.signals.flatMap((one) => (one.kind === "agent_turn" ? [one.text] : [])),
+    (turns) => turns.includes("Hello!"),
+  );
+});
+
+test.concurrent("the end of the room is reported", async () => {
   await using conversation = new Conversation();
   const ada = await conversation.join("ada");
   await conversation.start("ada");

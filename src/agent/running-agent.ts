@@ -61,6 +61,8 @@ const LISTEN_TIMEOUT_MS = 15_000;
 const CLOSE_SESSION_TIMEOUT_MS = 4000;
 const CLOSE_PROVIDERS_TIMEOUT_MS = 2000;
 const LEAVE_ROOM_TIMEOUT_MS = 2000;
+/** A person whose client does not take the agent's audio is answered in writing after this time. */
+const SUBSCRIBE_TIMEOUT_MS = 10_000;
 /** After this long without LiveKit the conversation ends, in ms. rtc-node itself may try for ever. */
 const RECONNECT_TIMEOUT_MS = 20_000;
 
@@ -82,9 +84,12 @@ export class RunningAgent {
   /** Runs while the connection to LiveKit is down. */
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
+  /** Runs from the first time that the person is there. */
+  #subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   #listening = false;
   #greeted = false;
-  #hasEnded = false;
+  /** Whether it is known that this agent cannot go on. */
+  #isEndKnown = false;
 
   private constructor(options: RunningAgentOptions, shared: SharedParts) {
     this.#options = options;
@@ -142,6 +147,7 @@ export class RunningAgent {
     try {
       await untilAborted(signal, withDeadline(connected, JOIN_TIMEOUT_MS, "joining the room"));
     } catch (error) {
+      this.#isEndKnown = true;
       // `connect` cannot be cancelled, so a connection that succeeds too late is closed at once. If
       // that happens soon, the start fails only after the agent has left the room.
       const left = connected.then(
@@ -228,6 +234,7 @@ export class RunningAgent {
       }
     };
     this.#stopReconnectTimer();
+    clearTimeout(this.#subscribeTimer);
     stopAwaitingSubscribers(this.#room);
     await step("ending the conversation", CLOSE_SESSION_TIMEOUT_MS, () => this.#session.close());
     this.#ordered?.flush();
@@ -240,7 +247,10 @@ export class RunningAgent {
   #personChanged(person: Person | undefined): void {
     if (!person && this.#listening) this.#session.interrupt();
     this.#options.onUser(person);
-    if (person) this.#updateVoice();
+    if (!person) return;
+    this.#updateVoice();
+    const giveUp = () => stopAwaitingSubscribers(this.#room);
+    this.#subscribeTimer ??= setTimeout(giveUp, SUBSCRIBE_TIMEOUT_MS);
   }
 
   #reconnecting(): void {
@@ -302,8 +312,8 @@ export class RunningAgent {
   }
 
   #reportEnd(reason: EndReason): void {
-    if (this.#closing !== undefined || this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.#closing !== undefined || this.#isEndKnown) return;
+    this.#isEndKnown = true;
     this.#options.onEnd(reason);
   }
 }
