@@ -40,16 +40,13 @@ async function setBack(): Promise<Outcome> {
   await rests.turn("Only this.");
   clock.set(-HOUR_S);
 
-  const over = talks.listener.closed.then(() => true);
-  for (let turn = 1; ; turn++) {
-    // The limit may end it at any moment.
-    if ((await Promise.race([over, talks.turn(`Turn ${turn}.`).catch(() => true)])) === true) break;
-    if (await Promise.race([over, Bun.sleep(TALK_MS).then(() => false)])) break;
-  }
+  const refused = talkOn(talks);
   await within("the time limit", ended(talks.listener, "time_limit"));
   await within("the idle limit", ended(rests.listener, "idle"));
   const codes = [await closeCode(talks.listener), await closeCode(rests.listener)];
-  await assertOrder(talks);
+  await assertOrder(talks).catch(async (cause) => {
+    throw new Error(`typing ended with ${await refused}`, { cause });
+  });
   const healed = performance.now();
   clock.set(0n);
   const next = opening.use(await Conversation.begin(parley, { room: talks.room }));
@@ -62,6 +59,19 @@ async function setBack(): Promise<Outcome> {
     backMs,
     lost: (await Promise.all(lost)).flat(),
   };
+}
+
+/** Says something again and again until that is refused, as it is after the end; the refusal. */
+async function talkOn(conversation: Conversation): Promise<unknown> {
+  const over = conversation.listener.closed;
+  try {
+    for (let turn = 1; ; turn++) {
+      await Promise.race([over, conversation.turn(`Turn ${turn}.`)]);
+      await Promise.race([over, Bun.sleep(TALK_MS)]);
+    }
+  } catch (refusal) {
+    return refusal;
+  }
 }
 
 /** The clock on the wall of a process, which can be set. */
