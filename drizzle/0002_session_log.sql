@@ -1,3 +1,6 @@
+-- What belongs to sessions that were deleted by hand; references were not checked there.
+DELETE FROM `events` WHERE `session_id` NOT IN (SELECT `id` FROM `sessions`);--> statement-breakpoint
+DELETE FROM `segments` WHERE `session_id` NOT IN (SELECT `id` FROM `sessions`);--> statement-breakpoint
 CREATE TABLE `interims` (
 	`session_id` text NOT NULL,
 	`segment_id` text NOT NULL,

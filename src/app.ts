@@ -96,7 +96,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const closing = () => opening.use(new ClosingGroup(logger));
   const maintenance = await resources.database();
   const lock = opening.use(lockDatabase(config.databasePath));
-  const database = opening.use(openDatabase(config.databasePath, resources.migrations()));
+  const announce = () => logger.info("updating the database; a very long history takes a minute");
+  const database = opening.use(openDatabase(config.databasePath, resources.migrations(), announce));
   const upkeep = new Maintenance({ database, module: maintenance, logger });
   closing().use("the maintenance", CLOSE_MS.maintenance, upkeep);
   const sessions = new SqliteSessionStore(database);

@@ -12,7 +12,6 @@ import { Failure } from "../errors.ts";
 import { readMigrations } from "./migrations.ts";
 import { openDatabase } from "./open.ts";
 import { SqliteSessionStore } from "./session-store.ts";
-import { SqliteTranscriptStore } from "./transcript-store.ts";
 
 function failureOf(path: string, migrations = MIGRATIONS): Failure {
   try {
@@ -134,20 +133,28 @@ describe("what cannot be opened says why and what to do", () => {
   });
 });
 
-test("a database from before words to expect and detected languages keeps its conversations", () => {
-  using folder = temporaryFolder();
-  const id = Bun.randomUUIDv7();
-  const path = join(folder.path, "parley.db");
-  const old = openDatabase(path, MIGRATIONS.slice(0, 1));
-  old.handle.exec(
-    `insert into sessions values ('${id}', 'den', 'ann', null, 'Be brief.', null, 'alloy',
-       'zh-yue', 'stt', 'llm', 'tts', 'ended', 1, 2, 'stopped', 'here');
-     insert into segments values ('${id}', 1, 's1', 'user', 'ann', 'hi', 1, 2, 0);`,
-  );
-  old.close();
-  using database = openDatabase(path, MIGRATIONS);
-  const session = new SqliteSessionStore(database).find(id);
-  expect(session).toMatchObject({ language: "zh-yue", keyterms: [], segments: 1 });
-  const segments = new SqliteTranscriptStore(database).segments(id);
-  expect(segments).toMatchObject([{ text: "hi", language: null }]);
+describe("what a migration leaves", () => {
+  const ORPHAN = "pragma foreign_keys = off; insert into interims values ('gone', 's', 1, 1, '{}')";
+
+  test("must refer to rows that are there; a start without a migration does not look", () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, "parley.db");
+    {
+      using database = openDatabase(path, MIGRATIONS);
+      database.handle.exec(ORPHAN);
+    }
+    openDatabase(path, MIGRATIONS).close();
+    const more = withMigration(folder.path, "ALTER TABLE sessions ADD COLUMN mood text;");
+    expect(failureOf(path, more).message).toContain("1 rows refer to rows that are gone");
+  });
+
+  test("is announced where there is something to update", () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, "parley.db");
+    const updates: number[] = [];
+    for (const count of [1, 1, MIGRATIONS.length, MIGRATIONS.length]) {
+      openDatabase(path, MIGRATIONS.slice(0, count), () => updates.push(count)).close();
+    }
+    expect(updates).toEqual([MIGRATIONS.length]);
+  });
 });

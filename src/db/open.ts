@@ -58,10 +58,16 @@ export class Database implements Disposable {
  *
  * @param path of the SQLite file
  * @param migrations oldest first
+ * @param onUpdate called before an existing database is changed, which can take a minute for a
+ *   very long history
  * @throws Failure `unavailable`: not a database, not writable, locked, or made by a newer Parley;
  *   nothing is left open then
  */
-export function openDatabase(path: string, migrations: readonly MigrationMeta[]): Database {
+export function openDatabase(
+  path: string,
+  migrations: readonly MigrationMeta[],
+  onUpdate: () => void = () => {},
+): Database {
   let handle: Sqlite.Database | undefined;
   try {
     prepareFile(path);
@@ -69,7 +75,7 @@ export function openDatabase(path: string, migrations: readonly MigrationMeta[])
     // Only a new file takes it, and only before anything else is written.
     handle.pragma("auto_vacuum = INCREMENTAL");
     handle.pragma("journal_mode = WAL");
-    migrate(handle, migrations);
+    migrate(handle, migrations, onUpdate);
     handle.pragma("foreign_keys = ON");
     handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     return new Database(handle);
@@ -90,7 +96,11 @@ function prepareFile(path: string): void {
  * check and the change are one transaction, so that two processes may start at the same time, and
  * a newer schema is refused. Foreign keys are off, because SQLite alters tables by rebuilding them.
  */
-function migrate(handle: Sqlite.Database, migrations: readonly MigrationMeta[]): void {
+function migrate(
+  handle: Sqlite.Database,
+  migrations: readonly MigrationMeta[],
+  onUpdate: () => void,
+): void {
   handle.pragma("foreign_keys = OFF");
   handle
     .transaction(() => {
@@ -103,6 +113,7 @@ function migrate(handle: Sqlite.Database, migrations: readonly MigrationMeta[]):
       if (applied > known) throw new NewerSchema();
       const pending = migrations.filter(({ folderMillis }) => folderMillis > applied);
       if (pending.length === 0) return;
+      if (applied > 0) onUpdate();
       for (const migration of pending) apply(handle, migration);
       const broken = handle.pragma("foreign_key_check");
       if (Array.isArray(broken) && broken.length > 0) {

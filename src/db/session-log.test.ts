@@ -167,6 +167,25 @@ test("an event and the end bear the time at which they happened, however late th
   expect(store.sessions.find(store.id)?.ended_at).toBe(7000);
 });
 
+test("what was said and what became of a session is synced to the disk; the rest is not", () => {
+  using store = begun();
+  /** The level of the newest transaction, which nothing can change within it. */
+  const synced = () => store.database.handle.pragma("synchronous", { simple: true }) === 2;
+  const levels = [
+    [() => store.append(ACTIVE), true],
+    [() => store.append(transcriptEvent("hel", { final: false })), false],
+    [() => store.append(transcriptEvent("hello")), true],
+    [() => store.append(speech("user", "started")), false],
+    [() => store.log.begin(sessionOf()), true],
+    [() => store.log.change(store.id, { name: "Bea" }), false],
+    [() => store.log.end(store.id, "stopped"), true],
+  ] as const;
+  for (const [write, durable] of levels) {
+    write();
+    expect([String(write), synced()]).toEqual([String(write), durable]);
+  }
+});
+
 describe("what a crash left open", () => {
   test("is completed: what was said becomes final, who spoke has stopped, then it ends", () => {
     using store = begun();

@@ -1,9 +1,9 @@
-import { desc, eq, sql } from "drizzle-orm";
 import type { Session, SessionCounts } from "../domain/session.ts";
 import type { SessionPage, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { Database } from "./open.ts";
-import { sessions } from "./schema.ts";
+import type { sessions } from "./schema.ts";
+import { prepareSessionReads } from "./statements.ts";
 
 type Cursor = Pick<Session, "started_at" | "id">;
 
@@ -12,10 +12,10 @@ const NEWEST: Cursor = { started_at: Number.MAX_SAFE_INTEGER, id: "" };
 
 /** Reads the sessions in SQLite. What a request costs does not depend on how many there are. */
 export class SqliteSessionStore implements SessionStore {
-  readonly #queries: ReturnType<typeof prepare>;
+  readonly #queries: ReturnType<typeof prepareSessionReads>;
 
   constructor(database: Database) {
-    this.#queries = prepare(database);
+    this.#queries = prepareSessionReads(database);
   }
 
   find(id: string): (Session & SessionCounts) | undefined {
@@ -39,30 +39,6 @@ export class SqliteSessionStore implements SessionStore {
     const last = page.at(-1);
     return { sessions: page, next: rows.length > page.length && last ? cursorOf(last) : null };
   }
-}
-
-function prepare({ orm }: Database) {
-  const parameter = sql.placeholder;
-  return {
-    find: orm
-      .select()
-      .from(sessions)
-      .where(eq(sessions.id, parameter("id")))
-      .prepare(),
-    // Written as in the index, which has only these few rows. They are sorted afterwards: asked to
-    // sort, SQLite would prefer the index of all sessions.
-    live: orm.select().from(sessions).where(sql`${sessions.state} <> 'ended'`).prepare(),
-    page: orm
-      .select()
-      .from(sessions)
-      // A comparison of rows, unlike one with OR, begins in the index where the page begins.
-      .where(
-        sql`(${sessions.started_at}, ${sessions.id}) < (${parameter("started_at")}, ${parameter("id")})`,
-      )
-      .orderBy(desc(sessions.started_at), desc(sessions.id))
-      .limit(parameter("limit"))
-      .prepare(),
-  };
 }
 
 function sessionOf({

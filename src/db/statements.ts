@@ -3,7 +3,32 @@ import type { Database } from "./open.ts";
 import { events, interims, segments, sessions } from "./schema.ts";
 
 const parameter = sql.placeholder;
+// As in the index, which has only these few rows; SQLite compares the words.
+const isLive = sql`${sessions.state} <> 'ended'`;
 const ofSession = eq(events.session_id, parameter("id"));
+
+/** The statements that read sessions, prepared once. */
+export function prepareSessionReads({ orm }: Database) {
+  return {
+    find: orm
+      .select()
+      .from(sessions)
+      .where(eq(sessions.id, parameter("id")))
+      .prepare(),
+    // Not sorted here: SQLite would then read the index of all sessions in order.
+    live: orm.select().from(sessions).where(isLive).prepare(),
+    page: orm
+      .select()
+      .from(sessions)
+      // A comparison of rows, unlike one with OR, begins in the index where the page begins.
+      .where(
+        sql`(${sessions.started_at}, ${sessions.id}) < (${parameter("started_at")}, ${parameter("id")})`,
+      )
+      .orderBy(desc(sessions.started_at), desc(sessions.id))
+      .limit(parameter("limit"))
+      .prepare(),
+  };
+}
 
 /** The statements of a session's log that read, prepared once. */
 export function prepareReads({ orm }: Database) {
@@ -15,12 +40,7 @@ export function prepareReads({ orm }: Database) {
       .from(sessions)
       .where(eq(sessions.id, parameter("id")))
       .prepare(),
-    // Written as in the index, which has only these few rows.
-    unended: orm
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(sql`${sessions.state} <> 'ended'`)
-      .prepare(),
+    unended: orm.select({ id: sessions.id }).from(sessions).where(isLive).prepare(),
     newestSeq: orm
       .select({ seq: max(events.seq) })
       .from(events)
