@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import { loadAgentStack } from "./agent/agent-stack.ts";
 import type { Config } from "./config.ts";
-import { databaseCheck } from "./db/check.ts";
+import { databaseCheck, sizeOf } from "./db/check.ts";
 import { Maintenance } from "./db/maintenance.ts";
 import { type Database, openDatabase } from "./db/open.ts";
 import { lockDatabase } from "./db/process-lock.ts";
@@ -64,6 +64,8 @@ export interface AppOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** Creates the engine for local models; undefined for a program without one. */
   createEngine?: CreateEngine | undefined;
+  /** How many errors reached no handler so far. */
+  uncaughtErrors?(): number;
 }
 
 export interface App extends AsyncDisposable {
@@ -118,7 +120,15 @@ export async function startApp(options: AppOptions): Promise<App> {
   });
   const hub = closing().use("the transcripts", CLOSE_MS.clients, new Hub({ layer, logger }));
   const metrics = lazyMetrics(
-    { liveSessions: () => manager.liveCount, socketClients: () => hub.connectionCount },
+    {
+      liveSessions: () => manager.liveCount,
+      socketClients: () => hub.connectionCount,
+      databaseBytes: () => sizeOf(database),
+      unstoredEvents: () => manager.unstored,
+      restarts: () => ({ livekit: livekit.restarts, engine: providers.engineRestarts }),
+      uncaughtErrors: options.uncaughtErrors ?? (() => 0),
+      redisBacklog: () => layer.backlog,
+    },
     logger,
   );
   const log = new SqliteSessionLog({
@@ -127,6 +137,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       layer.publish(envelope);
       metrics.observe(envelope);
     },
+    written: metrics.stored,
   });
   const manager: SessionManager = closing().use(
     "the conversations",
@@ -142,6 +153,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       leases: localLeases,
       providers: services.check,
       languagesOf: (modelId) => models.languagesOf(modelId),
+      startFailed: metrics.startFailed,
       logger,
     }),
   );

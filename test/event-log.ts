@@ -3,6 +3,7 @@ import { SqliteSessionLog } from "../src/db/session-log.ts";
 import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import type { Envelope, SessionEvent } from "../src/domain/transcript.ts";
 import { withDeadline } from "../src/lib/deadline.ts";
+import type { MetricSources } from "../src/observability/metrics.ts";
 import { sessionOf, temporaryDatabase } from "./database.ts";
 
 /** The log of one Parley, on disk until the end of its scope. */
@@ -101,3 +102,14 @@ export function upTo(to: number): number[] {
 export function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 }
+
+/** What metrics read of an installation where nothing happens. */
+export const idleSources: MetricSources = {
+  liveSessions: () => 0,
+  socketClients: () => 0,
+  databaseBytes: () => ({ file: 0, log: 0 }),
+  unstoredEvents: () => ({ waiting: 0, lost: 0 }),
+  restarts: () => ({ livekit: 0, engine: 0 }),
+  uncaughtErrors: () => 0,
+  redisBacklog: () => undefined,
+};

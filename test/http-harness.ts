@@ -41,7 +41,7 @@ import { assetFolder } from "../src/resources.ts";
 import { LocalChannelLayer } from "../src/transcript/channel-layer.ts";
 import { Hub } from "../src/transcript/hub.ts";
 import { sessionOf, temporaryDatabase, temporaryFolder } from "./database.ts";
-import { memoryLogger } from "./event-log.ts";
+import { idleSources, memoryLogger } from "./event-log.ts";
 
 export const PASSWORD = "correct horse";
 export const LIVEKIT_KEYS = { apiKey: "key", apiSecret: "a-secret-of-thirty-two-characters" };
@@ -170,7 +170,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     : openAuth();
   const shell = { asset: assets.url, authEnabled: auth.enabled };
   const metrics = createMetrics({
-    liveSessions: () => 0,
+    ...idleSources,
     socketClients: () => hub.connectionCount,
   });
   const app = createServer({

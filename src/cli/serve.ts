@@ -47,11 +47,14 @@ export async function serve(
     ...(defaultDataDir === undefined ? {} : { defaultDataDir }),
   });
   const logger = await createLogger(config);
-  surviveUncaughtErrors(logger);
+  const uncaughtErrors = surviveUncaughtErrors(logger);
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const stopped = stopSignal();
   const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
-  const app = await startApp({ config, logger, resources, environment: variables, createEngine });
+  const environment = variables;
+  const app = await startApp({
+    ...{ config, logger, resources, environment, createEngine, uncaughtErrors },
+  });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
   try {
@@ -92,12 +95,19 @@ function stopSignal(): Promise<string> {
   return promise;
 }
 
-/** Logs uncaught errors and keeps running: a defect in one conversation must not end the others. */
-function surviveUncaughtErrors(logger: Logger): void {
+/**
+ * Logs uncaught errors and keeps running: a defect in one conversation must not end the others.
+ * @returns a function that tells how many there were
+ */
+function surviveUncaughtErrors(logger: Logger): () => number {
+  let count = 0;
   process.on("uncaughtException", (error) => {
+    count++;
     logger.error({ err: error }, "uncaught exception");
   });
   process.on("unhandledRejection", (error) => {
+    count++;
     logger.error({ err: error }, "unhandled promise rejection");
   });
+  return () => count;
 }

@@ -26,6 +26,12 @@ export function databaseCheck(database: Database): () => Promise<void> {
   };
 }
 
+/** The size of the file and of its write-ahead log, in bytes. */
+export function sizeOf({ handle }: Database): { file: number; log: number } {
+  const size = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return { file: size(handle.name), log: size(`${handle.name}-wal`) };
+}
+
 function assertSameFile(path: string, opened: string | undefined): void {
   const found = identityOf(path);
   if (found === undefined) throw broken("its file was deleted");

@@ -22,6 +22,8 @@ interface SqliteSessionLogOptions {
   database: Database;
   /** Receives what a transaction has stored, in order, once it is stored. */
   publish(envelope: Envelope): void;
+  /** Hears how long each transaction held the event loop, in ms. */
+  written?: (ms: number) => void;
   /** Ms since the epoch. */
   now?: () => number;
 }
@@ -30,15 +32,17 @@ interface SqliteSessionLogOptions {
 export class SqliteSessionLog implements SessionLog {
   readonly #database: Database;
   readonly #publish: (envelope: Envelope) => void;
+  readonly #written: (ms: number) => void;
   readonly #now: () => number;
   readonly #reads: ReturnType<typeof prepareReads>;
   readonly #segments: ReturnType<typeof prepareSegmentReads>;
   readonly #sessions: ReturnType<typeof prepareSessionWrites>;
   readonly #events: ReturnType<typeof prepareEventWrites>;
 
-  constructor({ database, publish, now = Date.now }: SqliteSessionLogOptions) {
+  constructor({ database, publish, written = () => {}, now = Date.now }: SqliteSessionLogOptions) {
     this.#database = database;
     this.#publish = publish;
+    this.#written = written;
     this.#now = now;
     this.#reads = prepareReads(database);
     this.#segments = prepareSegmentReads(database);
@@ -117,10 +121,13 @@ export class SqliteSessionLog implements SessionLog {
   }
 
   #transact(how: "durable" | "fast", work: () => Envelope[]): Envelope[] {
+    const startedAt = performance.now();
     try {
       return this.#database.write(how, work);
     } catch (error) {
       throw diskFailure(error, this.#database.handle.name) ?? error;
+    } finally {
+      this.#written(performance.now() - startedAt);
     }
   }
 

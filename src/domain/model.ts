@@ -131,6 +131,8 @@ export interface Engine extends AsyncDisposable {
   /** In the form of `OPENAI_BASE_URL`; it stays the same when the engine restarts. */
   readonly baseURL: string;
   readonly apiKey: string;
+  /** How often it was started again, where it is a process. */
+  readonly restarts?: number;
   /** Resolves when it can serve; starts the child process if needed. @throws Failure */
   ready(): Promise<void>;
   /** Replaces the models it serves, without aborting running requests. */

@@ -14,15 +14,18 @@ export function lazyMetrics(
 ): Metrics {
   const created = once(async () => (await load()).createMetrics(sources));
   let isReported = false;
+  const count = (use: (metrics: Metrics) => void) => {
+    created()
+      .then(use)
+      .catch((error: unknown) => {
+        if (!isReported) logger.error({ err: error }, "events are missing in the metrics");
+        isReported = true;
+      });
+  };
   return {
-    observe: (event) => {
-      created()
-        .then((metrics) => metrics.observe(event))
-        .catch((error: unknown) => {
-          if (!isReported) logger.error({ err: error }, "events are missing in the metrics");
-          isReported = true;
-        });
-    },
+    observe: (event) => count((metrics) => metrics.observe(event)),
+    stored: (ms) => count((metrics) => metrics.stored(ms)),
+    startFailed: (cause) => count((metrics) => metrics.startFailed(cause)),
     text: async () => (await created()).text(),
     contentType: "text/plain; version=0.0.4; charset=utf-8",
   };

@@ -1,7 +1,14 @@
 import { expect, test } from "bun:test";
-import { createMetrics } from "./metrics.ts";
+import { envelopeOf, idleSources } from "../../test/event-log.ts";
+import type { SessionEvent } from "../domain/transcript.ts";
+import { createMetrics, type MetricSources, type Metrics } from "./metrics.ts";
 
-const metrics = () => createMetrics({ liveSessions: () => 2, socketClients: () => 5 });
+function observe(metrics: Metrics, event: SessionEvent, session = "s"): void {
+  metrics.observe(envelopeOf(session, 1, event));
+}
+
+const metrics = (change: Partial<MetricSources> = {}) =>
+  createMetrics({ ...idleSources, liveSessions: () => 2, socketClients: () => 5, ...change });
 
 const final = {
   type: "transcript",
@@ -10,23 +17,24 @@ const final = {
 
 test("sessions, segments and errors are counted by what they are", async () => {
   const all = metrics();
-  all.observe({ type: "session", data: { state: "starting" } });
-  all.observe({ type: "session", data: { state: "active" } });
-  all.observe({ type: "session", data: { state: "ended", reason: "idle" } });
-  all.observe({ type: "session", data: { state: "ended" } });
-  all.observe(final);
-  all.observe({ ...final, data: { ...final.data, final: false } });
-  all.observe({
+  observe(all, { type: "session", data: { state: "starting" } });
+  observe(all, { type: "session", data: { state: "active" } });
+  observe(all, { type: "session", data: { state: "ended", reason: "idle" } });
+  observe(all, { type: "session", data: { state: "active" } }, "another");
+  observe(all, { type: "session", data: { state: "ended" } }, "another");
+  observe(all, final);
+  observe(all, { ...final, data: { ...final.data, final: false } });
+  observe(all, {
     type: "error",
     data: { code: "provider_failed", message: "No.", stage: "llm", recoverable: true },
   });
-  all.observe({
+  observe(all, {
     type: "error",
     data: { code: "session_idle", message: "No.", recoverable: false },
   });
   const text = await all.text();
   for (const line of [
-    "parley_sessions_started_total 1",
+    "parley_sessions_started_total 2",
     'parley_sessions_ended_total{reason="idle"} 1',
     'parley_sessions_ended_total{reason="unknown"} 1',
     'parley_segments_total{role="user"} 1',
@@ -41,7 +49,7 @@ test("sessions, segments and errors are counted by what they are", async () => {
 
 test("a turn's latency is kept by part, in seconds, without what was not measured", async () => {
   const all = metrics();
-  all.observe({
+  observe(all, {
     type: "metrics",
     data: {
       turn_id: "t",
@@ -63,8 +71,56 @@ test("a turn's latency is kept by part, in seconds, without what was not measure
 
 test("two apps in one process count separately, and reveal no words or names", async () => {
   const [one, other] = [metrics(), metrics()];
-  one.observe({ ...final, data: { ...final.data, text: "secret words", identity: "anna" } });
+  observe(one, { ...final, data: { ...final.data, text: "secret words", identity: "anna" } });
   expect(await one.text()).toContain('parley_segments_total{role="user"} 1');
   expect(await other.text()).not.toContain('parley_segments_total{role="user"}');
   expect(await one.text()).not.toMatch(/secret words|anna/);
+});
+
+test("a session that never became active is no ended one", async () => {
+  const all = metrics();
+  observe(all, { type: "session", data: { state: "ended", reason: "agent_failed" } });
+  observe(all, { type: "session", data: { state: "ended", reason: "crashed" } }, "of yesterday");
+  all.startFailed("unavailable");
+  const text = await all.text();
+  expect(text).not.toContain("parley_sessions_ended_total{");
+  expect(text).toContain('parley_session_starts_failed_total{cause="unavailable"} 1\n');
+});
+
+test("an operator sees what the installation suffers from, read at each scrape", async () => {
+  let restarts = 0;
+  const all = metrics({
+    databaseBytes: () => ({ file: 4096, log: 100 }),
+    unstoredEvents: () => ({ waiting: 3, lost: 2 }),
+    restarts: () => ({ livekit: restarts, engine: 1 }),
+    uncaughtErrors: () => 7,
+    redisBacklog: () => 4,
+  });
+  all.stored(3);
+  await all.text();
+  restarts = 2;
+  // The measurement begins with its first tick, and notices the delay at the next.
+  await Bun.sleep(60);
+  Bun.sleepSync(150);
+  await Bun.sleep(60);
+  const text = await all.text();
+  for (const line of [
+    'parley_database_bytes{part="file"} 4096',
+    'parley_database_bytes{part="log"} 100',
+    "parley_events_waiting 3",
+    "parley_events_lost_total 2",
+    'parley_child_restarts_total{child="livekit"} 2',
+    'parley_child_restarts_total{child="engine"} 1',
+    "parley_uncaught_errors_total 7",
+    "parley_redis_backlog 4",
+    'parley_event_write_seconds_bucket{le="0.005"} 1',
+    'parley_event_write_seconds_bucket{le="0.001"} 0',
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(Number(/^parley_event_loop_delay_seconds (.+)$/m.exec(text)?.[1])).toBeGreaterThan(0.05);
+});
+
+test("without Redis it has no backlog", async () => {
+  expect(await metrics().text()).not.toContain("parley_redis_backlog");
 });

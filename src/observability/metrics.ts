@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { isSessionEnd, type SessionEvent, type TurnMetrics } from "../domain/transcript.ts";
+import { type Envelope, isSessionEnd, type TurnMetrics } from "../domain/transcript.ts";
+import { onOperation } from "./operation-metrics.ts";
 
 /** Histogram bounds in seconds, around the delays that people notice in a conversation. */
 const LATENCY_BUCKETS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 1.5, 2, 3, 5, 10];
@@ -8,11 +9,24 @@ const LATENCY_BUCKETS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 1.5, 2, 3, 5, 10
 export interface MetricSources {
   liveSessions(): number;
   socketClients(): number;
+  /** Of the database's file and its write-ahead log, in bytes. */
+  databaseBytes(): { file: number; log: number };
+  /** Events that wait until the disk takes them, and those that were given up. */
+  unstoredEvents(): { waiting: number; lost: number };
+  /** Children that were started again. */
+  restarts(): { livekit: number; engine: number };
+  uncaughtErrors(): number;
+  /** Sessions of which events wait for Redis; undefined without Redis. */
+  redisBacklog(): number | undefined;
 }
 
 export interface Metrics {
-  /** Updates the metrics from an event of a session. */
-  observe(event: SessionEvent): void;
+  /** Updates the metrics from an event that was stored. */
+  observe(event: Envelope): void;
+  /** Storing an event took so long, in ms. */
+  stored(ms: number): void;
+  /** A session could not start. @param cause a kind of `Failure`, or `unexpected` */
+  startFailed(cause: string): void;
   /** The Prometheus text format. */
   text(): Promise<string>;
   contentType: string;
@@ -52,18 +66,28 @@ export function createMetrics(sources: MetricSources): Metrics {
     buckets: LATENCY_BUCKETS,
     registers,
   });
+  const active = new Set<string>();
+  const operation = onOperation(sources, registers);
   gauge("parley_sessions_live", "Sessions that are live now.", sources.liveSessions, registers);
   gauge("parley_websocket_clients", "Open transcript sockets.", sources.socketClients, registers);
   return {
     observe(event) {
-      if (event.type === "session" && event.data.state === "active") started.inc();
-      if (isSessionEnd(event)) ended.inc({ reason: event.data.reason ?? "unknown" });
+      if (event.type === "session" && event.data.state === "active") {
+        active.add(event.session_id);
+        started.inc();
+      }
+      // One that never became active is a failed start, and one of an earlier process was counted there.
+      if (isSessionEnd(event) && active.delete(event.session_id)) {
+        ended.inc({ reason: event.data.reason ?? "unknown" });
+      }
       if (event.type === "transcript" && event.data.final) segments.inc({ role: event.data.role });
       if (event.type === "error") {
         errors.inc({ stage: event.data.stage ?? "session", code: event.data.code });
       }
       if (event.type === "metrics") observeTurn(latency, event.data);
     },
+    stored: operation.stored,
+    startFailed: operation.startFailed,
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -328,6 +328,11 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return this.#options.localServers();
   }
 
+  /** How often the engine was started again. */
+  get engineRestarts(): number {
+    return this.#engine?.restarts ?? 0;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#engine?.[Symbol.asyncDispose]();
   }

@@ -35,6 +35,7 @@ export class LogQueue implements AsyncDisposable {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #retryMs = FIRST_RETRY_MS;
   #lossReported = false;
+  #lost = 0;
 
   /** @param maxWaiting writes of one session that wait at most */
   constructor({ log, logger }: { log: SessionLog; logger: Logger }, maxWaiting = MAX_WAITING) {
@@ -46,6 +47,13 @@ export class LogQueue implements AsyncDisposable {
   /** Why nothing is stored at the moment; undefined while the disk takes everything. */
   get failure(): Failure | undefined {
     return this.#failure;
+  }
+
+  /** How much waits to be stored now, and how much was given up. */
+  get counts(): { waiting: number; lost: number } {
+    let waiting = 0;
+    for (const writes of this.#waiting.values()) waiting += writes.length;
+    return { waiting, lost: this.#lost };
   }
 
   /**
@@ -109,6 +117,7 @@ export class LogQueue implements AsyncDisposable {
       }
       const context = { err: error, session_id: id, what: write.kind };
       this.#logger.error(context, "an event of a session was lost");
+      this.#lost++;
     }
     if ("stored" in write) write.stored();
     return true;
@@ -191,6 +200,7 @@ export class LogQueue implements AsyncDisposable {
       );
     }
     const dispensable = waiting.findIndex((write) => !isEssential(write));
+    this.#lost++;
     const oldest =
       dispensable >= 0 ? dispensable : waiting.findIndex(({ kind }) => kind === "event");
     return waiting.toSpliced(oldest, 1);

@@ -20,6 +20,8 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
   /** What is stored of sessions. */
   sessions: SessionStore;
   log: SessionLog;
+  /** Hears why a session could not start: the kind of a `Failure`, or `unexpected`. */
+  startFailed?(cause: string): void;
   /** Ms from any origin, which no setting of the system's clock changes. */
   monotonic?: () => number;
 }
@@ -60,6 +62,11 @@ export class SessionManager implements AsyncDisposable {
     return this.#live.size;
   }
 
+  /** Events that wait until the disk takes them, and those that were given up. */
+  get unstored(): { waiting: number; lost: number } {
+    return this.#queue.counts;
+  }
+
   /**
    * Starts a session; resolves once its agent is in the room and listens.
    *
@@ -68,6 +75,15 @@ export class SessionManager implements AsyncDisposable {
    *   Error for a defect; nothing of the session is left then
    */
   async start(request: SessionRequest, caller?: AbortSignal): Promise<Session> {
+    try {
+      return await this.#start(request, caller);
+    } catch (error) {
+      this.#options.startFailed?.(error instanceof Failure ? error.kind : "unexpected");
+      throw error;
+    }
+  }
+
+  async #start(request: SessionRequest, caller?: AbortSignal): Promise<Session> {
     this.#assertAdmission(request.room);
     const live = this.#admit(request);
     const started = launch(live, {

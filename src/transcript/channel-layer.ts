@@ -32,6 +32,8 @@ export interface ChannelLayer extends AsyncDisposable {
   position(sessionId: string): Promise<SessionPosition>;
   /** What a new client needs of the session so far. Rejects as `read` does. */
   snapshot(sessionId: string): Promise<SessionSnapshot>;
+  /** Sessions of which events wait to be sent; undefined where nothing can wait. */
+  readonly backlog?: number;
   /** Resolves when the layer can carry events; rejects with the reason when it cannot. */
   ping(): Promise<void>;
 }

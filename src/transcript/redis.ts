@@ -137,6 +137,10 @@ export class RedisChannelLayer implements ChannelLayer {
     await this.#feeds.get(sessionId)?.feed.open();
   }
 
+  get backlog(): number {
+    return this.#outbox.sessionCount;
+  }
+
   /** What this node keeps; both are 0 once every session has ended and every client has left. */
   get counts(): { feeds: number; outgoing: number } {
     return { feeds: this.#feeds.size, outgoing: this.#outbox.sessionCount };

@@ -1,4 +1,5 @@
 import { describe, expect, jest, test } from "bun:test";
+import { idleSources } from "../../../test/event-log.ts";
 import { openHttp } from "../../../test/http-harness.ts";
 import { createMetrics } from "../../observability/metrics.ts";
 
@@ -111,7 +112,7 @@ describe("GET /ready with second providers", () => {
 
 describe("GET /metrics", () => {
   test("is Prometheus text that counts what events say", async () => {
-    const metrics = createMetrics({ liveSessions: () => 3, socketClients: () => 0 });
+    const metrics = createMetrics({ ...idleSources, liveSessions: () => 3 });
     await using http = openHttp({ status: { metrics } });
     const response = await http.guest("/metrics");
     expect(response.status).toBe(200);
