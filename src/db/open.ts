@@ -13,6 +13,9 @@ const OPENING_TIMEOUT_MS = 5000;
  */
 const BUSY_TIMEOUT_MS = 10;
 
+/** What the write-ahead log keeps of its size once it is merged; a backup or an update let it grow. */
+const MAX_LOG_BYTES = 64 * 1024 * 1024;
+
 /** An open database with the current schema. */
 export class Database implements Disposable {
   /** For queries. */
@@ -75,6 +78,7 @@ export function openDatabase(
     // Only a new file takes it, and only before anything else is written.
     handle.pragma("auto_vacuum = INCREMENTAL");
     handle.pragma("journal_mode = WAL");
+    handle.pragma(`journal_size_limit = ${MAX_LOG_BYTES}`);
     migrate(handle, migrations, onUpdate);
     handle.pragma("foreign_keys = ON");
     handle.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
