@@ -195,8 +195,10 @@ describe("a failure", () => {
       "Second question.",
     ]);
   });
+});
 
-  test("a server that is away while nobody asks anything is told to nobody", async () => {
+describe("a server that is away", () => {
+  test("while nobody asks anything is told to nobody", async () => {
     await using ai = await startStandIn({ reply: () => "Yes." });
     await using way = await TcpProxy.to(ai.url);
     await using talk = await Talk.begin({ url: `${way.url}/v1` });
@@ -211,7 +213,7 @@ describe("a failure", () => {
     expect(talk.signals.filter(({ kind }) => kind === "error")).toEqual([]);
   });
 
-  test("a server that is gone for too long ends the session", async () => {
+  test("for too long ends the session", async () => {
     const ai = await startStandIn();
     await using talk = await Talk.begin(ai, [], { ...PATIENCE, outageMs: 3000 });
     talk.ask("Are you there?");
@@ -221,7 +223,7 @@ describe("a failure", () => {
     expect(error.code).toBe("provider_unreachable");
   });
 
-  test("a key that is refused is told without the key", async () => {
+  test("because it refuses the key is told without the key", async () => {
     await using ai = await startStandIn({ apiKey: "another" });
     await using talk = await Talk.begin(ai);
     const error = await talk.signal("error", ({ recoverable }) => !recoverable);
