@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import { temporaryFolder } from "../database.ts";
 import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
@@ -48,7 +49,13 @@ async function startTwice(samePort: boolean): Promise<Outcome> {
 async function startAgain(parley: Parley, env: Record<string, string>) {
   const executable = Bun.env["PARLEY_COMMAND"];
   const child = Bun.spawn(executable ? [executable] : SOURCE, {
-    env: { PATH: Bun.env["PATH"] ?? "", HOME: parley.dataDir, DATA_DIR: parley.dataDir, ...env },
+    env: {
+      PATH: Bun.env["PATH"] ?? "",
+      // Where the first has unpacked itself.
+      HOME: executable ? join(dirname(executable), "home") : parley.dataDir,
+      DATA_DIR: parley.dataDir,
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const kill = setTimeout(() => child.kill("SIGKILL"), 30_000);
