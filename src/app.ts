@@ -10,6 +10,7 @@ import { lockDatabase } from "./db/process-lock.ts";
 import { SqliteSessionLog } from "./db/session-log.ts";
 import { SqliteSessionStore } from "./db/session-store.ts";
 import { SqliteTranscriptStore } from "./db/transcript-store.ts";
+import { noOtherNodes, type OtherNodes } from "./domain/other-nodes.ts";
 import { STAGES } from "./domain/stage.ts";
 import type { SessionLog, SessionStore } from "./domain/stores.ts";
 import { createAssets } from "./http/assets.ts";
@@ -38,6 +39,7 @@ import { agentToken, userToken } from "./livekit/tokens.ts";
 import { openLocalModels } from "./models/local-models.ts";
 import type { ModelLibrary } from "./models/model-library.ts";
 import type { RecommendedSetup } from "./models/offline-setup.ts";
+import type { Nodes } from "./nodes/nodes.ts";
 import { lazyMetrics } from "./observability/lazy-metrics.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { ProviderCheck } from "./providers/provider-check.ts";
@@ -53,7 +55,6 @@ import { SessionManager } from "./session/session-manager.ts";
 import { startWarmUp } from "./session/warm-up.ts";
 import { type ChannelLayer, LocalChannelLayer } from "./transcript/channel-layer.ts";
 import { Hub } from "./transcript/hub.ts";
-import type { RedisLink } from "./transcript/redis-link.ts";
 
 export interface AppOptions {
   config: Config;
@@ -104,12 +105,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   closing().use("the maintenance", CLOSE_MS.maintenance, upkeep);
   const sessions = new SqliteSessionStore(database);
   const transcripts = new SqliteTranscriptStore(database);
-  const link = await createLink(config, logger);
-  if (link) opening.use(link);
-  const layer = closing().use(
-    "the channel layer",
+  const { layer, leases, others } = closing().use(
+    "the other Parleys",
     CLOSE_MS.layer,
-    await createLayer(link, transcripts, logger),
+    await openNodes(config, transcripts, logger, () => manager),
   );
 
   const services = openServices(options, closing());
@@ -150,7 +149,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       stack: stack.get,
       livekit,
       token: (room, identity) => agentToken({ ...livekit, room, identity, name: "Parley" }),
-      leases: localLeases,
+      leases,
       providers: services.check,
       languagesOf: (modelId) => models.languagesOf(modelId),
       startFailed: metrics.startFailed,
@@ -161,7 +160,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     startWarmUp([livekit.ready(), resources.speech()], { stack: stack.get, logger }),
   );
 
-  const stores = { database, sessions: manager.sessions, transcripts, layer, hub };
+  const stores = { database, sessions: manager.sessions, transcripts, others, layer, hub };
   const parts = { ...stores, ...services };
   const http = createHttp(options, { ...parts, metrics, manager, warmUp: warmUp.begin });
   server = listen(config, http.fetch, transcriptSocketHandlers(hub), answerOutside(logger));
@@ -206,6 +205,7 @@ interface HttpParts {
   database: Database;
   sessions: SessionStore;
   transcripts: SqliteTranscriptStore;
+  others: OtherNodes;
   layer: ChannelLayer;
   hub: Hub;
   livekit: LiveKitAccess;
@@ -221,7 +221,8 @@ interface HttpParts {
 /** The HTTP server with the routes of every part; each takes what it needs. */
 function createHttp(options: AppOptions, parts: HttpParts): Hono {
   const { config, logger, resources } = options;
-  const { sessions, transcripts, hub, livekit, models, offline, providers, metrics } = parts;
+  const { sessions, transcripts, others, hub, livekit, models, offline, providers, metrics } =
+    parts;
   const assets = createAssets(resources.assets, config.dev);
   const auth = createAuth(config);
   const shell = { asset: assets.url, authEnabled: auth.enabled };
@@ -242,15 +243,15 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
         userToken: (grant) => userToken({ ...livekit, ...grant }),
         warmUp: parts.warmUp,
       }),
-      sessionRoutes({ sessions, manager: parts.manager }),
-      transcriptRoutes({ sessions, transcripts }),
+      sessionRoutes({ sessions, transcripts, others, manager: parts.manager }),
+      transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, shell }),
       providerRoutes({ models, providers }),
       stageTestRoutes({ test: (...of) => testStage(parts, ...of) }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
-        ...{ sessions, transcripts, shell, livekitUrl },
+        ...{ sessions, transcripts, others, shell, livekitUrl },
         defaults: () => ({
           systemPrompt: config.systemPrompt,
           greeting: config.greeting,
@@ -300,21 +301,31 @@ function endCrashed(log: SessionLog, logger: Logger): void {
   }
 }
 
-/** The connection to Redis; undefined for a Parley that runs alone. */
-async function createLink({ redisUrl: url }: Config, logger: Logger) {
-  if (url === undefined) return undefined;
-  const { RedisLink } = await import("./transcript/redis-link.ts");
-  return new RedisLink({ url, logger });
-}
-
-async function createLayer(
-  link: RedisLink | undefined,
-  log: SqliteTranscriptStore,
+/** What Parley shares with others on its Redis, if it has one. */
+async function openNodes(
+  { redisUrl: url }: Config,
+  transcripts: SqliteTranscriptStore,
   logger: Logger,
-): Promise<ChannelLayer> {
-  if (link === undefined) return new LocalChannelLayer({ log, logger });
-  const { RedisChannelLayer } = await import("./transcript/redis.ts");
-  return new RedisChannelLayer({ link, log, logger });
+  manager: () => SessionManager,
+): Promise<Nodes> {
+  if (url === undefined) {
+    const layer = new LocalChannelLayer({ log: transcripts, logger });
+    const dispose = () => layer[Symbol.asyncDispose]();
+    return { layer, leases: localLeases, others: noOtherNodes, [Symbol.asyncDispose]: dispose };
+  }
+  const { joinNodes } = await import("./nodes/nodes.ts");
+  return joinNodes({
+    ...{ url, log: transcripts, logger },
+    own: {
+      sessions: {
+        find: (id) => manager().sessions.find(id),
+        live: () => manager().sessions.live(),
+      },
+      transcripts,
+      stop: (id, reason) => manager().stop(id, reason),
+      say: (id, text) => manager().say(id, text),
+    },
+  });
 }
 
 function liveKitOptions({ config, logger, resources, environment }: AppOptions) {

@@ -7,6 +7,7 @@ import type { Database } from "../src/db/open.ts";
 import { SqliteSessionLog } from "../src/db/session-log.ts";
 import { SqliteSessionStore } from "../src/db/session-store.ts";
 import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
+import { noOtherNodes, type OtherNodes } from "../src/domain/other-nodes.ts";
 import type { Session, SessionRequest } from "../src/domain/session.ts";
 import { Failure } from "../src/errors.ts";
 import { createAssets } from "../src/http/assets.ts";
@@ -67,6 +68,8 @@ export interface HttpOptions {
   maxSockets?: number;
   /** Routes of a test's own. */
   routes?: readonly Hono[];
+  /** The sessions of other nodes; there are none if omitted. */
+  others?: OtherNodes;
 }
 
 /** Servers that are there, wherever they are looked for. */
@@ -144,7 +147,7 @@ export interface HttpSide extends AsyncDisposable {
 
 /** The whole HTTP side over SQLite in a temporary folder, with a fake session manager. */
 export function openHttp(options: HttpOptions = {}): HttpSide {
-  const { variables = {}, now = Date.now } = options;
+  const { others = noOtherNodes, variables = {}, now = Date.now } = options;
   const livekitUrl = () => options.livekitUrl ?? "ws://127.0.0.1:7880";
   const open = new AsyncDisposableStack();
   const database = options.database ?? open.use(temporaryDatabase()).database;
@@ -186,15 +189,15 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),
-      sessionRoutes({ sessions, manager }),
-      transcriptRoutes({ sessions, transcripts }),
+      sessionRoutes({ sessions, transcripts, others, manager }),
+      transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub, maxSockets: options.maxSockets }),
       modelRoutes({ models, providers, shell }),
       providerRoutes({ models, providers }),
       stageTestRoutes({ test: options.testStage ?? noTest }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
-        ...{ sessions, transcripts, shell, livekitUrl, now },
+        ...{ sessions, transcripts, others, shell, livekitUrl, now },
         defaults: () => ({
           systemPrompt: "Be brief.",
           language: config.language,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { noOtherNodes } from "../src/domain/other-nodes.ts";
 import type { Session, SessionCounts } from "../src/domain/session.ts";
 import type { SessionPage } from "../src/domain/stores.ts";
 import type { Segment } from "../src/domain/transcript.ts";
@@ -78,6 +79,7 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
   const app = pageRoutes({
     sessions: store as unknown as PageDeps["sessions"],
     transcripts: { segments: () => world.segments ?? [segment()] },
+    others: noOtherNodes,
     shell: { asset, authEnabled: true },
     livekitUrl: () => "ws://127.0.0.1:7880",
     defaults: () => ({

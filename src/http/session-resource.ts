@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { OtherNodes, RemoteSession } from "../domain/other-nodes.ts";
 import {
   freeText,
   keyterms,
@@ -12,7 +13,7 @@ import {
   sessionId,
   shortName,
 } from "../domain/session.ts";
-import type { SessionStore } from "../domain/stores.ts";
+import type { SessionStore, TranscriptStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import { optional } from "./request.ts";
 
@@ -29,14 +30,37 @@ export const sessionRequest: z.ZodType<SessionRequest> = z.object({
   llm_model: optional(shortName("llm_model", 128)),
 });
 
-/** @throws Failure `not_found`, also when the id is not a session id at all */
-export function findSession(
-  store: Pick<SessionStore, "find">,
+/**
+ * A session of this node or another, with its final segments.
+ * @throws Failure `not_found`, and `unavailable` when a node that may have it does not answer
+ */
+export async function findTranscript(
+  { sessions, transcripts, others }: TranscriptSources,
   id: string,
-): Session & SessionCounts {
-  const session = sessionId.safeParse(id).success ? store.find(id) : undefined;
-  if (!session) throw new Failure("not_found", "There is no such conversation.");
-  return session;
+): Promise<RemoteSession> {
+  if (!sessionId.safeParse(id).success) throw unknownSession();
+  const session = sessions.find(id);
+  if (session) return { session, segments: transcripts.segments(id) };
+  const remote = await others.find(id);
+  if (remote === undefined) throw unknownSession();
+  return remote;
+}
+
+export interface TranscriptSources {
+  sessions: Pick<SessionStore, "find">;
+  transcripts: TranscriptStore;
+  others: Pick<OtherNodes, "find">;
+}
+
+export function unknownSession(): Failure {
+  return new Failure("not_found", "There is no such conversation.");
+}
+
+/** Sessions of several nodes, newest first. */
+export function newestFirst<T extends Pick<Session, "started_at" | "id">>(sessions: T[]): T[] {
+  return sessions.sort(
+    (one, other) => other.started_at - one.started_at || (one.id < other.id ? 1 : -1),
+  );
 }
 
 /** A session as the API answers it. */

@@ -6,13 +6,16 @@ import type { SetupDefaults } from "../../../views/fragments/setup.tsx";
 import { HistoryPage } from "../../../views/history.tsx";
 import type { Shell } from "../../../views/layout.tsx";
 import { TranscriptLines, TranscriptPage } from "../../../views/transcript.tsx";
+import type { OtherNodes } from "../../domain/other-nodes.ts";
+import type { Session, SessionCounts } from "../../domain/session.ts";
 import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { isHtmx } from "../request.ts";
-import { findSession } from "../session-resource.ts";
+import { findTranscript, newestFirst } from "../session-resource.ts";
 
 export interface PageDeps {
   sessions: SessionStore;
   transcripts: TranscriptStore;
+  others: OtherNodes;
   shell: Shell;
   /** Where browsers reach LiveKit now. */
   livekitUrl(): string;
@@ -32,7 +35,7 @@ const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 
 /** The pages to talk and to read the history, and the fragments that HTMX asks for. */
 export function pageRoutes(deps: PageDeps): Hono {
-  const { sessions, transcripts, shell, now } = deps;
+  const { sessions, others, shell, now } = deps;
   const app = new Hono();
 
   app.get("/", async (c) => {
@@ -44,45 +47,56 @@ export function pageRoutes(deps: PageDeps): Hono {
         livekitUrl={deps.livekitUrl()}
         room={newRoom()}
         defaults={deps.defaults()}
-        recent={sessions.page({ limit: RECENT }).sessions}
+        recent={await recent(deps)}
         offer={await deps.offer()}
         now={now()}
       />,
     );
   });
 
-  app.get("/history", (c) => {
+  app.get("/history", async (c) => {
     const before = c.req.query("before") || undefined;
     const found = sessions.page({ limit: PAGE_SIZE, ...(before === undefined ? {} : { before }) });
+    if (before === undefined) {
+      found.sessions = newestFirst([...found.sessions, ...(await liveElsewhere(others))]);
+    }
     if (isHtmx(c)) return page(c, <SessionRows page={found} now={now()} />);
     const older = before !== undefined;
     return page(c, <HistoryPage shell={shell} page={found} older={older} now={now()} />);
   });
 
-  app.get("/history/recent", (c) =>
-    page(c, <Recent sessions={sessions.page({ limit: RECENT }).sessions} now={now()} />),
+  app.get("/history/recent", async (c) =>
+    page(c, <Recent sessions={await recent(deps)} now={now()} />),
   );
 
-  app.get("/history/:session_id", (c) => {
-    const session = findSession(sessions, c.req.param("session_id"));
-    const segments = transcripts.segments(session.id);
+  app.get("/history/:session_id", async (c) => {
+    const { session, segments } = await findTranscript(deps, c.req.param("session_id"));
     return page(
       c,
       <TranscriptPage shell={shell} session={session} segments={segments} now={now()} />,
     );
   });
 
-  app.get("/history/:session_id/row", (c) => {
-    const session = findSession(sessions, c.req.param("session_id"));
+  app.get("/history/:session_id/row", async (c) => {
+    const { session } = await findTranscript(deps, c.req.param("session_id"));
     return page(c, <SessionRow session={session} now={now()} />);
   });
 
-  app.get("/history/:session_id/lines", (c) => {
-    const session = findSession(sessions, c.req.param("session_id"));
-    const segments = transcripts.segments(session.id);
+  app.get("/history/:session_id/lines", async (c) => {
+    const { session, segments } = await findTranscript(deps, c.req.param("session_id"));
     return page(c, <TranscriptLines session={session} segments={segments} />);
   });
   return app;
+}
+
+async function recent({ sessions, others }: PageDeps): Promise<(Session & SessionCounts)[]> {
+  const own = sessions.page({ limit: RECENT }).sessions;
+  return newestFirst([...own, ...(await liveElsewhere(others))]).slice(0, RECENT);
+}
+
+/** A page shows what this node has, also while another one does not answer, which is logged. */
+function liveElsewhere(others: OtherNodes): Promise<(Session & SessionCounts)[]> {
+  return others.live().catch(() => []);
 }
 
 /** A page that is never cached: it shows the present, and only to people who are signed in. */

@@ -1,13 +1,22 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
-import { type Session, type SessionRequest, typedText } from "../../domain/session.ts";
-import type { SessionStore } from "../../domain/stores.ts";
+import type { OtherNodes } from "../../domain/other-nodes.ts";
+import { type Session, type SessionRequest, sessionId, typedText } from "../../domain/session.ts";
+import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { jsonBody, parse } from "../request.ts";
-import { findSession, sessionJson, sessionRequest } from "../session-resource.ts";
+import {
+  findTranscript,
+  newestFirst,
+  sessionJson,
+  sessionRequest,
+  unknownSession,
+} from "../session-resource.ts";
 
 /** What these routes need of the session manager. */
 export interface SessionDeps {
   sessions: SessionStore;
+  transcripts: TranscriptStore;
+  others: OtherNodes;
   manager: {
     start(request: SessionRequest, caller: AbortSignal): Promise<Session>;
     stop(sessionId: string): Promise<void>;
@@ -18,7 +27,9 @@ export interface SessionDeps {
 const message = z.object({ text: typedText });
 
 /** `/session`: starts, shows, talks to and stops conversations. */
-export function sessionRoutes({ sessions, manager }: SessionDeps): Hono {
+export function sessionRoutes(deps: SessionDeps): Hono {
+  const { sessions, others, manager } = deps;
+  const isOwn = (id: string) => isSessionId(id) && sessions.find(id) !== undefined;
   const app = new Hono();
   app.use("/session/*", noStore);
   app.post("/session", async (c) => {
@@ -28,16 +39,26 @@ export function sessionRoutes({ sessions, manager }: SessionDeps): Hono {
     c.header("Location", `/session/${session.id}`);
     return c.json({ session_id: session.id }, 201);
   });
-  app.get("/session", (c) => c.json({ sessions: sessions.live().map(sessionJson) }));
-  app.get("/session/:id", (c) => c.json(sessionJson(findSession(sessions, c.req.param("id")))));
+  app.get("/session", async (c) => {
+    const live = newestFirst([...sessions.live(), ...(await others.live())]);
+    return c.json({ sessions: live.map(sessionJson) });
+  });
+  app.get("/session/:id", async (c) => {
+    const { session } = await findTranscript(deps, c.req.param("id"));
+    return c.json(sessionJson(session));
+  });
   app.delete("/session/:id", async (c) => {
-    await manager.stop(findSession(sessions, c.req.param("id")).id);
+    const id = c.req.param("id");
+    if (isOwn(id)) await manager.stop(id);
+    else if (!isSessionId(id) || !(await others.stop(id))) throw unknownSession();
     return c.json({ stopped: true });
   });
   app.post("/session/:id/message", async (c) => {
-    const { id } = findSession(sessions, c.req.param("id"));
-    const { text } = parse(message, await jsonBody(c));
-    await manager.say(id, text.trim());
+    const id = c.req.param("id");
+    if (!isSessionId(id)) throw unknownSession();
+    const text = async () => parse(message, await jsonBody(c)).text.trim();
+    if (isOwn(id)) await manager.say(id, await text());
+    else if (!(await others.say(id, await text()))) throw unknownSession();
     return c.json({ accepted: true }, 202);
   });
   return app;
@@ -48,6 +69,10 @@ function keepOpen(c: Context): void {
   const server: unknown = c.env;
   if (typeof server !== "object" || server === null || !("timeout" in server)) return;
   (server as Bun.Server<unknown>).timeout(c.req.raw, 0);
+}
+
+function isSessionId(id: string): boolean {
+  return sessionId.safeParse(id).success;
 }
 
 const noStore: MiddlewareHandler = async (c, next) => {

@@ -1,14 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { EXPORT_FORMATS, exportTranscript } from "../../transcript/export.ts";
 import { parse } from "../request.ts";
-import { findSession, isoTime } from "../session-resource.ts";
-
-export interface TranscriptDeps {
-  sessions: SessionStore;
-  transcripts: TranscriptStore;
-}
+import { findTranscript, isoTime, type TranscriptSources } from "../session-resource.ts";
 
 const query = z.object({
   format: z
@@ -17,12 +11,11 @@ const query = z.object({
 });
 
 /** `GET /transcripts/:session_id`: the final segments as JSON, or a download with `?format=`. */
-export function transcriptRoutes({ sessions, transcripts }: TranscriptDeps): Hono {
+export function transcriptRoutes(sources: TranscriptSources): Hono {
   const app = new Hono();
-  app.get("/transcripts/:session_id", (c) => {
-    const session = findSession(sessions, c.req.param("session_id"));
+  app.get("/transcripts/:session_id", async (c) => {
+    const { session, segments } = await findTranscript(sources, c.req.param("session_id"));
     const { format } = parse(query, c.req.query());
-    const segments = transcripts.segments(session.id);
     c.header("Cache-Control", "no-store");
     if (format === undefined) {
       return c.json({

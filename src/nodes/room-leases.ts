@@ -1,0 +1,112 @@
+import type { RoomLeases } from "../domain/stores.ts";
+import { Failure } from "../errors.ts";
+import type { RedisLink } from "../transcript/redis-link.ts";
+import { NODES_KEY, type NodeRegistry } from "./node-registry.ts";
+
+/** A lease that is not renewed ends after this, in ms: later than its node is taken for gone. */
+const LEASE_MS = 12_000;
+
+const roomKey = (room: string) => `parley:2:room:${room}`;
+
+/**
+ * Takes a room for a token if nobody has it. -1: Redis does not know this node, so it has lost its
+ * data, and perhaps the lease of another. KEYS: nodes, room. ARGV: node, token, ms.
+ */
+const ACQUIRE = `
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return -1 end
+if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 1 end
+return 0
+`;
+
+/** Prolongs a lease, or takes it again; 0: another one has it. KEYS: room. ARGV: token, ms. */
+const RENEW = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`;
+
+/** KEYS: room. ARGV: token. */
+const RELEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+`;
+
+interface HeldRoom {
+  token: string;
+  onLost: () => void;
+}
+
+/**
+ * Leases of rooms in Redis, so that two nodes never bring agents into one room. They are renewed
+ * with every beat of the registry. A conversation goes on while Redis is away, and ends when Redis
+ * is back and another node has its room.
+ */
+export class RedisRoomLeases implements RoomLeases {
+  readonly #link: RedisLink;
+  readonly #registry: Pick<NodeRegistry, "id" | "add" | "remove" | "assertSettled">;
+  readonly #held = new Map<string, HeldRoom>();
+
+  constructor(
+    link: RedisLink,
+    registry: Pick<NodeRegistry, "id" | "add" | "remove" | "assertSettled">,
+  ) {
+    this.#link = link;
+    this.#registry = registry;
+  }
+
+  async acquire(room: string, sessionId: string, onLost: () => void): Promise<AsyncDisposable> {
+    const { id: node } = this.#registry;
+    await this.#registry.assertSettled();
+    const token = `${node}:${sessionId}`;
+    const args = [ACQUIRE, "2", NODES_KEY, roomKey(room), node, token, String(LEASE_MS)];
+    const taken = await this.#link.send("EVAL", args);
+    if (taken === -1) {
+      throw new Failure("unavailable", "Redis has lost its data. Please try again soon.", {
+        retryAfter: 5,
+      });
+    }
+    if (taken !== 1) {
+      throw new Failure(
+        "conflict",
+        `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
+      );
+    }
+    const held: HeldRoom = { token, onLost };
+    this.#held.set(room, held);
+    const lease = {
+      [Symbol.asyncDispose]: async () => {
+        if (this.#held.get(room) === held) this.#held.delete(room);
+        this.#registry.remove(sessionId);
+        // Without Redis, the lease ends by itself.
+        if (this.#link.isConnected) await this.#release(room, token);
+      },
+    };
+    try {
+      await this.#registry.add(sessionId);
+      // Redis may have been emptied, and this node written again, while the command was under way.
+      await this.#registry.assertSettled();
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+    return lease;
+  }
+
+  /** To be called with every beat. Rejects when Redis cannot be reached. */
+  async renew(): Promise<void> {
+    await Promise.all(
+      [...this.#held].map(async ([room, held]) => {
+        const args = [RENEW, "1", roomKey(room), held.token, String(LEASE_MS)];
+        const isOurs = await this.#link.send("EVAL", args);
+        if (this.#held.get(room) !== held) return this.#release(room, held.token);
+        if (isOurs === 1) return;
+        this.#held.delete(room);
+        held.onLost();
+      }),
+    );
+  }
+
+  async #release(room: string, token: string): Promise<void> {
+    await this.#link.send("EVAL", [RELEASE, "1", roomKey(room), token]).catch(() => {});
+  }
+}
