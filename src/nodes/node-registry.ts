@@ -99,14 +99,14 @@ export class NodeRegistry implements AsyncDisposable {
   }
 
   /**
-   * Waits until this node is known to the others.
+   * Writes this node, and resolves with its state, which Redis has for as long as it keeps its data.
    * @throws Failure `unavailable` while Redis cannot be reached, and for some seconds after it was
    *   lost or emptied: another node may have a room that Redis does not know of yet
    */
-  async assertSettled(): Promise<void> {
-    if (!this.#joined) await this.#write();
+  async settledState(): Promise<string> {
+    const text = await this.#write();
     const left = this.#settledAt - performance.now();
-    if (left <= 0) return;
+    if (left <= 0) return text;
     throw new Failure(
       "unavailable",
       "Redis has just come back, so Parley is finding out which rooms are taken. Try again soon.",
@@ -144,7 +144,7 @@ export class NodeRegistry implements AsyncDisposable {
     await this.#endGone();
   }
 
-  async #write(): Promise<void> {
+  async #write(): Promise<string> {
     const state = { beat: ++this.#beat, sessions: [...this.#sessions] };
     const text = JSON.stringify(state);
     const added = await this.#options.link.send("HSET", [NODES_KEY, this.id, text]);
@@ -154,6 +154,7 @@ export class NodeRegistry implements AsyncDisposable {
       this.#options.onDataLost();
     }
     this.#joined = true;
+    return text;
   }
 
   #unsettle(): void {

@@ -8,7 +8,7 @@ import { type RedisServer, startRedis } from "../../test/redis-server.ts";
 import { SqliteSessionStore } from "../db/session-store.ts";
 import { Failure } from "../errors.ts";
 import { NODES_KEY } from "./node-registry.ts";
-import { joinNodes } from "./nodes.ts";
+import { joinNodes, type Nodes } from "./nodes.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -16,7 +16,24 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
+const newRoom = () => `room ${crypto.randomUUID()}`;
+
 const TIMING = { beat: 50, gone: 600, settle: 700 };
+
+/** A lease of a room or why there is none, once it can be told. */
+function answerAbout({ leases }: Pick<Nodes, "leases">, room: string) {
+  return eventually(
+    `an answer about ${room}`,
+    () => leases.acquire(room, Bun.randomUUIDv7(), () => {}).catch(expectFailure),
+    (answer) => !(answer instanceof Failure) || answer.kind !== "unavailable",
+    20_000,
+  );
+}
+
+function expectFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  throw error;
+}
 
 /** One Parley without agents: its log on disk, and what it shares with the others. */
 async function openNode() {
@@ -40,7 +57,10 @@ async function openNode() {
     timing: TIMING,
   });
   stored.connect((envelope) => nodes.layer.publish(envelope));
-  await nodes.layer.ping();
+  // From now on the others know this node.
+  const answer = await answerAbout(nodes, newRoom());
+  if (answer instanceof Failure) throw answer;
+  await answer[Symbol.asyncDispose]();
   return {
     ...{ stored, sessions, said, logger },
     ...{ layer: nodes.layer, leases: nodes.leases, others: nodes.others },
@@ -78,18 +98,6 @@ function untilKnown(node: Node, id: string, seq = 1): Promise<unknown> {
     20_000,
   );
 }
-
-/** Acquires a room once Redis has settled. */
-async function acquired(node: Node, room: string): Promise<unknown> {
-  return eventually(
-    `an answer about ${room}`,
-    () => node.leases.acquire(room, Bun.randomUUIDv7(), () => {}).catch((error: unknown) => error),
-    (answer) => !(answer instanceof Failure) || answer.kind !== "unavailable",
-    20_000,
-  );
-}
-
-const newRoom = () => `room ${crypto.randomUUID()}`;
 
 describe("a room", () => {
   test("belongs to one node at a time, whoever asks first", async () => {
@@ -129,7 +137,7 @@ describe("a room", () => {
     const away = await failureOf(there.begin(room));
     expect(away).toMatchObject({ kind: "unavailable", retryAfter: expect.any(Number) });
     await redis.start({ empty: true });
-    expect(await acquired(there, room)).toMatchObject({ kind: "conflict" });
+    expect(await answerAbout(there, room)).toMatchObject({ kind: "conflict" });
     expect(lost).toBe(false);
   });
 
@@ -140,7 +148,7 @@ describe("a room", () => {
     const { id } = await here.begin(room);
     await untilKnown(there, id);
     await command("FLUSHALL");
-    expect(await acquired(there, room)).toMatchObject({ kind: "conflict" });
+    expect(await answerAbout(there, room)).toMatchObject({ kind: "conflict" });
     await untilKnown(there, id);
   });
 

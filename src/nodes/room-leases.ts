@@ -6,15 +6,20 @@ import { NODES_KEY, type NodeRegistry } from "./node-registry.ts";
 /** A lease that is not renewed ends after this, in ms: later than its node is taken for gone. */
 const LEASE_MS = 12_000;
 
+/** Attempts to take a room, and when a caller may try again, in s. */
+const ATTEMPTS = 5;
+const RETRY_AFTER_S = 5;
+
 const roomKey = (room: string) => `parley:2:room:${room}`;
 
 /**
- * Takes a room for a token if nobody has it. -1: Redis does not know this node, so it has lost its
- * data, and perhaps the lease of another. KEYS: nodes, room. ARGV: node, token, ms.
+ * Takes a room for a token if nobody has it. -1: Redis does not have the state that this node has
+ * just written, so it may have lost its data, and with it the lease of another.
+ * KEYS: nodes, room. ARGV: node, its state, token, ms.
  */
 const ACQUIRE = `
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return -1 end
-if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 1 end
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return -1 end
+if redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then return 1 end
 return 0
 `;
 
@@ -43,29 +48,20 @@ interface HeldRoom {
  */
 export class RedisRoomLeases implements RoomLeases {
   readonly #link: RedisLink;
-  readonly #registry: Pick<NodeRegistry, "id" | "add" | "remove" | "assertSettled">;
+  readonly #registry: Pick<NodeRegistry, "id" | "add" | "remove" | "settledState">;
   readonly #held = new Map<string, HeldRoom>();
 
   constructor(
     link: RedisLink,
-    registry: Pick<NodeRegistry, "id" | "add" | "remove" | "assertSettled">,
+    registry: Pick<NodeRegistry, "id" | "add" | "remove" | "settledState">,
   ) {
     this.#link = link;
     this.#registry = registry;
   }
 
   async acquire(room: string, sessionId: string, onLost: () => void): Promise<AsyncDisposable> {
-    const { id: node } = this.#registry;
-    await this.#registry.assertSettled();
-    const token = `${node}:${sessionId}`;
-    const args = [ACQUIRE, "2", NODES_KEY, roomKey(room), node, token, String(LEASE_MS)];
-    const taken = await this.#link.send("EVAL", args);
-    if (taken === -1) {
-      throw new Failure("unavailable", "Redis has lost its data. Please try again soon.", {
-        retryAfter: 5,
-      });
-    }
-    if (taken !== 1) {
+    const token = `${this.#registry.id}:${sessionId}`;
+    if (!(await this.#take(room, token))) {
       throw new Failure(
         "conflict",
         `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
@@ -83,8 +79,6 @@ export class RedisRoomLeases implements RoomLeases {
     };
     try {
       await this.#registry.add(sessionId);
-      // Redis may have been emptied, and this node written again, while the command was under way.
-      await this.#registry.assertSettled();
     } catch (error) {
       await lease[Symbol.asyncDispose]();
       throw error;
@@ -104,6 +98,20 @@ export class RedisRoomLeases implements RoomLeases {
         held.onLost();
       }),
     );
+  }
+
+  /** @returns whether the room was free */
+  async #take(room: string, token: string): Promise<boolean> {
+    const { id } = this.#registry;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const state = await this.#registry.settledState();
+      const args = [ACQUIRE, "2", NODES_KEY, roomKey(room), id, state, token, String(LEASE_MS)];
+      const taken = await this.#link.send("EVAL", args);
+      // A heartbeat may have come between.
+      if (taken !== -1) return taken === 1;
+    }
+    const message = "Redis does not keep what Parley writes. Please try again soon.";
+    throw new Failure("unavailable", message, { retryAfter: RETRY_AFTER_S });
   }
 
   async #release(room: string, token: string): Promise<void> {
