@@ -18,7 +18,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 
 const newRoom = () => `room ${crypto.randomUUID()}`;
 
-const TIMING = { beat: 50, gone: 600, settle: 700 };
+const TIMING = { beat: 50, gone: 2000, settle: 700 };
 
 /** A lease of a room or why there is none, once it can be told. */
 function answerAbout({ leases }: Pick<Nodes, "leases">, room: string) {

@@ -22,7 +22,7 @@ import {
 import { snapshotOf } from "./snapshot.ts";
 
 /** How long closing waits for the remaining events to reach Redis, in ms. */
-const FLUSH_MS = 2000;
+const FLUSH_MS = 700;
 
 interface RedisLayerOptions {
   link: RedisLink;
@@ -146,7 +146,7 @@ export class RedisChannelLayer implements ChannelLayer {
     return { feeds: this.#feeds.size, outgoing: this.#outbox.sessionCount };
   }
 
-  /** Sends what still waits, for at most 2 s. The link stays open. */
+  /** Sends what still waits, for at most 0.7 s. The link stays open. */
   async [Symbol.asyncDispose](): Promise<void> {
     await withDeadline(this.#outbox.idle(), FLUSH_MS, "sending to Redis").catch(() => {});
     this.#listeners.clear();
