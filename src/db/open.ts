@@ -97,8 +97,8 @@ function prepareFile(path: string): void {
 
 /**
  * Applies migrations like drizzle-orm's migrator, whose table it shares, with two differences: the
- * check and the change are one transaction, so that two processes may start at the same time, and
- * a newer schema is refused. Foreign keys are off, because SQLite alters tables by rebuilding them.
+ * check and the change are one transaction, and a newer schema is refused. Foreign keys are off,
+ * because SQLite alters tables by rebuilding them.
  */
 function migrate(
   handle: Sqlite.Database,

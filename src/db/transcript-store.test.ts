@@ -94,6 +94,8 @@ describe("segments and turns", () => {
     using store = open();
     store.append(transcriptEvent("hallo", { language: "de" }));
     expect(store.transcripts.segments(store.id)).toMatchObject([{ language: "de" }]);
+    store.append(transcriptEvent("hello", { language: "en" }));
+    expect(store.sessions.find(store.id)?.heard_language).toBe("en");
   });
 
   test("a second final of a segment replaces its text in place", () => {
@@ -106,6 +108,7 @@ describe("segments and turns", () => {
       [2, "one, corrected"],
       [3, "two"],
     ]);
+    expect(store.sessions.find(store.id)?.segments).toBe(2);
   });
 
   test("each measured turn is counted", () => {
