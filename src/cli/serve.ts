@@ -3,6 +3,7 @@ import { startApp } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { startEngine } from "../engine/engine-process.ts";
 import { DeadlineExceeded, withDeadline } from "../lib/deadline.ts";
+import { LogOutput } from "../observability/log-output.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
@@ -46,7 +47,10 @@ export async function serve(
     terminal: process.stdout.isTTY === true,
     ...(defaultDataDir === undefined ? {} : { defaultDataDir }),
   });
-  const logger = await createLogger(config);
+  await using output = new LogOutput(1);
+  const logger = await createLogger(config, output);
+  output.onDropped = (lines) =>
+    logger.warn({ lines }, "lines of the log were dropped, since nobody read it");
   const uncaughtErrors = surviveUncaughtErrors(logger);
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const stopped = stopSignal();

@@ -25,8 +25,15 @@ const SECRET_FIELDS = [
   "error.request",
 ];
 
-/** The process's logger: one JSON line an event, or readable lines on a terminal. */
-export async function createLogger(config: LogOptions): Promise<Logger> {
+/**
+ * The process's logger: one JSON line an event, or readable lines on a terminal.
+ *
+ * @param output where lines go; a plain standard output waits for its reader
+ */
+export async function createLogger(
+  config: LogOptions,
+  output: { write(line: string): void } = pino.destination({ dest: 1, sync: true }),
+): Promise<Logger> {
   const options = {
     level: config.logLevel,
     base: undefined,
@@ -35,10 +42,12 @@ export async function createLogger(config: LogOptions): Promise<Logger> {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: pino.stdSerializers.err },
   };
-  if (config.logFormat === "json") return pino(options, pino.destination({ dest: 1, sync: true }));
-  const { default: pretty } = await import("pino-pretty");
-  return pino(
-    options,
-    pretty({ colorize: true, translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }),
-  );
+  if (config.logFormat === "json") return pino(options, output);
+  const { prettyFactory } = await import("pino-pretty");
+  const readable = prettyFactory({
+    colorize: true,
+    translateTime: "SYS:HH:MM:ss",
+    singleLine: true,
+  });
+  return pino(options, { write: (line) => output.write(readable(line)) });
 }
