@@ -2,8 +2,9 @@
 // server on loopback that tells what the process holds. `inspected-parley.ts` runs this and asks it.
 import { heapStats } from "bun:jsc";
 import { EventEmitter } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
+import { anonymousBytes } from "../processes.ts";
 import type { Holdings } from "./inspected-parley.ts";
 
 /** Objects of which each session makes some, by constructor. None may outlive its session. */
@@ -55,12 +56,6 @@ async function holdings(): Promise<Holdings> {
     processListeners: processNames.reduce((sum, name) => sum + process.listenerCount(name), 0),
     timers: heapStats().objectTypeCounts["Timeout"] ?? 0,
   };
-}
-
-function anonymousBytes(): number {
-  const [, kib] =
-    /^Anonymous: +(\d+) kB$/m.exec(readFileSync("/proc/self/smaps_rollup", "utf8")) ?? [];
-  return Number(kib) * 1024;
 }
 
 /** How many objects of each class in `PER_SESSION` are alive. */

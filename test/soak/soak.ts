@@ -1,6 +1,6 @@
 import { messageOf } from "../../src/errors.ts";
 import { speak } from "../audio/speech.ts";
-import { joinRoom } from "../caller.ts";
+import { type Caller, joinRoom } from "../caller.ts";
 import { ended, event, liveSessions } from "../e2e/environment.ts";
 import { within } from "../e2e/wait.ts";
 import {
@@ -8,9 +8,13 @@ import {
   type InspectedParley,
   startInspectedParley,
 } from "../lifecycle/inspected-parley.ts";
+import type { Listener } from "../parley.ts";
 
 const PHRASE = "Hello there.";
 const REPLY = "Yes.";
+/** A person who gets no answer says it again: a busy machine loses words. */
+const ANSWER_MS = 20_000;
+const TRIES = 3;
 
 /** When the person leaves the room: before the session ends, as the page does, or after. */
 export type Leaving = "first" | "last";
@@ -40,7 +44,9 @@ export class Soak implements AsyncDisposable {
     const line = async () => {
       while (this.begun < until) {
         const room = `soak-${this.begun++}`;
-        await this.#converse(room).catch((error) => this.failures.push(messageOf(error)));
+        await this.#converse(room).catch((error) => {
+          this.failures.push(`${room}: ${messageOf(error)}`);
+        });
       }
     };
     await Promise.all(Array.from({ length: atOnce }, line));
@@ -60,11 +66,7 @@ export class Soak implements AsyncDisposable {
     const id = await parley.startSession({ room, identity: "ada" });
     await using listener = await parley.listen(id);
     await caller.listenedTo();
-    const { to } = await caller.speak(speak(PHRASE, { rate: 48_000 }));
-    await within(`${room}: the agent is heard`, caller.hears(to));
-    await event(listener, `${room}: the agent's answer`, ({ type, data }) => {
-      return type === "transcript" && data.role === "agent" && data.final;
-    });
+    await answered(caller, listener);
     if (this.#leaving === "first") await leaving.disposeAsync();
     await parley.fetch(`/session/${id}`, { method: "DELETE" });
     await ended(listener, "stopped");
@@ -73,4 +75,20 @@ export class Soak implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#environment[Symbol.asyncDispose]();
   }
+}
+
+/** Says the phrase until the agent's answer is heard and written. @throws Error if it stays silent */
+async function answered(caller: Caller, listener: Listener): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const { to } = await caller.speak(speak(PHRASE, { rate: 48_000 }));
+    try {
+      await within("the agent is heard", caller.hears(to), undefined, ANSWER_MS);
+      break;
+    } catch (error) {
+      if (attempt === TRIES) throw error;
+    }
+  }
+  await event(listener, "the agent's answer", ({ type, data }) => {
+    return type === "transcript" && data.role === "agent" && data.final;
+  });
 }
