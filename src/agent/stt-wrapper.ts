@@ -1,8 +1,5 @@
 import { stt } from "@livekit/agents";
 
-/** The framework's error event; its type is not exported by name. */
-export type SttError = Parameters<stt.STTCallbacks["error"]>[0];
-
 /** A code as the framework's events carry it; empty where the language is not known. */
 export type EventLanguage = NonNullable<stt.SpeechEvent["alternatives"]>[0]["language"];
 
