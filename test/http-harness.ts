@@ -92,6 +92,8 @@ export class FakeManager {
   /** Thrown by every call until it is cleared. */
   failure: Error | undefined;
   readonly #log: SqliteSessionLog;
+  /** Rooms that have had a session. */
+  readonly #rooms = new Set<string>();
 
   constructor(log: SqliteSessionLog) {
     this.#log = log;
@@ -104,8 +106,10 @@ export class FakeManager {
   async start(request: SessionRequest): Promise<Session> {
     this.#fail();
     const { room, identity = null } = request;
+    if (this.#rooms.has(room)) throw new Failure("conflict", "The room has a conversation.");
     const session = sessionOf({ room, identity });
     this.#log.begin(session);
+    this.#rooms.add(room);
     this.started.push(request);
     return session;
   }

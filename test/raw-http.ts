@@ -17,21 +17,25 @@ const DEADLINE_MS = 20_000;
  * Sends bytes to a server on this machine and resolves with its first response, once that is whole
  * or the connection has ended. Of an answer without a length, only the head is awaited.
  *
+ * @param ends whether nothing more is sent, which the server learns
  * @throws Error when the server neither answers nor closes the connection
  */
 export function exchange(
   port: number,
   bytes: string | Uint8Array,
-  deadlineMs: number = DEADLINE_MS,
+  { ends = false } = {},
 ): Promise<RawResponse> {
   const request = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
   const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
   let got = Buffer.alloc(0);
-  const socket = connect(port, "127.0.0.1", () => socket.write(request));
+  const socket = connect(port, "127.0.0.1", () => {
+    socket.write(request);
+    if (ends) socket.end();
+  });
   const timer = setTimeout(() => {
-    reject(new Error(`no answer within ${deadlineMs} ms, only ${JSON.stringify(String(got))}`));
+    reject(new Error(`no answer within ${DEADLINE_MS} ms, only ${JSON.stringify(String(got))}`));
     socket.destroy();
-  }, deadlineMs);
+  }, DEADLINE_MS);
   const isHead = Buffer.from(request.subarray(0, 5)).toString("latin1") === "HEAD ";
   socket.on("data", (chunk: Buffer) => {
     got = Buffer.concat([got, chunk]);
@@ -54,7 +58,7 @@ function isWhole(got: Buffer, isHead: boolean): boolean {
 }
 
 function read(got: Buffer): RawResponse {
-  const text = got.toString("latin1").replace("HTTP/1.1 100 Continue\r\n\r\n", "");
+  const text = got.toString("latin1").replace(/^(?:HTTP\/1\.1 100 [^]*?\r\n\r\n)+/, "");
   const end = text.indexOf("\r\n\r\n");
   if (end < 0) return { status: undefined, headers: new Map(), body: "" };
   const [first = "", ...lines] = text.slice(0, end).split("\r\n");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { insertSession, sessionOf } from "../../test/database.ts";
 import { transcriptEvent } from "../../test/event-log.ts";
-import { form, json, openHttp, PASSWORD } from "../../test/http-harness.ts";
+import { form, json, openHttp, PASSWORD, problemOf } from "../../test/http-harness.ts";
 import { EXPORT_FORMATS } from "../transcript/export.ts";
 import { transcriptSocketHandlers } from "./routes/transcript-socket.ts";
 
@@ -291,6 +291,20 @@ test("what was said, and who said it, is text on every page", async () => {
     expect(page).toContain("&lt;script&gt;alert(1)");
     expect(page).not.toContain("<script>alert");
     expect(page).not.toContain("<img src=x");
+  }
+});
+
+test.each([
+  "multipart/form-data",
+  "multipart/form-data; boundary=y",
+  "multipart/form-data; boundary=x",
+])("a form of type %s that cannot be read is refused", async (type) => {
+  await using http = openHttp({ variables: { AUTH_PASSWORD: PASSWORD } });
+  const init = { method: "POST", body: "--x\r\n", headers: { "Content-Type": type } };
+  for (const path of ["/sign-in", "/providers/openai", "/providers/offered"]) {
+    const response = await http.user(path, init);
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).detail).toBe("The form is malformed.");
   }
 });
 

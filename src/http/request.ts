@@ -47,7 +47,19 @@ export async function formFields(c: Context): Promise<unknown> {
   if (!/^(application\/x-www-form-urlencoded|multipart\/form-data)\b/.test(type)) {
     throw new Failure("invalid", "Expected a form.");
   }
-  return c.req.parseBody({ all: true });
+  return formBody(c, { all: true });
+}
+
+/**
+ * The body as a form; empty if it is of another type.
+ * @throws Failure `invalid` when it cannot be read
+ */
+export async function formBody(c: Context, options?: { all: boolean }) {
+  try {
+    return await c.req.parseBody(options);
+  } catch (error) {
+    throw new Failure("invalid", "The form is malformed.", { cause: error });
+  }
 }
 
 /** Whether HTMX asks, which wants a fragment. */

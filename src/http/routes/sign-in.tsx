@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { SignInPage } from "../../../views/sign-in.tsx";
 import { Failure } from "../../errors.ts";
 import type { Auth } from "../auth.ts";
+import { formBody } from "../request.ts";
 
 /** The sign-in form. It exists only where a password is set. */
 export function signInRoutes(auth: Auth, asset: (path: string) => string): Hono {
@@ -11,7 +12,7 @@ export function signInRoutes(auth: Auth, asset: (path: string) => string): Hono 
     c.html(<SignInPage asset={asset} next={localPath(c.req.query("next"))} />),
   );
   app.post("/sign-in", async (c) => {
-    const form = await c.req.parseBody();
+    const form = await formBody(c);
     const next = localPath(form["next"]);
     try {
       await auth.signIn(c, typeof form["password"] === "string" ? form["password"] : "");
