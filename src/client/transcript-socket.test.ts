@@ -85,15 +85,27 @@ test.each([1013, 1011, 4000])(
       if (connection === 1) {
         for (const seq of [1, 2, 3]) socket.send(message(seq));
         socket.close(code);
-      } else for (const seq of [2, 3, 4]) socket.send(message(seq));
+      } else for (const seq of [4, 4, 3, 5]) socket.send(message(seq));
     });
     const events = connect(server);
-    await until(() => events.seqs.length === 4);
-    expect(events.seqs).toEqual([1, 2, 3, 4]);
+    await until(() => events.seqs.length === 5);
+    expect(events.seqs).toEqual([1, 2, 3, 4, 5]);
     expect(server.afters).toEqual([0, 3]);
     expect(events).toMatchObject({ opens: 2, retries: [1], ends: 0 });
   },
 );
+
+test("a server that has lost the newest events continues with a snapshot", async () => {
+  const server = new FakeServer((socket, connection) => {
+    if (connection === 1) for (const seq of [1, 90, 100]) socket.send(message(seq));
+    if (connection === 2) for (const seq of [1, 90, 91]) socket.send(message(seq));
+    if (connection < 3) socket.close(1001);
+  });
+  const events = connect(server);
+  await until(() => events.opens === 3);
+  expect(events.seqs).toEqual([1, 90, 100, 1, 90, 91]);
+  expect(server.afters).toEqual([0, 100, 91]);
+});
 
 test("it reconnects after an abnormal close too", async () => {
   const server = new FakeServer((socket, connection) => {

@@ -140,13 +140,16 @@ const DEFAULT_BACK_OFF_MS = { first: 250, longest: 8000 };
 
 /**
  * The transcript's WebSocket, which reconnects automatically. It then asks for what came after the
- * last envelope it received and drops duplicates, so no line is lost or shown twice.
+ * last envelope it received and drops duplicates, so no line is lost or shown twice. A server that
+ * has fewer events than that answers with a snapshot, from which it continues.
  */
 export class TranscriptSocket {
   readonly #options: TranscriptSocketOptions;
   #socket: WebSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastSeq = 0;
+  /** Whether the current connection has delivered anything. */
+  #hasReceived = false;
   #retry = 0;
   #closed = false;
 
@@ -171,6 +174,7 @@ export class TranscriptSocket {
     const query = snapshot ? "" : `?after=${this.#lastSeq}`;
     const socket = new WebSocket(`${this.#options.url}${query}`);
     this.#socket = socket;
+    this.#hasReceived = false;
     socket.addEventListener("open", () => {
       if (this.#isCurrent(socket)) this.#options.onOpen();
     });
@@ -189,7 +193,10 @@ export class TranscriptSocket {
 
   #receive(data: unknown): void {
     const message = parse(data);
-    if (message === undefined || message.seq <= this.#lastSeq) return;
+    if (message === undefined) return;
+    // A server whose log ends before `after`, as after a restored backup, begins with a snapshot.
+    if (this.#hasReceived && message.seq <= this.#lastSeq) return;
+    this.#hasReceived = true;
     this.#lastSeq = message.seq;
     // Only a connection that delivers counts as recovered: one that is accepted and dropped at
     // once must not reset the delay.
