@@ -83,8 +83,10 @@ export class Disk implements Disposable {
     return join(this.#mountPoint, "ballast");
   }
 
+  /** All but SQLite's shared memory: its pages are mapped, and stay writable when a disk is not. */
   #files(): string[] {
-    return readdirSync(this.path).map((name) => join(this.path, name));
+    const names = readdirSync(this.path).filter((name) => !name.endsWith("-shm"));
+    return names.map((name) => join(this.path, name));
   }
 
   #mount(): void {
