@@ -1,7 +1,6 @@
 // What rtc-node itself keeps of each room, without anything of Parley's: joins rooms, gives each a
 // track, leaves them, and prints the anonymous memory after each, in bytes, as one JSON line.
-// LiveKit's address and keys come in the environment. With MALLOC_ARENA_MAX=1 the C library gives
-// back what is free, so that only what is kept is counted.
+// LiveKit's address and keys come in the environment.
 import { dlopen } from "bun:ffi";
 import { AudioSource, LocalAudioTrack, Room, TrackPublishOptions } from "@livekit/rtc-node";
 import { agentToken } from "../../src/livekit/tokens.ts";
