@@ -158,6 +158,11 @@ export class Listener implements AsyncDisposable {
     return listener;
   }
 
+  /** Whether more may come. */
+  get isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
   /** The first event, past or future, for which `found` is true. */
   waitFor(found: (event: Envelope) => boolean): Promise<Envelope> {
     const known = this.events.find(found);

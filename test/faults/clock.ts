@@ -61,17 +61,16 @@ async function setBack(): Promise<Outcome> {
   };
 }
 
-/** Says something again and again until that is refused, as it is after the end; the refusal. */
+/** Says something again and again until the conversation ends, or refuses it; what ended it. */
 async function talkOn(conversation: Conversation): Promise<unknown> {
-  const over = conversation.listener.closed;
-  try {
-    for (let turn = 1; ; turn++) {
-      await Promise.race([over, conversation.turn(`Turn ${turn}.`)]);
-      await Promise.race([over, Bun.sleep(TALK_MS)]);
+  const over = conversation.listener.closed.then(({ code }) => `close code ${code}`);
+  const talking = async () => {
+    for (let turn = 1; conversation.listener.isOpen; turn++) {
+      await conversation.turn(`Turn ${turn}.`);
+      await Bun.sleep(TALK_MS);
     }
-  } catch (refusal) {
-    return refusal;
-  }
+  };
+  return Promise.race([over, talking().catch((refusal: unknown) => refusal)]);
 }
 
 /** The clock on the wall of a process, which can be set. */
