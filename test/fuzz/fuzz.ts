@@ -49,8 +49,15 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const models = [tinyModel("http://127.0.0.1:9", { "a.gguf": new Uint8Array(9) })];
   writeFileSync(catalog, JSON.stringify({ models }));
   const variables = { AUTH_PASSWORD: PASSWORD, MODELS_CATALOG: catalog };
+  // Wrong passwords are a minute apart, so that they do not lock the user out.
+  let clock = Date.now();
+  const now = () => {
+    clock += 60_000;
+    return clock;
+  };
   const http = stack.use(
     openHttp({
+      now,
       variables,
       testStage: async (stage) => ({ stage, firstMs: 1, totalMs: 2, text: "" }),
     }),

@@ -1,4 +1,4 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import type { OtherNodes } from "../../domain/other-nodes.ts";
 import { type Session, type SessionRequest, sessionId, typedText } from "../../domain/session.ts";
@@ -34,7 +34,6 @@ export function sessionRoutes(deps: SessionDeps): Hono {
   app.use("/session/*", noStore);
   app.post("/session", async (c) => {
     const { signal } = c.req.raw;
-    keepOpen(c);
     const session = await manager.start(parse(sessionRequest, await jsonBody(c)), signal);
     c.header("Location", `/session/${session.id}`);
     return c.json({ session_id: session.id }, 201);
@@ -62,13 +61,6 @@ export function sessionRoutes(deps: SessionDeps): Hono {
     return c.json({ accepted: true }, 202);
   });
   return app;
-}
-
-/** A start may take longer than Bun leaves a connection open on which nothing is sent. */
-function keepOpen(c: Context): void {
-  const server: unknown = c.env;
-  if (typeof server !== "object" || server === null || !("timeout" in server)) return;
-  (server as Bun.Server<unknown>).timeout(c.req.raw, 0);
 }
 
 function isSessionId(id: string): boolean {
