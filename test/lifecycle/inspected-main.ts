@@ -14,6 +14,8 @@ const PER_SESSION =
 const window = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
+  // A connection that the test keeps between two looks would be closed after 10 s.
+  idleTimeout: 0,
   routes: {
     "/holdings": async () => Response.json(await holdings()),
     // Defects, as they could be in any callback.
