@@ -17,6 +17,7 @@ import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { answerOutside } from "./http/error-handler.tsx";
 import { listen } from "./http/listen.ts";
+import { drainRoutes } from "./http/routes/drain.ts";
 import { modelRoutes } from "./http/routes/models.tsx";
 import { offerOf, offerRoutes } from "./http/routes/offer.tsx";
 import { pageRoutes } from "./http/routes/pages.tsx";
@@ -72,6 +73,7 @@ export interface AppOptions {
 export interface App extends AsyncDisposable {
   /** Where Parley listens, with the actual port if `PORT` is 0. */
   readonly url: string;
+  readonly conversations: Pick<SessionManager, "liveCount" | "drain" | "drainBegun">;
 }
 
 /** How long each step of a stop may take, in ms; together less than `STOP_MS` of `serve`. */
@@ -170,7 +172,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   lock.announce(url);
   logger.info({ url }, "listening");
   const running = opening.move();
-  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { url, conversations: manager, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** What conversations need beside the database: each part closes with the others of `group`. */
@@ -237,7 +239,9 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
         checks: readyChecks(config, parts),
         seconds: () => secondChecks(providers),
       }),
+      drainRoutes({ conversations: parts.manager }),
       tokenRoutes({
+        assertOpen: (room) => parts.manager.assertOpen(room),
         livekitUrl,
         livekitReachable: () => livekit.reachable(),
         userToken: (grant) => userToken({ ...livekit, ...grant }),
@@ -270,11 +274,16 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
 /** What `/ready` asks of each part. */
 function readyChecks(
   config: Config,
-  parts: Pick<HttpParts, "database" | "livekit" | "layer" | "providers">,
+  parts: Pick<HttpParts, "database" | "livekit" | "layer" | "providers" | "manager">,
 ): Record<string, () => Promise<unknown>> {
-  const { database, layer, providers } = parts;
+  const { database, layer, providers, manager } = parts;
+  const checkDatabase = databaseCheck(database);
   return {
-    database: databaseCheck(database),
+    conversations: async () => manager.assertOpen(),
+    database: async () => {
+      if (manager.storageFailure) throw manager.storageFailure;
+      await checkDatabase();
+    },
     livekit: () => createRoomService(parts.livekit).listRooms(),
     ...(config.redisUrl === undefined ? {} : { redis: () => layer.ping() }),
     ...Object.fromEntries(STAGES.map((stage) => [stage, () => providers.check(stage)])),

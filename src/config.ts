@@ -57,6 +57,8 @@ export interface Config extends StageProviders {
   maxSessions: number;
   sessionMaxMs: number;
   sessionIdleMs: number;
+  /** How long running conversations may go on when Parley is to end. */
+  drainMs: number;
   logLevel: (typeof LOG_LEVELS)[number];
   logFormat: "pretty" | "json";
   otlpEndpoint: string | undefined;
@@ -187,6 +189,7 @@ export const environment = z.object({
   MAX_SESSIONS: integer(1, 10000),
   SESSION_MAX_MINUTES: minutes(0.05, 1440),
   SESSION_IDLE_MINUTES: minutes(0.05, 1440),
+  DRAIN_MINUTES: minutes(0, 1440),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` }),
   LOG_FORMAT: z.enum(["pretty", "json"], { error: 'must be "pretty" or "json"' }),
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl,
@@ -260,6 +263,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     maxSessions: env.MAX_SESSIONS ?? 20,
     sessionMaxMs: (env.SESSION_MAX_MINUTES ?? 60) * 60_000,
     sessionIdleMs: (env.SESSION_IDLE_MINUTES ?? 5) * 60_000,
+    drainMs: (env.DRAIN_MINUTES ?? 5) * 60_000,
     logLevel: env.LOG_LEVEL ?? "info",
     logFormat: env.LOG_FORMAT ?? (surroundings.terminal ? "pretty" : "json"),
     otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,

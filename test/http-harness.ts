@@ -14,6 +14,7 @@ import { createAssets } from "../src/http/assets.ts";
 import { openAuth, passwordAuth } from "../src/http/auth.ts";
 import { answerOutside } from "../src/http/error-handler.tsx";
 import { listen } from "../src/http/listen.ts";
+import { drainRoutes } from "../src/http/routes/drain.ts";
 import { modelRoutes } from "../src/http/routes/models.tsx";
 import { offerOf, offerRoutes } from "../src/http/routes/offer.tsx";
 import { pageRoutes } from "../src/http/routes/pages.tsx";
@@ -89,6 +90,8 @@ export class FakeManager {
   readonly started: SessionRequest[] = [];
   readonly stopped: string[] = [];
   readonly said: [sessionId: string, text: string][] = [];
+  /** Takes no more conversations. */
+  draining = false;
   /** Thrown by every call until it is cleared. */
   failure: Error | undefined;
   readonly #log: SqliteSessionLog;
@@ -118,6 +121,18 @@ export class FakeManager {
     this.#fail();
     this.stopped.push(sessionId);
     this.#log.end(sessionId, "stopped");
+  }
+
+  async drain(): Promise<void> {
+    this.draining = true;
+  }
+
+  get liveCount(): number {
+    return this.started.length - this.stopped.length;
+  }
+
+  assertOpen(_room?: string): void {
+    if (this.draining) throw new Failure("unavailable", "Try again soon.", { retryAfter: 30 });
   }
 
   async say(sessionId: string, text: string): Promise<void> {
@@ -187,7 +202,9 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     routes: [
       ...(options.routes ?? []),
       statusRoutes({ checks: {}, metrics, ...options.status }),
+      drainRoutes({ conversations: manager }),
       tokenRoutes({
+        assertOpen: (room) => manager.assertOpen(room),
         livekitUrl,
         livekitReachable: options.livekitReachable ?? (async () => {}),
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),

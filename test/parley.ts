@@ -116,7 +116,7 @@ export class Parley implements AsyncDisposable {
   }
 
   /** Asks Parley to stop, as Ctrl-C does, and answers its exit code. */
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
+  async stop(signal: NodeJS.Signals = "SIGINT"): Promise<number> {
     this.process.kill(signal);
     return this.process.exited;
   }

@@ -13,6 +13,7 @@ Commands:
   engine       serve local models over OpenAI's API; --help for its arguments
   models       list, download and remove local models: models [list], models pull ID,
                models remove ID
+  drain        let the running Parley end once its conversations have ended, and wait for that
   backup FILE  copy the database to a new file, even while Parley runs
   licenses     print the licences of all parts of Parley
   version      print the version
@@ -66,6 +67,10 @@ async function dispatch(
     case "models": {
       const { models } = await import("./models.ts");
       return models(program, variables, rest);
+    }
+    case "drain": {
+      const { drain } = await import("./drain.ts");
+      return drain(program, variables, rest);
     }
     case "backup": {
       const { backup } = await import("./backup.ts");

@@ -1,12 +1,13 @@
 import type { Logger } from "pino";
-import { startApp } from "../app.ts";
-import { readConfig } from "../config.ts";
+import { type App, startApp } from "../app.ts";
+import { type Config, readConfig } from "../config.ts";
 import { startEngine } from "../engine/engine-process.ts";
 import { DeadlineExceeded, withDeadline } from "../lib/deadline.ts";
 import { LogOutput } from "../observability/log-output.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
+import { DRAIN_SIGNAL, StopSignals } from "./stop-signals.ts";
 
 /** The program that a command belongs to: what differs between a source tree and an executable. */
 export interface Program {
@@ -23,15 +24,10 @@ export interface Program {
 
 /** How long a graceful stop may take before the process ends anyway, in ms. */
 const STOP_MS = 9500;
-/**
- * Signals this close together count as one. A terminal or a supervisor signals the whole process
- * group, and npm and the scripts around Parley forward the signal as well.
- */
-const SAME_SIGNAL_MS = 400;
 
 /**
- * `parley serve`: runs until SIGTERM or Ctrl-C, then ends every session and stops. A second signal
- * kills the process at once.
+ * `parley serve`: runs until it is asked to end. After SIGTERM, `parley drain` or `POST /drain` the
+ * conversations that run may end first; after Ctrl-C they are ended. See `StopSignals`.
  *
  * @returns the exit code
  * @throws Failure when Parley cannot start
@@ -53,14 +49,26 @@ export async function serve(
     logger.warn({ lines }, "lines of the log were dropped, since nobody read it");
   const uncaughtErrors = surviveUncaughtErrors(logger);
   // Installed before anything starts, so that a signal during the start stops gracefully too.
-  const stopped = stopSignal();
+  const signals = listenForSignals();
   const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
+<<<<<<< HEAD
   const environment = variables;
   const app = await startApp({
     ...{ config, logger, resources, environment, createEngine, uncaughtErrors },
   });
   const signal = await stopped;
   logger.info({ signal }, "stopping");
+=======
+  const app = await startApp({ config, logger, resources, environment: variables, createEngine });
+  const mayDrain = await Promise.race([
+    signals.quick.then(() => false),
+    signals.drain.then(() => true),
+    app.conversations.drainBegun.then(() => true),
+  ]);
+  if (mayDrain) await Promise.race([drained(app, config, logger), signals.quick]);
+  signals.stopping(performance.now());
+  logger.info("stopping");
+>>>>>>> 8ce312f (SIGTERM, parley drain and POST /drain let running conversations end before Parley does)
   try {
     await withDeadline(Promise.resolve(app[Symbol.asyncDispose]()), STOP_MS, "stopping");
   } catch (error) {
@@ -81,22 +89,26 @@ function ownEngine(
   return (models) => startEngine({ command: [...command, "engine"], variables, models, logger });
 }
 
-/**
- * Resolves with the first SIGINT or SIGTERM. The next one kills the process, even if it hangs;
- * livekit-server notices that and exits too.
- */
-function stopSignal(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let stoppingSince: number | undefined;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      const now = performance.now();
-      stoppingSince ??= now;
-      if (now - stoppingSince > SAME_SIGNAL_MS) process.kill(process.pid, "SIGKILL");
-      resolve(signal);
-    });
+/** Lets the conversations that run end, for a limited time; resolves in any case. */
+async function drained({ conversations }: App, { drainMs }: Config, logger: Logger): Promise<void> {
+  const ended = conversations.drain();
+  if (conversations.liveCount === 0) return;
+  const context = { conversations: conversations.liveCount, minutes: drainMs / 60_000 };
+  logger.info(context, "no more conversations are taken, and those that run may end");
+  try {
+    await withDeadline(ended, drainMs, "draining");
+  } catch {
+    logger.warn({ conversations: conversations.liveCount }, "conversations did not end in time");
   }
-  return promise;
+}
+
+/** A signal that kills ends livekit-server too, which notices that Parley is gone. */
+function listenForSignals(): StopSignals {
+  const signals = new StopSignals(() => process.kill(process.pid, "SIGKILL"));
+  for (const signal of ["SIGINT", "SIGTERM", DRAIN_SIGNAL] as const) {
+    process.on(signal, () => signals.receive(signal, performance.now()));
+  }
+  return signals;
 }
 
 /**

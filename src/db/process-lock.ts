@@ -92,6 +92,18 @@ export function assertUnused(path: string): void {
   if (existsSync(`${realPath(path)}-lock`)) lockDatabase(path)[Symbol.dispose]();
 }
 
+/** The process that uses a database, if it could leave a note; undefined when none does. */
+export function processUsing(path: string): Note | undefined {
+  try {
+    assertUnused(path);
+    return undefined;
+  } catch (error) {
+    const holder = readNote(`${realPath(path)}-process`);
+    if (holder === undefined) throw error;
+    return holder;
+  }
+}
+
 /** The file itself, behind links, also where it does not exist yet. */
 function realPath(path: string): string {
   try {

@@ -42,7 +42,9 @@ export class SessionManager implements AsyncDisposable {
   /** Sessions whose agent has left, but whose end the disk has not taken yet. */
   readonly #unrecorded = new Map<string, LiveSession>();
   readonly #watch: ReturnType<typeof setInterval>;
-  #draining: PromiseWithResolvers<void> | undefined;
+  readonly #drainBegun = Promise.withResolvers<void>();
+  readonly #drained = Promise.withResolvers<void>();
+  #draining = false;
   #closed = false;
 
   constructor(options: SessionManagerOptions) {
@@ -146,9 +148,15 @@ export class SessionManager implements AsyncDisposable {
 
   /** Takes no more conversations; resolves when those that run have ended. */
   drain(): Promise<void> {
-    this.#draining ??= Promise.withResolvers();
+    this.#draining = true;
+    this.#drainBegun.resolve();
     this.#checkDrained();
-    return this.#draining.promise;
+    return this.#drained.promise;
+  }
+
+  /** Resolves when somebody asks for a drain. */
+  get drainBegun(): Promise<void> {
+    return this.#drainBegun.promise;
   }
 
   /** Why conversations are not stored at the moment, if so. */
@@ -164,7 +172,7 @@ export class SessionManager implements AsyncDisposable {
     if (this.#closed) {
       throw new Failure("unavailable", "Parley is shutting down.", { retryAfter: RETRY_SECONDS });
     }
-    if (this.#draining === undefined || this.#isTaken(room)) return;
+    if (!this.#draining || this.#isTaken(room)) return;
     const restarts = "Parley is about to restart and takes no new conversations. Try again soon.";
     throw new Failure("unavailable", restarts, { retryAfter: RETRY_SECONDS });
   }
@@ -248,7 +256,7 @@ export class SessionManager implements AsyncDisposable {
   }
 
   #checkDrained(): void {
-    if (this.#live.size === 0) this.#draining?.resolve();
+    if (this.#draining && this.#live.size === 0) this.#drained.resolve();
   }
 
   #endOverdue(): void {

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { insertSession, sessionOf } from "../../../test/database.ts";
-import { type HttpSide, json, openHttp, problemOf } from "../../../test/http-harness.ts";
+import {
+  form,
+  type HttpSide,
+  json,
+  openHttp,
+  PASSWORD,
+  problemOf,
+} from "../../../test/http-harness.ts";
 import { Failure } from "../../errors.ts";
 
 const started = z.strictObject({ session_id: z.uuidv7() });
@@ -232,5 +239,34 @@ describe("POST /session/:id/message", () => {
       const response = await http.guest(`/session/${other}/message`, json({ text: "hi" }));
       expect(response.status).toBe(404);
     }
+  });
+});
+
+describe("POST /drain", () => {
+  test("answers what still runs; then there is no token, and a caller knows when to try again", async () => {
+    await using http = openHttp();
+    await start(http);
+    const response = await http.guest("/drain", { method: "POST" });
+    expect(response.status).toBe(202);
+    expect(await response.json()).toEqual({ draining: true, conversations: 1 });
+    const refused = [
+      await http.guest("/token?room=r&identity=ann"),
+      await http.guest("/token", json({ room_name: "r" })),
+    ];
+    for (const { status, headers } of refused) {
+      expect([status, headers.get("Retry-After")]).toEqual([503, "30"]);
+    }
+  });
+
+  test("is for people who are signed in, and not for forms of other sites", async () => {
+    await using http = openHttp({ variables: { AUTH_PASSWORD: PASSWORD } });
+    expect((await http.guest("/drain", { method: "POST" })).status).toBe(401);
+    const cookie = await http.signIn();
+    const origin = "https://evil.example";
+    const foreign = await http.guest("/drain", form({}, { Cookie: cookie, Origin: origin }));
+    expect(foreign.status).toBe(403);
+    expect(http.manager.draining).toBe(false);
+    expect((await http.user("/drain", { method: "POST" })).status).toBe(202);
+    expect(http.manager.draining).toBe(true);
   });
 });

@@ -18,6 +18,11 @@ export interface TokenDeps {
   livekitUrl(): string;
   /** Resolves when LiveKit can be reached; rejects with a Failure. */
   livekitReachable(): Promise<void>;
+  /**
+   * Whether a conversation may begin in a room, or go on in it; undefined: a new room.
+   * @throws Failure `unavailable` when Parley is about to end
+   */
+  assertOpen(room?: string): void;
   /** Prepares for a conversation, which a request for a token announces. */
   warmUp(): void;
 }
@@ -61,6 +66,7 @@ export function tokenRoutes(deps: TokenDeps): Hono {
   const app = new Hono();
   app.get("/token", async (c) => {
     const { room, identity, name } = parse(query, c.req.query());
+    deps.assertOpen(room);
     deps.warmUp();
     await untilReachable(deps);
     c.header("Cache-Control", "no-store");
@@ -68,6 +74,7 @@ export function tokenRoutes(deps: TokenDeps): Hono {
   });
   app.post("/token", async (c) => {
     const body = parse(standardRequest, await jsonBody(c));
+    deps.assertOpen(body.room_name);
     deps.warmUp();
     await untilReachable(deps);
     const token = await deps.userToken({
