@@ -204,8 +204,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       statusRoutes({ checks: {}, metrics, ...options.status }),
       drainRoutes({ conversations: manager }),
       tokenRoutes({
-        assertOpen: (room) => manager.assertOpen(room),
-        livekitUrl,
+        ...{ livekitUrl, assertOpen: (room?: string) => manager.assertOpen(room) },
         livekitReachable: options.livekitReachable ?? (async () => {}),
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},

@@ -236,6 +236,11 @@ export class RunningAgent {
     this.#stopReconnectTimer();
     clearTimeout(this.#subscribeTimer);
     stopAwaitingSubscribers(this.#room);
+    // An end for an error does not wait half a second for the recogniser, as every other end does.
+    // Only a person in the middle of a turn has words that may still come.
+    if (this.#failedTurns.turnOver) {
+      this.#session.shutdown({ drain: false, reason: voice.CloseReason.ERROR });
+    }
     await step("ending the conversation", CLOSE_SESSION_TIMEOUT_MS, () => this.#session.close());
     this.#ordered?.flush();
     this.#stopReporting();
