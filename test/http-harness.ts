@@ -204,8 +204,8 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       statusRoutes({ checks: {}, metrics, ...options.status }),
       drainRoutes({ conversations: manager }),
       tokenRoutes({
-        ...{ livekitUrl, assertOpen: (room?: string) => manager.assertOpen(room) },
-        livekitReachable: options.livekitReachable ?? (async () => {}),
+        ...{ livekitUrl, livekitReachable: options.livekitReachable ?? (async () => {}) },
+        assertOpen: (room) => manager.assertOpen(room),
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),
@@ -220,8 +220,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
         ...{ sessions, transcripts, others, shell, livekitUrl, now },
         defaults: () => ({
           systemPrompt: "Be brief.",
-          language: config.language,
-          keyterms: config.keyterms,
+          ...{ language: config.language, keyterms: config.keyterms },
           voice: "alloy",
           llmModel: "gpt-4o-mini",
         }),

@@ -51,15 +51,10 @@ export async function serve(
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const signals = listenForSignals();
   const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
-<<<<<<< HEAD
   const environment = variables;
   const app = await startApp({
     ...{ config, logger, resources, environment, createEngine, uncaughtErrors },
   });
-  const signal = await stopped;
-  logger.info({ signal }, "stopping");
-=======
-  const app = await startApp({ config, logger, resources, environment: variables, createEngine });
   const mayDrain = await Promise.race([
     signals.quick.then(() => false),
     signals.drain.then(() => true),
@@ -68,7 +63,6 @@ export async function serve(
   if (mayDrain) await Promise.race([drained(app, config, logger), signals.quick]);
   signals.stopping(performance.now());
   logger.info("stopping");
->>>>>>> 8ce312f (SIGTERM, parley drain and POST /drain let running conversations end before Parley does)
   try {
     await withDeadline(Promise.resolve(app[Symbol.asyncDispose]()), STOP_MS, "stopping");
   } catch (error) {
