@@ -22,7 +22,8 @@ async function terminated(signal: NodeJS.Signals): Promise<Outcome> {
   await livekit.start();
   const ai = opening.use(await startStandIn({ realtime: false }));
   const dataDir = opening.use(temporaryFolder()).path;
-  const env = { ...providerEnv(ai.url, false), ...livekit.env };
+  // The story is longer than Parley waits for it.
+  const env = { ...providerEnv(ai.url, false), ...livekit.env, DRAIN_MINUTES: "0.02" };
   const parley = opening.use(await startParley({ dataDir, env }));
   const conversation = opening.use(await Conversation.begin(parley, { joined: true }));
   await conversation.type("Tell me a story.");
