@@ -16,7 +16,7 @@ import type { SessionLog, SessionStore } from "./domain/stores.ts";
 import { createAssets } from "./http/assets.ts";
 import { type Auth, loadCookieKey, openAuth, passwordAuth } from "./http/auth.ts";
 import { answerOutside } from "./http/error-handler.tsx";
-import { listen } from "./http/listen.ts";
+import { listen, stopListening } from "./http/listen.ts";
 import { drainRoutes } from "./http/routes/drain.ts";
 import { modelRoutes } from "./http/routes/models.tsx";
 import { offerOf, offerRoutes } from "./http/routes/offer.tsx";
@@ -76,11 +76,13 @@ export interface App extends AsyncDisposable {
   readonly conversations: Pick<SessionManager, "liveCount" | "drain" | "drainBegun">;
 }
 
+/** How long a stop waits for requests that are being answered, in ms. */
+const LAST_ANSWERS_MS = 250;
 /** How long each step of a stop may take, in ms; together less than `STOP_MS` of `serve`. */
 const CLOSE_MS = {
   sessions: 5000,
   clients: 300,
-  server: 200,
+  server: 500,
   services: 2000,
   layer: 1000,
   maintenance: 500,
@@ -117,7 +119,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { livekit, stack, providers, models } = services;
   let server: Bun.Server<unknown> | undefined;
   closing().use("the HTTP server", CLOSE_MS.server, {
-    [Symbol.asyncDispose]: async () => server?.stop(true),
+    [Symbol.asyncDispose]: async () => server && stopListening(server, LAST_ANSWERS_MS),
   });
   const hub = closing().use("the transcripts", CLOSE_MS.clients, new Hub({ layer, logger }));
   const metrics = lazyMetrics(
@@ -236,6 +238,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
     routes: [
       statusRoutes({
         metrics,
+        assertOpen: () => parts.manager.assertOpen(),
         checks: readyChecks(config, parts),
         seconds: () => secondChecks(providers),
       }),
@@ -279,7 +282,6 @@ function readyChecks(
   const { database, layer, providers, manager } = parts;
   const checkDatabase = databaseCheck(database);
   return {
-    conversations: async () => manager.assertOpen(),
     database: async () => {
       if (manager.storageFailure) throw manager.storageFailure;
       await checkDatabase();

@@ -131,9 +131,10 @@ export class FakeManager {
     return this.started.length - this.stopped.length;
   }
 
-  assertOpen(_room?: string): void {
-    if (this.draining) throw new Failure("unavailable", "Try again soon.", { retryAfter: 30 });
-  }
+  readonly assertOpen = (_room?: string): void => {
+    if (this.draining)
+      throw new Failure("unavailable", "Parley is about to restart.", { retryAfter: 30 });
+  };
 
   async say(sessionId: string, text: string): Promise<void> {
     this.#fail();
@@ -201,11 +202,11 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
     ...{ livekitUrl, auth, assets, logger, bounds: options.bounds },
     routes: [
       ...(options.routes ?? []),
-      statusRoutes({ checks: {}, metrics, ...options.status }),
+      statusRoutes({ checks: {}, metrics, assertOpen: manager.assertOpen, ...options.status }),
       drainRoutes({ conversations: manager }),
       tokenRoutes({
         ...{ livekitUrl, livekitReachable: options.livekitReachable ?? (async () => {}) },
-        assertOpen: (room) => manager.assertOpen(room),
+        assertOpen: manager.assertOpen,
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),

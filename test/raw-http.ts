@@ -58,7 +58,7 @@ function isWhole(got: Buffer, isHead: boolean): boolean {
 }
 
 function read(got: Buffer): RawResponse {
-  const text = got.toString("latin1").replace(/^(?:HTTP\/1\.1 100 [^]*?\r\n\r\n)+/, "");
+  const text = got.toString("latin1").replace(/^(?:HTTP\/1\.1 100 [\s\S]*?\r\n\r\n)+/, "");
   const end = text.indexOf("\r\n\r\n");
   if (end < 0) return { status: undefined, headers: new Map(), body: "" };
   const [first = "", ...lines] = text.slice(0, end).split("\r\n");

@@ -50,6 +50,20 @@ export function listen<T>(
   }
 }
 
+/** How often it is looked whether requests are still being answered, in ms. */
+const LOOK_MS = 10;
+
+/** Takes no more requests, lets those that are being answered end for `ms`, and closes the rest. */
+export async function stopListening(
+  server: Pick<Bun.Server<unknown>, "stop" | "pendingRequests">,
+  ms: number,
+): Promise<void> {
+  void server.stop();
+  const deadline = performance.now() + ms;
+  while (server.pendingRequests > 0 && performance.now() < deadline) await Bun.sleep(LOOK_MS);
+  await server.stop(true);
+}
+
 /** The server that a request came through; undefined if the app was called without one. */
 export function serverOf(c: Context): Server | undefined {
   return isServer(c.env) ? c.env : undefined;

@@ -1,6 +1,7 @@
 import type { EndReason, Session, SessionMode, SessionRequest } from "../domain/session.ts";
 import type { SessionLog, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
+import { withDeadline } from "../lib/deadline.ts";
 import type { StageLease } from "../providers/provider-choice.ts";
 import { CurrentSessions } from "./current-sessions.ts";
 import { type Ending, endSession, overdue, type SessionLimits, whyEnded } from "./end.ts";
@@ -29,6 +30,8 @@ export interface SessionManagerOptions extends Omit<LaunchOptions, "onEnd"> {
 const RETRY_SECONDS = 30;
 /** How often idle sessions and time limits are checked, in ms. */
 const CHECK_MS = 1000;
+/** How long agents may take to leave at a shutdown, in ms. */
+const SHUTDOWN_MS = 4000;
 
 /** The live sessions of this process: admits, watches and ends them. */
 export class SessionManager implements AsyncDisposable {
@@ -177,12 +180,18 @@ export class SessionManager implements AsyncDisposable {
     throw new Failure("unavailable", restarts, { retryAfter: RETRY_SECONDS });
   }
 
-  /** Ends every session; afterwards none can start. What the disk then refuses is lost. */
+  /**
+   * Ends every session; afterwards none can start. The end of one whose agent does not leave in time
+   * is stored without it. What the disk then refuses is lost.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watch);
     const ends = [...this.#live.values()].map((live) => this.#end(live, { reason: "shutdown" }));
-    await Promise.allSettled(ends);
+    await withDeadline(Promise.allSettled(ends), SHUTDOWN_MS, "ending all conversations").catch(
+      (error: unknown) => this.#options.logger.warn({ err: error }, "some agents did not leave"),
+    );
+    for (const live of this.#live.values()) live.end("shutdown", () => {});
     await this.#queue[Symbol.asyncDispose]();
   }
 

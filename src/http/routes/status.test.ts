@@ -45,6 +45,19 @@ describe("GET /ready", () => {
     });
   });
 
+  test("is 503 at once while Parley is drained, though everything works", async () => {
+    await using http = openHttp({ status: { checks: { database: async () => 1 } } });
+    expect((await http.guest("/ready")).status).toBe(200);
+    await http.guest("/drain", { method: "POST" });
+    const response = await http.guest("/ready");
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({
+      status: "draining",
+      checks: { conversations: expect.stringContaining("restart"), database: "ok" },
+    });
+    expect((await http.guest("/health")).status).toBe(200);
+  });
+
   test("is 503 when one does not, and says which and why", async () => {
     const checks = {
       database: () => {

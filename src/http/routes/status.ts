@@ -4,6 +4,8 @@ import { DeadlineExceeded, withDeadline } from "../../lib/deadline.ts";
 import type { Metrics } from "../../observability/metrics.ts";
 
 export interface StatusDeps {
+  /** Throws the reason while no conversations are taken, because Parley is about to end. */
+  assertOpen(): void;
   /** Each part of Parley: resolves when it works, rejects with the reason when not. */
   checks: Record<string, () => Promise<unknown>>;
   /** What takes over when the part of the same name does not work. */
@@ -16,7 +18,8 @@ const CHECK_MS = 5000;
 const KNOWN_MS = 3000;
 
 /** `/health` (this process answers), `/ready` (everything it needs works) and `/metrics`. */
-export function statusRoutes({ checks, seconds = () => ({}), metrics }: StatusDeps): Hono {
+export function statusRoutes(deps: StatusDeps): Hono {
+  const { assertOpen, checks, seconds = () => ({}), metrics } = deps;
   const app = new Hono();
   const known = { checks: new Map(), seconds: new Map() };
   app.get("/health", (c) => c.json({ status: "ok" }));
@@ -25,17 +28,20 @@ export function statusRoutes({ checks, seconds = () => ({}), metrics }: StatusDe
       results(checks, known.checks),
       results(seconds(), known.seconds),
     ]);
-    const ready = Object.entries(parts).every(
+    // Read at once, since a load balancer has to know before the next person comes.
+    const conversations = await result(async () => assertOpen());
+    const works = Object.entries(parts).every(
       ([name, state]) => state === "ok" || takingOver[name] === "ok",
     );
+    const open = conversations === "ok";
     const second = Object.entries(takingOver).map(([name, state]) => [`${name}_fallback`, state]);
     c.header("Cache-Control", "no-store");
     return c.json(
       {
-        status: ready ? "ok" : "unavailable",
-        checks: { ...parts, ...Object.fromEntries(second) },
+        status: !open ? "draining" : works ? "ok" : "unavailable",
+        checks: { ...(open ? {} : { conversations }), ...parts, ...Object.fromEntries(second) },
       },
-      ready ? 200 : 503,
+      open && works ? 200 : 503,
     );
   });
   app.get("/metrics", async (c) =>
