@@ -48,11 +48,28 @@ test("long texts count: a session takes no more than about a million characters"
   expect(seqs(7)).toEqual([9, 10, 11, 12]);
 });
 
-test("nothing is kept of a session that has ended", () => {
+test("a session that has ended is kept for those who are behind, and nothing of a failed start", () => {
   const other = stored.begin();
-  expect(recent.size).toBe(2);
-  stored.log.end(session, "stopped");
+  stored.log.append(session, transcriptEvent("half", { final: false }));
+  stored.log.append(session, transcriptEvent("whole"));
   stored.log.discard(other);
-  expect(recent.size).toBe(0);
-  expect(seqs(0)).toEqual([1, 2]);
+  expect(recent.size).toBe(1);
+  stored.log.end(session, "stopped");
+  expect(seqs(0)).toEqual([1, 2, 3, 4]);
+});
+
+test("all that have ended take no more than about 300,000 characters, the newest stay", () => {
+  const ended = range(1, 30).map(() => {
+    const id = stored.begin();
+    stored.log.append(id, transcriptEvent("half", { final: false }));
+    stored.log.append(id, transcriptEvent("w".repeat(15_000)));
+    stored.log.end(id, "stopped");
+    return id;
+  });
+  expect(recent.size).toBe(1 + 18);
+  const read = (id = "") => recent.read(id, 0).map(({ seq }) => seq);
+  expect([read(ended[0]), read(ended.at(-1))]).toEqual([
+    [1, 3, 4],
+    [1, 2, 3, 4],
+  ]);
 });

@@ -3,6 +3,8 @@ import { type Envelope, isSessionEnd } from "../domain/transcript.ts";
 
 /** What is kept of one running session. The size is an estimate, in characters. */
 const KEPT = { events: 1000, characters: 1_000_000 } as const;
+/** What is kept of all sessions that have ended: other nodes and clients may still be behind. */
+const KEPT_ENDED_CHARACTERS = 300_000;
 /** What an envelope takes beside its text, in characters. */
 const ENVELOPE_CHARACTERS = 200;
 
@@ -12,28 +14,46 @@ export interface SessionSnapshot extends SessionPosition {
 }
 
 /**
- * The event log of this node, with the newest events of its running sessions in memory. A client
+ * The event log of this node, with the newest events of its running sessions, and of those that have
+ * just ended, in memory. A client
  * that comes back soon reads from there and misses nothing, whereas the log on disk forgets an
  * interim once a later transcript replaces it.
  */
 export class RecentLog {
   readonly #log: EventLog;
   readonly #bySession = new Map<string, RecentEvents>();
+  /** Sessions that have ended, the oldest end first, and what their events take. */
+  readonly #ended = new Map<string, number>();
+  #endedCharacters = 0;
 
   constructor(log: EventLog) {
     this.#log = log;
   }
 
-  /** Notes an event that the log has stored. Nothing is kept of a session that has ended. */
+  /** Notes an event that the log has stored. */
   add(envelope: Envelope): void {
     const { session_id } = envelope;
-    if (isSessionEnd(envelope)) {
-      this.#bySession.delete(session_id);
-      return;
-    }
     const recent = this.#bySession.get(session_id) ?? new RecentEvents();
     this.#bySession.set(session_id, recent);
     recent.add(envelope);
+    if (isSessionEnd(envelope)) this.#addEnded(session_id, recent.characters);
+  }
+
+  #addEnded(sessionId: string, characters: number): void {
+    this.#ended.set(sessionId, characters);
+    this.#endedCharacters += characters;
+    // One that could not start is in the log no longer.
+    if (this.#log.position(sessionId).seq === 0) this.#forget(sessionId, characters);
+    for (const [oldest, size] of this.#ended) {
+      if (this.#endedCharacters <= KEPT_ENDED_CHARACTERS) return;
+      this.#forget(oldest, size);
+    }
+  }
+
+  #forget(sessionId: string, characters: number): void {
+    this.#ended.delete(sessionId);
+    this.#endedCharacters -= characters;
+    this.#bySession.delete(sessionId);
   }
 
   /** Envelopes with `seq` greater than `after`, in order; fewer than `limit` when there are no more. */
@@ -78,6 +98,10 @@ class RecentEvents {
     }
   }
 
+  get characters(): number {
+    return this.#characters;
+  }
+
   get oldest(): number | undefined {
     return this.#events[0]?.seq;
   }
@@ -89,6 +113,13 @@ class RecentEvents {
 }
 
 function charactersOf(envelope: Envelope): number {
-  const text = envelope.type === "transcript" ? envelope.data.text.length : 0;
-  return ENVELOPE_CHARACTERS + text;
+  switch (envelope.type) {
+    case "transcript":
+      return ENVELOPE_CHARACTERS + envelope.data.text.length;
+    case "notice":
+    case "error":
+      return ENVELOPE_CHARACTERS + envelope.data.message.length;
+    default:
+      return ENVELOPE_CHARACTERS;
+  }
 }

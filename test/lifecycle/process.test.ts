@@ -56,27 +56,51 @@ async function callWhileAgentSpeaks(parley: Parley): Promise<ParticipantCall> {
   return call;
 }
 
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  test(`${signal} in mid-conversation: it ends, is stored whole, and nothing is left`, async () => {
-    using folder = new Folder();
-    await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
-    const call = await callWhileAgentSpeaks(environment.parley);
-    const liveKit = liveKitOf(environment.parley.process.pid);
-    expect(await within("the end", environment.parley.stop(signal))).toBe(0);
-    await ended(call.listener, "shutdown");
-    expect((await call.listener.closed).code).toBe(1000);
-    await isGone(liveKit);
-    await call.caller[Symbol.asyncDispose]();
-    const told = call.listener.events.flatMap(({ type, data }) =>
-      type === "transcript" && data.final ? [`${data.role}: ${data.text}`] : [],
-    );
-    expect(told[0]).toBe(`user: ${PHRASE}`);
-    await using again = await startParley({ dataDir: folder.path });
-    const stored = await storedTranscript(again, call.id);
-    expect(stored.end_reason).toBe("shutdown");
-    expect(saidIn(stored)).toEqual(told);
-  });
-}
+test("SIGINT in mid-conversation: it ends, is stored whole, and nothing is left", async () => {
+  using folder = new Folder();
+  await using environment = await startEnvironment({ ...ENVIRONMENT, dataDir: folder.path });
+  const call = await callWhileAgentSpeaks(environment.parley);
+  const liveKit = liveKitOf(environment.parley.process.pid);
+  expect(await within("the end", environment.parley.stop("SIGINT"))).toBe(0);
+  await ended(call.listener, "shutdown");
+  expect((await call.listener.closed).code).toBe(1000);
+  await isGone(liveKit);
+  await call.caller[Symbol.asyncDispose]();
+  const told = call.listener.events.flatMap(({ type, data }) =>
+    type === "transcript" && data.final ? [`${data.role}: ${data.text}`] : [],
+  );
+  expect(told[0]).toBe(`user: ${PHRASE}`);
+  await using again = await startParley({ dataDir: folder.path });
+  const stored = await storedTranscript(again, call.id);
+  expect(stored.end_reason).toBe("shutdown");
+  expect(saidIn(stored)).toEqual(told);
+});
+
+test("SIGTERM in mid-conversation: it goes on, others are refused, and its end ends Parley", async () => {
+  await using environment = await startEnvironment(ENVIRONMENT);
+  const { parley } = environment;
+  const call = await callWhileAgentSpeaks(parley);
+  const liveKit = liveKitOf(parley.process.pid);
+  parley.process.kill("SIGTERM");
+  await parley.logged(({ msg }) => String(msg).startsWith("no more conversations"));
+  for (const [path, body] of [
+    ["/session", { room: "another" }],
+    ["/token", { room_name: "another" }],
+  ] as const) {
+    const refused = await parley.post(path, body);
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "30"]);
+  }
+  const now = await parley.fetch("/ready");
+  expect([now.status, await now.json()]).toMatchObject([503, { status: "draining" }]);
+  expect((await parley.fetch("/health")).status).toBe(200);
+  const answer = await call.final("agent");
+  expect(answer.text).toBe(REPLY);
+  expect((await call.stop()).status).toBe(200);
+  await ended(call.listener, "stopped");
+  expect(await within("the end", parley.process.exited)).toBe(0);
+  await isGone(liveKit);
+  await call.caller[Symbol.asyncDispose]();
+});
 
 test("a second signal ends the process at once, and livekit-server with it", async () => {
   await using environment = await startEnvironment(ENVIRONMENT);
@@ -84,7 +108,7 @@ test("a second signal ends the process at once, and livekit-server with it", asy
   const liveKit = liveKitOf(environment.parley.process.pid);
   // It does not answer, so that a proper end takes seconds.
   process.kill(liveKit, "SIGSTOP");
-  environment.parley.process.kill("SIGTERM");
+  environment.parley.process.kill("SIGINT");
   await environment.parley.logged(({ msg }) => msg === "stopping");
   // Signals within 400 ms count as one, so this test has to wait for the time to pass.
   await Bun.sleep(600);

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect } from "bun:test";
+import { z } from "zod";
 import type { Envelope } from "../../src/domain/transcript.ts";
 import { ended, event } from "../e2e/environment.ts";
 import { ParticipantCall } from "../e2e/participant-call.ts";
 import { spokenTest as test } from "../e2e/spoken.ts";
-import { within } from "../e2e/wait.ts";
+import { eventually, within } from "../e2e/wait.ts";
 import { type Listener, type Parley, providerEnv, startParley } from "../parley.ts";
 import { type RedisServer, startRedis } from "../redis-server.ts";
 import { startStandIn } from "../stand-in/openai.ts";
@@ -16,6 +17,8 @@ const REPLY = "Yes, hello.";
 
 const all = new AsyncDisposableStack();
 let redis: RedisServer;
+/** What all nodes share. */
+let env: Record<string, string>;
 /** The node in which the conversations run, and another. */
 let here: Parley;
 let there: Parley;
@@ -31,7 +34,7 @@ beforeAll(async () => {
       realtime: false,
     }),
   );
-  const env = { ...providerEnv(ai.url, false), ...liveKitEnv(livekit), REDIS_URL: redis.url };
+  env = { ...providerEnv(ai.url, false), ...liveKitEnv(livekit), REDIS_URL: redis.url };
   // Each has a temporary DATA_DIR, and so a database, of its own.
   [here, there] = await Promise.all([startParley({ env }), startParley({ env })]);
   all.use(here);
@@ -107,6 +110,24 @@ test("a client that changes the node in mid-conversation loses and doubles nothi
   expect(got).toEqual(again.events);
 });
 
+test("a conversation is shown, refused a second agent, and ended by the other node", async () => {
+  await using call = await ParticipantCall.begin(here);
+  await turn(call);
+  const record = z.looseObject({ room: z.string() });
+  const own = await here.json(`/session/${call.id}`, record);
+  expect(await there.json(`/session/${call.id}`, record)).toEqual(own);
+  const transcript = `/transcripts/${call.id}`;
+  expect(await there.json(transcript, z.unknown())).toEqual(
+    await here.json(transcript, z.unknown()),
+  );
+  const { room } = own;
+  const second = await there.post("/session", { room });
+  expect([second.status, await second.text()]).toEqual([409, expect.stringContaining(room)]);
+  const stopped = await there.fetch(`/session/${call.id}`, { method: "DELETE" });
+  expect(stopped.status).toBe(200);
+  expect(await closedWith(call.listener)).toBe(1000);
+});
+
 test("without Redis the conversation goes on, and the other node catches up once it is back", async () => {
   await using call = await ParticipantCall.begin(here);
   await using abroad = await there.listen(call.id, 0);
@@ -123,8 +144,20 @@ test("without Redis the conversation goes on, and the other node catches up once
   expect(seqs).toEqual(seqs.map((_seq, index) => index + 1));
   expect(inFinalForm(home.events)).toHaveLength(6);
   expect(await closedWith(abroad)).toBe(1000);
-  // Interims that were replaced during the outage are left out.
-  expect(inFinalForm(abroad.events)).toEqual(inFinalForm(home.events));
+  expect(abroad.events).toEqual(home.events);
+});
+
+test("a node that is killed: the others end its conversation", async () => {
+  await using doomed = await startParley({ env });
+  await doomed.ready();
+  const id = await doomed.startSession({ room: "doomed" });
+  await using abroad = await there.listen(id);
+  await doomed.stop("SIGKILL");
+  await ended(abroad, "crashed");
+  expect(await closedWith(abroad)).toBe(1000);
+  // Its history is in its own database. Each node notices for itself that it is gone.
+  const look = async () => (await there.fetch(`/session/${id}`)).status;
+  await eventually("the session is unknown", look, (status) => status === 404);
 });
 
 test("of a session that no node knows there is nothing to hear", async () => {
