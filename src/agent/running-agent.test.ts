@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { initializeLogger } from "@livekit/agents";
-import { dispose, Room } from "@livekit/rtc-node";
+import { Room } from "@livekit/rtc-node";
 import { AccessToken } from "livekit-server-sdk";
 import { pino } from "pino";
 import { eventually } from "../../test/e2e/wait.ts";
@@ -34,7 +34,6 @@ afterAll(async () => {
   await ai[Symbol.asyncDispose]();
   await livekit[Symbol.asyncDispose]();
   await shared.vadModel.release();
-  await dispose();
 });
 
 /** An agent in a room of its own, and what it reports. */

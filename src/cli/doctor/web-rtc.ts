@@ -35,13 +35,14 @@ const ROOM_OPTIONS = { autoSubscribe: true, dynacast: false };
  * @throws DeadlineExceeded or rtc-node's error
  */
 export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Promise<Joined> {
+  const { url, apiKey, apiSecret } = access;
   const room = `parley-doctor-${randomBytes(6).toString("hex")}`;
   const [sender, receiver] = [new Room(), new Room()];
   const arrived = Promise.withResolvers<void>();
   receiver.on(RoomEvent.DataReceived, () => arrived.resolve());
   const join = async (participant: Room, identity: string) => {
-    const token = await userToken({ ...access, room, identity });
-    await participant.connect(access.url, token, ROOM_OPTIONS);
+    const token = await userToken({ apiKey, apiSecret, room, identity });
+    await participant.connect(url, token, ROOM_OPTIONS);
   };
   const startedAt = performance.now();
   try {
@@ -60,7 +61,7 @@ export async function joinTwice(access: LiveKitAccess, deadlineMs: number): Prom
       [sender, receiver].filter((participant) => participant.isConnected).map(releaseRoom),
     );
     await withDeadline(leaving, 1000, "leaving the room").catch(() => {});
-    await createRoomService({ ...access, timeoutMs: 1000 })
+    await createRoomService({ url, apiKey, apiSecret, timeoutMs: 1000 })
       .deleteRoom(room)
       .catch(() => {});
   }
