@@ -78,7 +78,7 @@ describe("when LiveKit", () => {
   test("cannot be reached at the start, the page says so and works once it can", async () => {
     await livekit.kill();
     await pressStart();
-    expect(await notice("The audio connection could not be made")).toContain("LiveKit");
+    expect(await notice("The conversation could not start")).toContain("LiveKit");
     await expectNothingLeft();
     const refused = await parley.post("/session", { room: "r", identity: "ada" });
     expect([502, 503]).toContain(refused.status);

@@ -22,7 +22,7 @@ export function createSeededData(past: readonly PastConversation[]): { path: str
     const times = { started_at: at, ended_at: at + 30_000 };
     const end = { state: "ended", end_reason: "stopped" } as const;
     const session = sessionOf({ ...end, ...times, ...change });
-    insertSession(database, session);
+    insertSession(database, { ...session, state: "active", ended_at: null, end_reason: null });
     const log = new SqliteSessionLog({ database, publish: () => {}, now: () => at });
     for (const [turn, text] of said.entries()) {
       const role: Role = turn % 2 === 0 ? "user" : "agent";
@@ -30,6 +30,8 @@ export function createSeededData(past: readonly PastConversation[]): { path: str
       const data = { segment_id: `s${turn}`, role, identity, text, final: true, started_at: at };
       log.append(session.id, { type: "transcript", data });
     }
+    const { state, end_reason, ended_at } = session;
+    if (state === "ended") log.end(session.id, end_reason ?? "stopped", ended_at ?? at);
   }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
