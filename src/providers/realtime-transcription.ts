@@ -246,8 +246,12 @@ function refusal(event: Event): Error | undefined {
   return status === undefined ? error : Object.assign(error, { status: Number(status) });
 }
 
-/** Whether a server refused the connection for a reason that will not pass in a moment. */
+/**
+ * Whether a server refused the connection for a reason that will not pass in a moment. 500 is a
+ * defect of the server itself; what is in front of one that is away answers 502 to 504.
+ */
 function isStatusOfRefusal(error: Error): boolean {
   const status = Number(fieldOf(error, "status"));
+  if (status === 500) return true;
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

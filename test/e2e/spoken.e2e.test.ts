@@ -29,7 +29,8 @@ afterAll(async () => {
 /** Says the sentence in a room, as `change` leaves it, to a Parley that always misses a word. */
 async function misheard(change: (samples: Int16Array) => Int16Array): Promise<never> {
   const room = crypto.randomUUID();
-  const token = (identity: string) => userToken({ ...livekit, room, identity });
+  const { apiKey, apiSecret } = livekit;
+  const token = (identity: string) => userToken({ apiKey, apiSecret, room, identity });
   await using caller = await Caller.join(livekit.url, await token("ada"));
   await using recorder = await RoomRecorder.join(livekit.url, await token(RECORDER), "ada");
   // The first packets of a track are not all played.

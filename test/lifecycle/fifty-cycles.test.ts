@@ -224,7 +224,9 @@ test("a session that nobody listens to ends as fast as any other", async () => {
   const listenedTo = await parley.startSession({ room: "usual", identity: "ada" });
   await hasAgentsTrack(usual.room);
   const usualMs = await stopMs(listenedTo);
-  const token = await userToken({ ...livekit, room: "deaf", identity: "ada", name: "Ada" });
+  const { apiKey, apiSecret } = livekit;
+  const who = { room: "deaf", identity: "ada", name: "Ada" };
+  const token = await userToken({ apiKey, apiSecret, ...who });
   const deaf = new Room();
   await deaf.connect(livekit.url, token, { autoSubscribe: false, dynacast: false });
   const id = await parley.startSession({ room: "deaf", identity: "ada" });
