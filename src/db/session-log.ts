@@ -2,7 +2,9 @@ import { eq } from "drizzle-orm";
 import type { EndReason, Session } from "../domain/session.ts";
 import type { SessionChange, SessionLog } from "../domain/stores.ts";
 import {
+  closingEvents,
   type Envelope,
+  isEssential,
   isSessionEnd,
   type SessionEnd,
   type SessionEvent,
@@ -16,7 +18,7 @@ import {
   prepareSegmentReads,
   prepareSessionWrites,
 } from "./statements.ts";
-import { openSegments, openSpeech, position, toEnvelope } from "./transcript-store.ts";
+import { newestSeq, openSegments, openSpeech, toEnvelope } from "./transcript-store.ts";
 
 interface SqliteSessionLogOptions {
   database: Database;
@@ -58,7 +60,7 @@ export class SqliteSessionLog implements SessionLog {
   }
 
   append(id: string, event: SessionEvent, at = this.#now()): Envelope {
-    const [stored] = this.#write(isDurable(event) ? "durable" : "fast", () => {
+    const [stored] = this.#write(isEssential(event) ? "durable" : "fast", () => {
       if (isSessionEnd(event)) throw new Error(`Session ${id} ends by end()`);
       this.#assertRunning(id);
       if (event.type === "session") this.#sessions.state.run({ id, state: event.data.state });
@@ -85,25 +87,14 @@ export class SqliteSessionLog implements SessionLog {
       };
       const { changes } = this.#sessions.end.run({ id, ...ended });
       if (changes === 0 || logged) return [];
-      const closing: SessionEvent[] = [
-        ...openSegments(this.#reads, id).map(
-          ({ data }): SessionEvent => ({
-            type: "transcript",
-            data: { ...data, final: true, interrupted: true },
-          }),
-        ),
-        ...openSpeech(this.#reads, id).map(
-          ({ data }): SessionEvent => ({ type: "speech", data: { ...data, state: "stopped" } }),
-        ),
-        stateEvent("ended", reason),
-      ];
-      return closing.map((event) => this.#append(id, event, at));
+      const open = [...openSegments(this.#reads, id), ...openSpeech(this.#reads, id)];
+      return closingEvents(open, reason).map((event) => this.#append(id, event, at));
     });
   }
 
   discard(id: string): void {
     this.#write("durable", () => {
-      const { seq } = position(this.#reads, id);
+      const seq = newestSeq(this.#reads, id);
       this.#sessions.remove.run({ id });
       return [this.#envelope(id, seq + 1, stateEvent("ended", "agent_failed"), this.#now())];
     });
@@ -144,8 +135,8 @@ export class SqliteSessionLog implements SessionLog {
     return entry && isSessionEnd(entry) ? entry : undefined;
   }
 
-  #append(id: string, event: SessionEvent, at = this.#now()): Envelope {
-    const entry = this.#envelope(id, position(this.#reads, id).seq + 1, event, at);
+  #append(id: string, event: SessionEvent, at: number): Envelope {
+    const entry = this.#envelope(id, newestSeq(this.#reads, id) + 1, event, at);
     if (entry.type === "transcript") this.#appendTranscript(entry);
     else this.#events.event.run(row(entry));
     if (entry.type === "metrics") this.#sessions.countTurn.run({ id });
@@ -183,11 +174,6 @@ export class SqliteSessionLog implements SessionLog {
   #envelope(session_id: string, seq: number, event: SessionEvent, at: number): Envelope {
     return { ...event, seq, session_id, at: new Date(at).toISOString() };
   }
-}
-
-/** Whether an event has to survive a power cut: what was said, and what became of the session. */
-function isDurable(event: SessionEvent): boolean {
-  return event.type === "session" || (event.type === "transcript" && event.data.final);
 }
 
 function stateEvent(state: Session["state"], reason?: EndReason): SessionEvent {

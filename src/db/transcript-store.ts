@@ -29,7 +29,8 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 
   position(id: string): SessionPosition {
-    return position(this.#reads, id);
+    const ended = this.#reads.session.get({ id })?.state === "ended";
+    return { seq: newestSeq(this.#reads, id), ended };
   }
 
   /** @throws Error when a row is not an envelope that this version can read */
@@ -45,11 +46,10 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 }
 
-/** The newest `seq` of a session, 0 when there is none, and whether it has ended. */
-export function position(reads: Reads, id: string): SessionPosition {
+/** The newest `seq` of a session, 0 when there is none. */
+export function newestSeq(reads: Reads, id: string): number {
   const interims = reads.interims.all({ id }).map(({ seq }) => seq);
-  const ended = reads.session.get({ id })?.state === "ended";
-  return { seq: Math.max(reads.newestSeq.get({ id })?.seq ?? 0, ...interims), ended };
+  return Math.max(reads.newestSeq.get({ id })?.seq ?? 0, ...interims);
 }
 
 /** The newest interim of each segment that has no final, in the order in which they began. */

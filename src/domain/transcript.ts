@@ -89,6 +89,28 @@ export function isSessionEnd(event: SessionEvent): event is SessionEnd {
   return event.type === "session" && event.data.state === "ended";
 }
 
+/** Whether it is what was said, or what became of the session; the rest only accompanies that. */
+export function isEssential(event: SessionEvent): boolean {
+  return event.type === "session" || (event.type === "transcript" && event.data.final);
+}
+
+/**
+ * The events that end a session: segments without a final become final with what was heard so far,
+ * and speech that still goes on stops.
+ *
+ * @param open what is open, in the order in which it is closed; other events are left out
+ */
+export function closingEvents(open: readonly SessionEvent[], reason: EndReason): SessionEvent[] {
+  const closing = open.flatMap((event): SessionEvent[] => {
+    if (event.type === "transcript" && !event.data.final) {
+      return [{ type: "transcript", data: { ...event.data, final: true, interrupted: true } }];
+    }
+    if (event.type !== "speech") return [];
+    return [{ type: "speech", data: { ...event.data, state: "stopped" } }];
+  });
+  return [...closing, { type: "session", data: { state: "ended", reason } }];
+}
+
 const role = z.enum(["user", "agent"]);
 const milliseconds = z.number().nullable();
 

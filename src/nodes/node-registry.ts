@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { Failure, messageOf } from "../errors.ts";
+import { parseJson } from "../lib/json.ts";
 import type { RedisLink } from "../transcript/redis-link.ts";
 
 /** The nodes on this Redis: a hash of their states by id. The number is the layout's version. */
@@ -194,9 +195,5 @@ export class NodeRegistry implements AsyncDisposable {
 }
 
 function sessionsOf(text: string): string[] {
-  try {
-    return nodeState.parse(JSON.parse(text)).sessions;
-  } catch {
-    return [];
-  }
+  return nodeState.safeParse(parseJson(text)).data?.sessions ?? [];
 }

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { Failure, type FailureKind, messageOf } from "../errors.ts";
+import { parseJson } from "../lib/json.ts";
 import type { RedisLink } from "../transcript/redis-link.ts";
 import type { NodeRegistry } from "./node-registry.ts";
 
@@ -156,9 +157,5 @@ export class NodeRequests {
 
 function parsed<T>(schema: z.ZodType<T>, text: string, maxLength: number): T | undefined {
   if (text.length > maxLength) return undefined;
-  try {
-    return schema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
+  return schema.safeParse(parseJson(text)).data;
 }

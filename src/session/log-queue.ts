@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { EndReason, Session } from "../domain/session.ts";
 import type { SessionChange, SessionLog } from "../domain/stores.ts";
-import type { SessionEvent } from "../domain/transcript.ts";
+import { isEssential, type SessionEvent } from "../domain/transcript.ts";
 import { Failure } from "../errors.ts";
 
 /** Something about a session that is still to be stored; `at` is ms since the epoch. */
@@ -92,8 +92,8 @@ export class LogQueue implements AsyncDisposable {
     }
     clearTimeout(this.#retry);
     if (this.#waiting.size === 0) return;
-    const lost = [...this.#waiting.values()].flat().length;
-    const context = { sessions: this.#waiting.size, writes: lost, err: this.#failure };
+    const { waiting: writes } = this.counts;
+    const context = { sessions: this.#waiting.size, writes, err: this.#failure };
     this.#logger.error(context, "conversations could not be stored before the end");
   }
 
@@ -199,8 +199,8 @@ export class LogQueue implements AsyncDisposable {
         "too many events wait to be stored: the oldest are lost",
       );
     }
-    const dispensable = waiting.findIndex((write) => !isEssential(write));
     this.#lost++;
+    const dispensable = waiting.findIndex(isDispensable);
     const oldest =
       dispensable >= 0 ? dispensable : waiting.findIndex(({ kind }) => kind === "event");
     return waiting.toSpliced(oldest, 1);
@@ -215,9 +215,6 @@ function replaces(write: Write, earlier: Write): boolean {
   return newer.data.segment_id === older.data.segment_id;
 }
 
-/** Whether it is what was said, or a part of the session's life. */
-function isEssential(write: Write): boolean {
-  if (write.kind !== "event") return true;
-  const { event } = write;
-  return event.type === "session" || (event.type === "transcript" && event.data.final);
+function isDispensable(write: Write): boolean {
+  return write.kind === "event" && !isEssential(write.event);
 }

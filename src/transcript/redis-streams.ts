@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { EndReason } from "../domain/session.ts";
 import type { SessionPosition } from "../domain/stores.ts";
-import { type Envelope, envelope, isSessionEnd, type SessionEvent } from "../domain/transcript.ts";
+import { closingEvents, type Envelope, envelope, isSessionEnd } from "../domain/transcript.ts";
+import { parseJson } from "../lib/json.ts";
 import { snapshotOf } from "./snapshot.ts";
 
 /** Sends a command to Redis; see `RedisLink.send`. */
@@ -171,7 +172,8 @@ export async function endStream(
     const { seq, ended } = await streamPosition(send, sessionId);
     if (seq === 0 || ended) return seq > 0;
     const at = new Date().toISOString();
-    const closing = closingEvents(await readStream(send, sessionId, 0), reason).map(
+    const past = await readStream(send, sessionId, 0);
+    const closing = closingEvents(snapshotOf(past), reason).map(
       (event, index): Envelope => ({ ...event, session_id: sessionId, seq: seq + 1 + index, at }),
     );
     const answer = await appendToStream(send, sessionId, seq, closing);
@@ -190,23 +192,7 @@ export async function discardStream(send: Send, sessionId: string, end: Envelope
 
 /** Parses an envelope from text of unknown origin; undefined if it is not an envelope. */
 export function parseEnvelope(text: string): Envelope | undefined {
-  try {
-    return envelope.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The events that end a session: see `SessionLog.end`. */
-function closingEvents(past: Envelope[], reason: EndReason): SessionEvent[] {
-  const closing = snapshotOf(past).flatMap((event): SessionEvent[] => {
-    if (event.type === "transcript" && !event.data.final) {
-      return [{ type: "transcript", data: { ...event.data, final: true, interrupted: true } }];
-    }
-    if (event.type !== "speech") return [];
-    return [{ type: "speech", data: { ...event.data, state: "stopped" } }];
-  });
-  return [...closing, { type: "session", data: { state: "ended", reason } }];
+  return envelope.safeParse(parseJson(text)).data;
 }
 
 function isInterim(entry: Envelope): boolean {
