@@ -250,7 +250,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
         userToken: (grant) => userToken({ ...livekit, ...grant }),
         warmUp: parts.warmUp,
       }),
-      sessionRoutes({ sessions, transcripts, others, manager: parts.manager }),
+      sessionRoutes({ sessions, others, manager: parts.manager }),
       transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, shell }),

@@ -210,7 +210,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
         userToken: (grant) => userToken({ ...LIVEKIT_KEYS, ...grant }),
         warmUp: () => {},
       }),
-      sessionRoutes({ sessions, transcripts, others, manager }),
+      sessionRoutes({ sessions, others, manager }),
       transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub, maxSockets: options.maxSockets }),
       modelRoutes({ models, providers, shell }),

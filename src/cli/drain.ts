@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import { readConfig } from "../config.ts";
 import { processUsing } from "../db/process-lock.ts";
-import { codeOf, Failure } from "../errors.ts";
+import { Failure } from "../errors.ts";
+import { isRunning } from "../lib/is-running.ts";
 import type { Program } from "./serve.ts";
 import { DRAIN_SIGNAL } from "./stop-signals.ts";
 
@@ -44,12 +45,4 @@ export async function drain(
   while (isRunning(running.pid)) await Bun.sleep(LOOK_MS);
   process.stdout.write("Parley has ended\n");
   return 0;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === "EPERM";
-  }
 }

@@ -15,12 +15,13 @@ import { basename, dirname, join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { z } from "zod";
 import { codeOf, Failure } from "../errors.ts";
+import { isRunning } from "../lib/is-running.ts";
 import { explainOpening } from "./open.ts";
 
 /** Two that start at the same instant can refuse each other for a moment, in ms. */
 const TIMEOUT_MS = 500;
 
-/** What the process that has a database writes beside it, for whoever else is started. */
+/** What the process that has a database writes beside it, for others that are started. */
 const note = z.object({ pid: z.int().positive(), host: z.string(), url: z.string().optional() });
 type Note = z.infer<typeof note>;
 
@@ -142,13 +143,5 @@ function readNote(path: string): Note | undefined {
     return read.host !== hostname() || isRunning(read.pid) ? read : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === "EPERM";
   }
 }

@@ -139,6 +139,18 @@ export interface Session extends SessionSettings {
   end_reason: EndReason | null;
 }
 
+/** Sorts sessions in place: the newest first, as every list shows them. */
+export function newestFirst<T extends Pick<Session, "started_at" | "id">>(sessions: T[]): T[] {
+  return sessions.sort(
+    (one, other) => other.started_at - one.started_at || (one.id < other.id ? 1 : -1),
+  );
+}
+
+/** Why no conversation can start in a room, on whichever node the other one runs. */
+export function roomTakenMessage(room: string): string {
+  return `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`;
+}
+
 export interface SessionCounts {
   segments: number;
   turns: number;

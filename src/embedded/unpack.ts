@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, Failure, messageOf } from "../errors.ts";
+import { isRunning } from "../lib/is-running.ts";
 import { BUNDLE_NAMES, type PackedBundle, type PackedFile } from "./contents.ts";
 
 /** Bytes that are decompressed, hashed and written at a time; 1 MiB takes about 2 ms. */
@@ -199,13 +200,7 @@ async function removeUnused(bundle: PackedBundle, root: string, folder: string):
 
 function isStale(name: string): boolean {
   const pid = Number(PROCESS_FILE.exec(name)?.[1]);
-  if (!pid || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return codeOf(error) === "ESRCH";
-  }
+  return pid > 0 && pid !== process.pid && !isRunning(pid);
 }
 
 class NoExec extends Error {}

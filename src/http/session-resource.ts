@@ -31,36 +31,46 @@ export const sessionRequest: z.ZodType<SessionRequest> = z.object({
 });
 
 /**
- * A session of this node or another, with its final segments.
+ * A session of this node or another.
  * @throws Failure `not_found`, and `unavailable` when a node that may have it does not answer
  */
+export async function findSession(
+  { sessions, others }: SessionSources,
+  id: string,
+): Promise<Session & SessionCounts> {
+  if (!isSessionId(id)) throw unknownSession();
+  const session = sessions.find(id) ?? (await others.find(id))?.session;
+  if (session === undefined) throw unknownSession();
+  return session;
+}
+
+/** The same with its final segments. */
 export async function findTranscript(
   { sessions, transcripts, others }: TranscriptSources,
   id: string,
 ): Promise<RemoteSession> {
-  if (!sessionId.safeParse(id).success) throw unknownSession();
+  if (!isSessionId(id)) throw unknownSession();
   const session = sessions.find(id);
-  if (session) return { session, segments: transcripts.segments(id) };
-  const remote = await others.find(id);
-  if (remote === undefined) throw unknownSession();
-  return remote;
+  const found = session ? { session, segments: transcripts.segments(id) } : await others.find(id);
+  if (found === undefined) throw unknownSession();
+  return found;
 }
 
-export interface TranscriptSources {
+export function isSessionId(id: string): boolean {
+  return sessionId.safeParse(id).success;
+}
+
+export interface SessionSources {
   sessions: Pick<SessionStore, "find">;
-  transcripts: TranscriptStore;
   others: Pick<OtherNodes, "find">;
+}
+
+export interface TranscriptSources extends SessionSources {
+  transcripts: TranscriptStore;
 }
 
 export function unknownSession(): Failure {
   return new Failure("not_found", "There is no such conversation.");
-}
-
-/** Sessions of several nodes, newest first. */
-export function newestFirst<T extends Pick<Session, "started_at" | "id">>(sessions: T[]): T[] {
-  return sessions.sort(
-    (one, other) => other.started_at - one.started_at || (one.id < other.id ? 1 : -1),
-  );
 }
 
 /** A session as the API answers it. */

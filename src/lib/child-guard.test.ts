@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { eventually } from "../../test/e2e/wait.ts";
+import { isRunning } from "./is-running.ts";
 
 const PARENT = `
   import { guarded } from "./child-guard.ts";
@@ -16,20 +17,12 @@ test("a child that hangs ends with its parent, even when that is killed", async 
   const { value } = await parent.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
   process.kill(pid, "SIGSTOP");
-  expect(isAlive(pid)).toBe(true);
+  expect(isRunning(pid)).toBe(true);
   parent.kill("SIGKILL");
   await eventually(
     "the child has ended",
-    async () => isAlive(pid),
+    async () => isRunning(pid),
     (alive) => !alive,
     20_000,
   );
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

@@ -2,6 +2,7 @@ import { open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { codeOf } from "../errors.ts";
+import { isRunning } from "./is-running.ts";
 
 const HEARTBEAT_MS = 2000;
 /** The owner of a lock that was not touched for this long is gone, on whichever machine it ran. */
@@ -75,13 +76,7 @@ async function isStale(path: string): Promise<boolean> {
 function isDead(owner: unknown): boolean {
   if (typeof owner !== "object" || owner === null) return false;
   if (!("pid" in owner && "host" in owner) || typeof owner.pid !== "number") return false;
-  if (owner.host !== hostname()) return false;
-  try {
-    process.kill(owner.pid, 0);
-    return false;
-  } catch (error) {
-    return codeOf(error) === "ESRCH";
-  }
+  return owner.host === hostname() && !isRunning(owner.pid);
 }
 
 /** Renames first, so that of several processes that find the lock stale only one removes it. */

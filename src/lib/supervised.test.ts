@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { memoryLogger } from "../../test/event-log.ts";
 import { Failure } from "../errors.ts";
 import { ChildLog } from "./child-output.ts";
+import { isRunning } from "./is-running.ts";
 import { type SupervisedOptions, SupervisedProcess } from "./supervised.ts";
 
 const SECRET = "s3cret-of-the-child";
@@ -68,11 +69,7 @@ function ask(child: SupervisedProcess, path: string): Promise<unknown> {
 }
 
 function isAlive(pid: number | undefined): boolean {
-  try {
-    return process.kill(Number(pid), 0);
-  } catch {
-    return false;
-  }
+  return pid !== undefined && isRunning(pid);
 }
 
 test("a child starts on demand, answers at its address and is gone after disposal", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { testBinary } from "../../test/livekit-binary.ts";
 import { Failure } from "../errors.ts";
+import { isRunning } from "../lib/is-running.ts";
 import { createRoomService } from "./rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "./server-process.ts";
 import { agentToken, userToken } from "./tokens.ts";
@@ -27,15 +28,6 @@ function pidOf(server: LiveKitServer): number {
   const { pid } = server;
   if (pid === undefined) throw new Error("no server process");
   return pid;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -64,7 +56,7 @@ test("the server answers, and has exited after disposal", async () => {
   const pid = pidOf(server);
   await server[Symbol.asyncDispose]();
   expect(server.state).toBe("stopped");
-  expect(isAlive(pid)).toBe(false);
+  expect(isRunning(pid)).toBe(false);
   expect(await server.healthy()).toBe(false);
   await until("its watcher is gone", () => leftOf(pid).length === 0);
 });
@@ -151,7 +143,7 @@ test("a server that hangs is replaced at the same address, and waited for meanwh
     apiKey,
     restarts: 1,
   });
-  expect(isAlive(first)).toBe(false);
+  expect(isRunning(first)).toBe(false);
   expect(await createRoomService({ url, apiKey, apiSecret }).listRooms()).toEqual([]);
 }, 40_000);
 
@@ -185,9 +177,9 @@ console.log(server.pid);`,
   const { value } = await parent.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
   expect(pid).toBeGreaterThan(0);
-  expect(isAlive(pid)).toBe(true);
+  expect(isRunning(pid)).toBe(true);
   parent.kill("SIGKILL");
-  await until("the server is gone", () => !isAlive(pid));
+  await until("the server is gone", () => !isRunning(pid));
   await until("its watcher is gone", () => leftOf(pid).length === 0);
 }, 30_000);
 

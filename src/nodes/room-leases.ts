@@ -1,3 +1,4 @@
+import { roomTakenMessage } from "../domain/session.ts";
 import type { RoomLeases } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import type { RedisLink } from "../transcript/redis-link.ts";
@@ -62,10 +63,7 @@ export class RedisRoomLeases implements RoomLeases {
   async acquire(room: string, sessionId: string, onLost: () => void): Promise<AsyncDisposable> {
     const token = `${this.#registry.id}:${sessionId}`;
     if (!(await this.#take(room, token))) {
-      throw new Failure(
-        "conflict",
-        `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
-      );
+      throw new Failure("conflict", roomTakenMessage(room));
     }
     const held: HeldRoom = { token, onLost };
     this.#held.set(room, held);

@@ -1,4 +1,4 @@
-import type { Session, SessionCounts } from "../domain/session.ts";
+import { newestFirst, type Session, type SessionCounts } from "../domain/session.ts";
 import type { SessionPage, SessionStore } from "../domain/stores.ts";
 
 /** The records of the sessions of this process, as they are at this moment. */
@@ -29,10 +29,11 @@ export class CurrentSessions implements SessionStore {
   }
 
   live(): (Session & SessionCounts)[] {
-    return this.#records
-      .all()
-      .map((record) => ({ ...NO_COUNTS, ...this.#stored.find(record.id), ...record }))
-      .sort((left, right) => right.started_at - left.started_at || (left.id < right.id ? 1 : -1));
+    return newestFirst(
+      this.#records
+        .all()
+        .map((record) => ({ ...NO_COUNTS, ...this.#stored.find(record.id), ...record })),
+    );
   }
 
   page(options: { limit: number; before?: string }): SessionPage {

@@ -1,4 +1,10 @@
-import type { EndReason, Session, SessionMode, SessionRequest } from "../domain/session.ts";
+import {
+  type EndReason,
+  roomTakenMessage,
+  type Session,
+  type SessionMode,
+  type SessionRequest,
+} from "../domain/session.ts";
 import type { SessionLog, SessionStore } from "../domain/stores.ts";
 import { Failure } from "../errors.ts";
 import { withDeadline } from "../lib/deadline.ts";
@@ -201,10 +207,7 @@ export class SessionManager implements AsyncDisposable {
 
   #assertAdmission(room: string): void {
     if (this.#isTaken(room)) {
-      throw new Failure(
-        "conflict",
-        `The room ${JSON.stringify(room)} already has a conversation. Choose another room, or stop that conversation first.`,
-      );
+      throw new Failure("conflict", roomTakenMessage(room));
     }
     this.assertOpen();
     if (this.#live.size >= this.#options.config.maxSessions) {

@@ -7,10 +7,11 @@ import { HistoryPage } from "../../../views/history.tsx";
 import type { Shell } from "../../../views/layout.tsx";
 import { TranscriptLines, TranscriptPage } from "../../../views/transcript.tsx";
 import type { OtherNodes } from "../../domain/other-nodes.ts";
-import type { Session, SessionCounts } from "../../domain/session.ts";
+import { newestFirst, type Session, type SessionCounts } from "../../domain/session.ts";
 import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
+import { Failure } from "../../errors.ts";
 import { isHtmx } from "../request.ts";
-import { findTranscript, newestFirst } from "../session-resource.ts";
+import { findSession, findTranscript } from "../session-resource.ts";
 
 export interface PageDeps {
   sessions: SessionStore;
@@ -47,7 +48,7 @@ export function pageRoutes(deps: PageDeps): Hono {
         livekitUrl={deps.livekitUrl()}
         room={newRoom()}
         defaults={deps.defaults()}
-        recent={await recent(deps)}
+        recent={await recent(c, deps)}
         offer={await deps.offer()}
         now={now()}
       />,
@@ -58,7 +59,7 @@ export function pageRoutes(deps: PageDeps): Hono {
     const before = c.req.query("before") || undefined;
     const found = sessions.page({ limit: PAGE_SIZE, ...(before === undefined ? {} : { before }) });
     if (before === undefined) {
-      found.sessions = newestFirst([...found.sessions, ...(await liveElsewhere(others))]);
+      found.sessions = newestFirst([...found.sessions, ...(await liveElsewhere(c, others))]);
     }
     if (isHtmx(c)) return page(c, <SessionRows page={found} now={now()} />);
     const older = before !== undefined;
@@ -66,7 +67,7 @@ export function pageRoutes(deps: PageDeps): Hono {
   });
 
   app.get("/history/recent", async (c) =>
-    page(c, <Recent sessions={await recent(deps)} now={now()} />),
+    page(c, <Recent sessions={await recent(c, deps)} now={now()} />),
   );
 
   app.get("/history/:session_id", async (c) => {
@@ -78,7 +79,7 @@ export function pageRoutes(deps: PageDeps): Hono {
   });
 
   app.get("/history/:session_id/row", async (c) => {
-    const { session } = await findTranscript(deps, c.req.param("session_id"));
+    const session = await findSession(deps, c.req.param("session_id"));
     return page(c, <SessionRow session={session} now={now()} />);
   });
 
@@ -89,14 +90,22 @@ export function pageRoutes(deps: PageDeps): Hono {
   return app;
 }
 
-async function recent({ sessions, others }: PageDeps): Promise<(Session & SessionCounts)[]> {
+async function recent(
+  c: Context,
+  { sessions, others }: PageDeps,
+): Promise<(Session & SessionCounts)[]> {
   const own = sessions.page({ limit: RECENT }).sessions;
-  return newestFirst([...own, ...(await liveElsewhere(others))]).slice(0, RECENT);
+  return newestFirst([...own, ...(await liveElsewhere(c, others))]).slice(0, RECENT);
 }
 
-/** A page shows what this node has, also while another one does not answer, which is logged. */
-function liveElsewhere(others: OtherNodes): Promise<(Session & SessionCounts)[]> {
-  return others.live().catch(() => []);
+/** A page shows what this node has, also while another one does not answer, which is logged there. */
+async function liveElsewhere(c: Context, others: OtherNodes): Promise<(Session & SessionCounts)[]> {
+  try {
+    return await others.live();
+  } catch (error) {
+    if (!(error instanceof Failure)) c.var.reportError(error);
+    return [];
+  }
 }
 
 /** A page that is never cached: it shows the present, and only to people who are signed in. */

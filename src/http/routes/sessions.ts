@@ -1,12 +1,12 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { z } from "zod";
 import type { OtherNodes } from "../../domain/other-nodes.ts";
-import { type Session, type SessionRequest, sessionId, typedText } from "../../domain/session.ts";
-import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
+import { newestFirst, type Session, type SessionRequest, typedText } from "../../domain/session.ts";
+import type { SessionStore } from "../../domain/stores.ts";
 import { jsonBody, parse } from "../request.ts";
 import {
-  findTranscript,
-  newestFirst,
+  findSession,
+  isSessionId,
   sessionJson,
   sessionRequest,
   unknownSession,
@@ -15,7 +15,6 @@ import {
 /** What these routes need of the session manager. */
 export interface SessionDeps {
   sessions: SessionStore;
-  transcripts: TranscriptStore;
   others: OtherNodes;
   manager: {
     start(request: SessionRequest, caller: AbortSignal): Promise<Session>;
@@ -43,8 +42,7 @@ export function sessionRoutes(deps: SessionDeps): Hono {
     return c.json({ sessions: live.map(sessionJson) });
   });
   app.get("/session/:id", async (c) => {
-    const { session } = await findTranscript(deps, c.req.param("id"));
-    return c.json(sessionJson(session));
+    return c.json(sessionJson(await findSession(deps, c.req.param("id"))));
   });
   app.delete("/session/:id", async (c) => {
     const id = c.req.param("id");
@@ -61,10 +59,6 @@ export function sessionRoutes(deps: SessionDeps): Hono {
     return c.json({ accepted: true }, 202);
   });
   return app;
-}
-
-function isSessionId(id: string): boolean {
-  return sessionId.safeParse(id).success;
 }
 
 const noStore: MiddlewareHandler = async (c, next) => {
