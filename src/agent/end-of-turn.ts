@@ -1,5 +1,8 @@
 import { endsUnfinished } from "./unfinished-words.ts";
 
+/** A turn is closed after so much audio, in ms, whether or not speech goes on. */
+export const MAX_TURN_MS = 20_000;
+
 /**
  * Endpointing: the silence after which a turn is over, in ms since the VAD last detected speech. The
  * VAD measures a pause of 300 ms as 220 to 420 ms, since it notices the end of some words late, and

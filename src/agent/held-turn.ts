@@ -1,9 +1,6 @@
 import { stt } from "@livekit/agents";
-import { silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
+import { MAX_TURN_MS, silenceBeforeTurnEnds, VAD_SILENCE_MS } from "./end-of-turn.ts";
 import type { EventLanguage } from "./stt-wrapper.ts";
-
-/** A turn is closed here, in ms of audio, whether or not speech goes on. */
-const MAX_TURN_MS = 20_000;
 
 export interface HeldTurnOptions {
   /** The code of the language that is spoken; null where the server detects it. */
@@ -15,7 +12,7 @@ export interface HeldTurnOptions {
  * The transcripts of a turn that may still continue. They are held back until the silence after
  * them has lasted; meanwhile the text so far is shown, so that the answer can be prepared.
  */
-export class HeldTurn implements Disposable {
+export class HeldTurn {
   readonly #options: HeldTurnOptions;
   #text = "";
   /** What the server heard, as a BCP 47 tag. */
@@ -74,10 +71,6 @@ export class HeldTurn implements Disposable {
     this.#text = "";
     this.#audioMs = 0;
     if (text !== "") this.#put(stt.SpeechEventType.FINAL_TRANSCRIPT, text);
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
   }
 
   #with(words: string): string {

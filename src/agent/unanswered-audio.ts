@@ -1,9 +1,8 @@
 import { durationOf, type Frame } from "./audio-frames.ts";
+import { MAX_TURN_MS } from "./end-of-turn.ts";
 
 /** Silence that is kept before speech, in ms: the VAD notices the first word late. */
 const KEPT_SILENCE_MS = 2000;
-/** An utterance without a pause is ended here, in ms. */
-const MAX_UTTERANCE_MS = 20_000;
 
 /** Where audio is sent. */
 export interface AudioSink<F> {
@@ -69,7 +68,7 @@ export class UnansweredAudio<F extends Frame> {
     utterance.frames.push(frame);
     utterance.audioMs += durationOf(frame);
     if (!this.#isSpeaking) trimSilence(utterance);
-    else if (utterance.audioMs >= MAX_UTTERANCE_MS) this.#end();
+    else if (utterance.audioMs >= MAX_TURN_MS) this.#end();
   }
 
   /** @param voicedMs how much speech there was before it was certain */

@@ -1,6 +1,6 @@
 import { untilAborted } from "../lib/deadline.ts";
 import { durationOf, type Frame, totalDuration } from "./audio-frames.ts";
-import { SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
+import { MAX_TURN_MS, SILENCE_MS, silenceBeforeTurnEnds } from "./end-of-turn.ts";
 import { wordsIn } from "./sound-notes.ts";
 
 export interface TurnHandlers<F extends Frame> {
@@ -29,7 +29,7 @@ export interface TurnTiming {
   maxTurnMs: number;
 }
 
-const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: 20_000 };
+const TIMING: TurnTiming = { prefixMs: 600, maxTurnMs: MAX_TURN_MS };
 
 /** How far the VAD may lag behind without a word being lost, in ms. */
 const MAX_LAG_MS = 3000;

@@ -51,10 +51,8 @@ export async function serve(
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const signals = listenForSignals();
   const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
-  const environment = variables;
-  const app = await startApp({
-    ...{ config, logger, resources, environment, createEngine, uncaughtErrors },
-  });
+  const options = { config, logger, resources, createEngine, uncaughtErrors };
+  const app = await startApp({ ...options, environment: variables });
   const mayDrain = await Promise.race([
     signals.quick.then(() => false),
     signals.drain.then(() => true),

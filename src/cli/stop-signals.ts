@@ -14,8 +14,8 @@ type StopSignal = "SIGINT" | "SIGTERM" | typeof DRAIN_SIGNAL;
  * SIGINT and a second SIGTERM to end now, and one more kills the process, even if it hangs.
  */
 export class StopSignals {
-  readonly #drain = Promise.withResolvers<string>();
-  readonly #quick = Promise.withResolvers<string>();
+  readonly #drain = Promise.withResolvers<void>();
+  readonly #quick = Promise.withResolvers<void>();
   readonly #kill: () => void;
   #state: "running" | "draining" | "stopping" = "running";
   #since = Number.NEGATIVE_INFINITY;
@@ -25,13 +25,13 @@ export class StopSignals {
     this.#kill = kill;
   }
 
-  /** Resolves with the signal that asks for a drain. */
-  get drain(): Promise<string> {
+  /** Resolves when a drain is asked for. */
+  get drain(): Promise<void> {
     return this.#drain.promise;
   }
 
-  /** Resolves with the signal that asks for an end now. */
-  get quick(): Promise<string> {
+  /** Resolves when an end is asked for now. */
+  get quick(): Promise<void> {
     return this.#quick.promise;
   }
 
@@ -41,14 +41,14 @@ export class StopSignals {
     switch (this.#state) {
       case "running":
         if (signal === "SIGINT") {
-          this.#stop(signal, now);
+          this.#stop(now);
         } else {
           this.#enter("draining", now);
-          this.#drain.resolve(signal);
+          this.#drain.resolve();
         }
         return;
       case "draining":
-        if (signal === "SIGINT" || (signal === "SIGTERM" && !isEcho)) this.#stop(signal, now);
+        if (signal === "SIGINT" || (signal === "SIGTERM" && !isEcho)) this.#stop(now);
         return;
       case "stopping":
         if (signal !== DRAIN_SIGNAL && !isEcho) this.#kill();
@@ -60,9 +60,9 @@ export class StopSignals {
     if (this.#state !== "stopping") this.#enter("stopping", now);
   }
 
-  #stop(signal: StopSignal, now: number): void {
+  #stop(now: number): void {
     this.#enter("stopping", now);
-    this.#quick.resolve(signal);
+    this.#quick.resolve();
   }
 
   #enter(state: "draining" | "stopping", now: number): void {

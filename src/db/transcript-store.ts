@@ -29,13 +29,12 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
   }
 
   position(id: string): SessionPosition {
-    const ended = this.#reads.session.get({ id })?.state === "ended";
-    return { seq: newestSeq(this.#reads, id), ended };
+    return { seq: newestSeq(this.#reads, id), ended: this.#hasEnded(id) };
   }
 
   /** @throws Error when a row is not an envelope that this version can read */
   snapshot(id: string): Envelope[] {
-    const { ended } = this.position(id);
+    const ended = this.#hasEnded(id);
     return [
       ...this.#reads.lasting.all({ id }).map(toEnvelope),
       ...this.#reads.interims.all({ id }).map(interimEnvelope),
@@ -43,6 +42,10 @@ export class SqliteTranscriptStore implements TranscriptStore, EventLog {
       ...(ended ? [] : this.#reads.newestAgentState.all({ id }).map(toEnvelope)),
       ...(ended ? [] : openSpeech(this.#reads, id)),
     ].sort(bySeq);
+  }
+
+  #hasEnded(id: string): boolean {
+    return this.#reads.session.get({ id })?.state === "ended";
   }
 }
 

@@ -57,7 +57,10 @@ export interface ReleaseOptions {
   onProgress: (message: string) => void;
 }
 
-/** Downloads the official binary and compares its archive with the pinned hash. @returns its path inside `folder` */
+/**
+ * Downloads the official binary and compares its archive with the pinned hash.
+ * @returns its path inside `folder`
+ */
 export async function releaseBinary(options: ReleaseOptions): Promise<string> {
   const { asset, releasesUrl, folder, signal, stallMs } = options;
   if (!asset) {

@@ -2,7 +2,6 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { sessionId } from "../../domain/session.ts";
 import { Failure } from "../../errors.ts";
-import { DeadlineExceeded, withDeadline } from "../../lib/deadline.ts";
 import type { Hub } from "../../transcript/hub.ts";
 import type { HubClient } from "../../transcript/subscriber.ts";
 import { serverOf } from "../listen.ts";
@@ -34,8 +33,6 @@ type Socket = Bun.ServerWebSocket<SocketData>;
 
 /** WebSockets that may be open, over all sessions; each may hold 1 MiB that its client has not read. */
 const MAX_SOCKETS = 4000;
-/** How long the channel layer may take to say whether it knows a session, in ms. */
-const LOOKUP_MS = 3000;
 /**
  * A socket that is closed has this long to read the next part of what waits for it, and that long
  * for all of it, in ms; its close follows. Otherwise it is cut off: Bun would keep the connection
@@ -69,7 +66,7 @@ export function transcriptSocketRoutes({
   app.get("/ws/transcript/:session_id", async (c) => {
     const id = sessionId.safeParse(c.req.param("session_id")).data?.toLowerCase();
     const { after } = parse(query, c.req.query());
-    if (id === undefined || !(await isKnown(hub, id))) {
+    if (id === undefined || !(await hub.has(id))) {
       throw new Failure("not_found", "There is no session of this id.");
     }
     if ((serverOf(c)?.pendingWebSockets ?? 0) >= maxSockets) {
@@ -85,19 +82,6 @@ export function transcriptSocketRoutes({
     return new Response(null);
   });
   return app;
-}
-
-/** @throws Failure `unavailable` while the channel layer does not answer */
-async function isKnown(hub: TranscriptSocketDeps["hub"], id: string): Promise<boolean> {
-  try {
-    return await withDeadline(hub.has(id), LOOKUP_MS, "looking up a session");
-  } catch (error) {
-    if (!(error instanceof DeadlineExceeded)) throw error;
-    throw new Failure("unavailable", "Redis does not answer. Try again in a moment.", {
-      cause: error,
-      retryAfter: 5,
-    });
-  }
 }
 
 function upgrade(server: unknown, request: Request, data: SocketData): boolean {
