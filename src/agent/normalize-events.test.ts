@@ -75,7 +75,7 @@ describe("the language that is heard", () => {
   const languages = (events: SessionEvent[]) =>
     events.flatMap(({ type, data }) => (type === "transcript" ? [data.language] : []));
 
-  test("is told with what the turn says from then on, and not with another turn", () => {
+  test("is reported with what the turn says from then on, and not with another turn", () => {
     const german = { ...hear("Guten Tag.", true), language: "de" } as const;
     const events = talk(hear("Guten"), german, turn("Guten Tag."), hear("Hi.", true), turn("Hi."));
     expect(languages(events)).toEqual([undefined, "de", "de", undefined, undefined]);

@@ -14,7 +14,7 @@ import { VOICED, VOICED_WINDOW_MS } from "./voiced-time.ts";
 
 /** How long words wait for a server that is away, in ms; longer than LiveKit's link may take. */
 const MAX_WAIT_MS = 30_000;
-/** When words have waited for so long, in ms, requests are tried, or the person is told. */
+/** When words have waited for so long, in ms, requests are tried, or the person gets a notice. */
 const SHORT_WAIT_MS = 2000;
 
 /** The stream of `RealtimeStt`: one person's audio, over as many connections as it takes. */

@@ -198,7 +198,7 @@ describe("a failure", () => {
 });
 
 describe("a server that is away", () => {
-  test("while nobody asks anything is told to nobody", async () => {
+  test("while nobody asks anything is reported to nobody", async () => {
     await using ai = await startStandIn({ reply: () => "Yes." });
     await using way = await TcpProxy.to(ai.url);
     await using talk = await Talk.begin({ url: `${way.url}/v1` });
@@ -223,7 +223,7 @@ describe("a server that is away", () => {
     expect(error.code).toBe("provider_unreachable");
   });
 
-  test("because it refuses the key is told without the key", async () => {
+  test("because it refuses the key is reported without the key", async () => {
     await using ai = await startStandIn({ apiKey: "another" });
     await using talk = await Talk.begin(ai);
     const error = await talk.signal("error", ({ recoverable }) => !recoverable);

@@ -23,7 +23,7 @@ export interface TypedWordsHandlers {
 
 /**
  * Receives what the person types in the room, within the limits that `POST /session/:id/message`
- * has as well. A message that breaks them is not read to its end, and the person is told.
+ * has as well. A message that breaks them is not read to its end, and a notice says why.
  */
 export function receiveTypedWords(
   room: Pick<Room, "registerTextStreamHandler">,

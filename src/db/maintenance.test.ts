@@ -63,13 +63,13 @@ test("the write-ahead log is merged by the thread and not by the event loop", as
   await eventually("it is merged", inFile, (size) => size > before + 100_000);
 });
 
-test("a thread that cannot work is told once, and the event loop merges the log again", async () => {
+test("a thread that cannot work is reported once, and the event loop merges the log again", async () => {
   using store = temporaryStores();
   const logger = memoryLogger();
   const broken = { path: new URL("no-such-worker.ts", import.meta.url) };
   await using _maintenance = new Maintenance({ ...store, module: broken, logger, delayMs: 0 });
   await eventually(
-    "it is told",
+    "it is reported",
     async () => logger.lines.length,
     (lines) => lines > 0,
   );

@@ -69,7 +69,7 @@ function stateOf(folder: string): unknown {
     });
 }
 
-test("a second process is refused, told who has it and where, and changes nothing", async () => {
+test("a second process is refused with who has it and where, and changes nothing", async () => {
   using folder = temporaryFolder();
   const path = join(folder.path, "parley.db");
   await using holder = new Holder(path, "http://127.0.0.1:7000");

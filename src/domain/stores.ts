@@ -25,7 +25,7 @@ export type SessionChange = Partial<
 /**
  * The only writer of sessions and their events. Each method is one transaction, which writes the
  * record and the events together and numbers them; what it has stored is then published. When a
- * method throws, nothing was stored and nobody was told: a Failure `unavailable` means that the disk
+ * method throws, nothing was stored or published: a Failure `unavailable` means that the disk
  * does not take it now, so that it can be tried again.
  */
 export interface SessionLog {

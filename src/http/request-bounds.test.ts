@@ -123,7 +123,7 @@ describe("with times of one second", () => {
   });
 });
 
-test("an answer that takes too long is 503, and its work is told to stop", async () => {
+test("an answer that takes too long is 503, and its work is aborted", async () => {
   const stopped = Promise.withResolvers<void>();
   await using http = openHttp({
     bounds: { answerMs: 20 },
@@ -162,7 +162,7 @@ test("a caller that goes away stops the work for it, and is no error", async () 
   expect(http.logger.lines.filter(({ level }) => Number(level) > 30)).toEqual([]);
 });
 
-test("more requests than Parley answers at once are 503 and told when to come back", async () => {
+test("more requests than Parley answers at once are 503 and say when to come back", async () => {
   const [begun, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const waiting = new Hono();
   waiting.get("/wait", async (c) => {

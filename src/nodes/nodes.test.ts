@@ -20,7 +20,7 @@ const newRoom = () => `room ${crypto.randomUUID()}`;
 
 const TIMING = { beat: 50, gone: 2000, settle: 700 };
 
-/** A lease of a room or why there is none, once it can be told. */
+/** A lease of a room or why there is none, once it is known. */
 function answerAbout({ leases }: Pick<Nodes, "leases">, room: string) {
   return eventually(
     `an answer about ${room}`,
@@ -100,7 +100,7 @@ function untilKnown(node: Node, id: string, seq = 1): Promise<unknown> {
 }
 
 describe("a room", () => {
-  test("belongs to one node at a time, whoever asks first", async () => {
+  test("belongs to one node at a time, however many ask for it", async () => {
     await using here = await openNode();
     await using there = await openNode();
     const room = newRoom();
@@ -215,7 +215,7 @@ describe("the sessions of another node", () => {
       await eventually("the silent node", () => command("HGET", NODES_KEY, "silent"), Boolean);
       const failure = await failureOf(here.others.find(Bun.randomUUIDv7()));
       expect(failure).toMatchObject({ kind: "unavailable", retryAfter: 2 });
-      // Whoever has the session is enough.
+      // The node that has the session is enough.
       const { id } = await slow.begin(newRoom());
       expect((await here.others.find(id))?.session.id).toBe(id);
     } finally {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { temporaryFolder } from "../../test/database.ts";
 import { LogOutput } from "./log-output.ts";
 
-/** A pipe whose reader stands still until it is told to read. */
+/** A pipe whose reader stands still until it is asked to read. */
 function pipe() {
   const folder = temporaryFolder();
   const path = join(folder.path, "pipe");

@@ -285,5 +285,5 @@ function unknownSession(): Failure {
 }
 
 function callerGone(): Failure {
-  return new Failure("conflict", "Whoever started the conversation did not wait for it.");
+  return new Failure("conflict", "The caller that started the conversation did not wait for it.");
 }

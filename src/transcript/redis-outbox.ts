@@ -39,7 +39,7 @@ interface OutboxOptions {
   discard: (sessionId: string, end: Envelope) => Promise<void>;
   /** Ends in Redis a session of which Redis knows more than the log. */
   end: (sessionId: string) => Promise<unknown>;
-  /** Other nodes were told that this session has ended, while it goes on here. */
+  /** Other nodes have ended this session, while it goes on here. */
   onEndedElsewhere: (sessionId: string) => void;
 }
 

@@ -187,7 +187,7 @@ describe("what Redis keeps", () => {
     expect(pages).toEqual(read.slice(0, 70));
   });
 
-  test("a start that fails is told to subscribers of another node; then nobody knows it", async () => {
+  test("a start that fails reaches subscribers of another node; then nobody knows it", async () => {
     await using here = await openNode();
     await using there = await openNode();
     const session = here.begin();
@@ -388,7 +388,7 @@ describe("a log that lost its end", () => {
     await until(() => after.layer.counts.outgoing === 0);
   });
 
-  test("and whose Redis was emptied too: a client that is ahead of both is told the end", async () => {
+  test("and whose Redis was emptied too: a client that is ahead of both gets the end", async () => {
     await using there = await openNode();
     using stored = openLog();
     const session = stored.begin();

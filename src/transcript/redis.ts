@@ -28,7 +28,7 @@ interface RedisLayerOptions {
   link: RedisLink;
   log: EventLog;
   logger: Pick<Logger, "info" | "warn" | "error">;
-  /** Other nodes were told that a session of this node has ended: it must end here too. */
+  /** Other nodes have ended a session of this node: it must end here too. */
   onEndedElsewhere?: (sessionId: string) => void;
 }
 
@@ -198,7 +198,7 @@ export class RedisChannelLayer implements ChannelLayer {
 
   /**
    * The envelopes of the stream after a `seq`. The end of a session gets the next number where the
-   * stream has it earlier, or no longer: clients that were ahead of it must be told too.
+   * stream has it earlier, or no longer: clients that were ahead of it must get it too.
    */
   async #readWithEnd(sessionId: string, after: number): Promise<Envelope[]> {
     const found = await readStream(this.#send, sessionId, after);

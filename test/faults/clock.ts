@@ -6,7 +6,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
 import { providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, closeCode, lostIn, told } from "./conversation.ts";
+import { Conversation, closeCode, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // Somebody, or a time server, sets the clock back by an hour in the middle of conversations.
@@ -52,7 +52,7 @@ async function setBack(): Promise<Outcome> {
   const next = opening.use(await Conversation.begin(parley, { room: talks.room }));
   await next.turn("After it was set right.");
   const backMs = performance.now() - healed;
-  const seen = [talks, rests].map(({ events }) => told(events)).join(" and ");
+  const seen = [talks, rests].map(({ events }) => seenIn(events)).join(" and ");
   const lost = [talks, rests, next].map((conversation) => lostIn(conversation, parley));
   return {
     seen: `${seen}; close codes ${codes.join(" and ")}`,

@@ -147,8 +147,8 @@ export async function lostIn(
   return lost;
 }
 
-/** What a person was told in these events: errors, notices, and why a conversation ended. */
-export function told(events: readonly Envelope[]): string {
+/** What a person saw in these events: errors, notices, and why a conversation ended. */
+export function seenIn(events: readonly Envelope[]): string {
   const words = events.flatMap(({ type, data }) => {
     if (type === "error" || type === "notice") return [`${data.code}: ${data.message}`];
     if (type === "session" && data.state === "ended") return [`ended as ${data.reason}`];

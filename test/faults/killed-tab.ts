@@ -2,7 +2,7 @@ import { openBrowser } from "../e2e/browser.ts";
 import { within } from "../e2e/wait.ts";
 import { providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, closeCode, lostIn, told } from "./conversation.ts";
+import { Conversation, closeCode, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // The browser's tab dies in the middle of a conversation, without a word to anybody.
@@ -35,7 +35,7 @@ async function killTab(): Promise<Outcome> {
   await within("the tab is dead", crashed.promise);
   const closing = closeCode(conversation.listener);
   const code = await within("the session ends", closing, () => conversation.events, LEAVING_MS);
-  const seen = `${told(conversation.events)}; close code ${code}`;
+  const seen = `${seenIn(conversation.events)}; close code ${code}`;
   if (seen !== "ended as user_left; close code 1000") throw new Error(`it ${seen}`);
   const next = opening.use(await Conversation.begin(parley, { room }));
   await next.turn("After the tab was killed.");

@@ -2,7 +2,7 @@ import { eventually, within } from "../e2e/wait.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { liveKitOf } from "../processes.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, closeCode, lostIn, told } from "./conversation.ts";
+import { Conversation, closeCode, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // The livekit-server that Parley runs dies or stands still in the middle of a conversation.
@@ -48,7 +48,7 @@ async function replaced(signal: NodeJS.Signals): Promise<Outcome> {
   const next = opening.use(await Conversation.begin(parley, { joined: true }));
   await next.turn("After it failed.");
   const backMs = performance.now() - failed;
-  const seen = told(conversation.events);
+  const seen = seenIn(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("the first cannot be stopped");
   const code = await closeCode(conversation.listener);
   const lost = [...(await lostIn(conversation, parley)), ...(await lostIn(next, parley))];
@@ -72,7 +72,7 @@ async function frozenBriefly(): Promise<Outcome> {
   const backMs = performance.now() - healed;
   await conversation.turn("After it was frozen.");
   if (liveKitOf(parley.process.pid) !== server) throw new Error("livekit-server was replaced");
-  const seen = told(conversation.events);
+  const seen = seenIn(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   await closeCode(conversation.listener);
   return { seen, backMs, lost: await lostIn(conversation, parley) };

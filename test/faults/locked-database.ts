@@ -4,7 +4,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, lostIn, told } from "./conversation.ts";
+import { Conversation, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // Another program, such as a backup or somebody's sqlite3, locks the database.
@@ -43,7 +43,7 @@ async function locked(ms: number): Promise<Outcome> {
   await conversation.turn("After it was locked.");
   const backMs = performance.now() - healed;
   const seen = isLocked
-    ? `the answer is heard, and written once the lock is gone; told: ${told(conversation.events)}`
+    ? `the answer is heard, and written once the lock is gone; seen: ${seenIn(conversation.events)}`
     : "nothing: Parley lets nobody lock it";
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   return { seen, backMs, lost: await lostIn(conversation, parley) };

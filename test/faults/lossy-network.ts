@@ -7,7 +7,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { eventually, within } from "../e2e/wait.ts";
 import { type Parley, providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { lostIn, told, transcripts } from "./conversation.ts";
+import { lostIn, seenIn, transcripts } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // A person speaks over a network that delays and loses packets, both of LiveKit and of Parley.
@@ -40,7 +40,7 @@ async function talkOver(loss: number): Promise<Outcome> {
   await person.turn(PHRASE);
   await network.set(0, 0);
   const backMs = await person.turn(PHRASE);
-  const seen = `${told(person.events)}; answered after ${(slow / 1000).toFixed(1)} s`;
+  const seen = `${seenIn(person.events)}; answered after ${(slow / 1000).toFixed(1)} s`;
   await parley.fetch(`/session/${person.id}`, { method: "DELETE" });
   await person.closed();
   const lost = await lostIn({ id: person.id, events: person.events, accepted: [] }, parley);

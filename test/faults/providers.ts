@@ -6,18 +6,18 @@ import { type Parley, providerEnv, startParley } from "../parley.ts";
 import type { Fault as ProviderFault, Stage } from "../stand-in/faults.ts";
 import { type StandIn, startStandIn } from "../stand-in/openai.ts";
 import type { Quirk } from "../stand-in/quirks.ts";
-import { Conversation, lostIn, told } from "./conversation.ts";
+import { Conversation, lostIn, seenIn } from "./conversation.ts";
 import type { Cell, Fault, Outcome } from "./fault.ts";
 
-// Each stage of a turn meets each fault of a provider: the person is told, and the next turn works
+// Each stage of a turn meets each fault of a provider: the person learns why, and the next turn works
 // once the provider does.
 
 const PHRASE = "Hello there.";
 const RATE = 48_000;
 /** Of silence; who speaks the moment a connection stands is not heard from the first word on. */
 const HALF_A_SECOND = new Int16Array(RATE / 2);
-/** How long a person waits to be told, at most, ms. */
-const TOLD_MS = 60_000;
+/** How long a person waits for news, at most, ms. */
+const NEWS_MS = 60_000;
 const DRIP_MS = 1000;
 const GARBAGE_BYTES = 5000;
 
@@ -89,14 +89,14 @@ async function failing(
     ((type === "error" && data.stage === stage) ||
       (type === "transcript" && data.role === "agent" && data.final));
   const news = conversation.listener.waitFor(isNews);
-  const since = () => told(conversation.events) + JSON.stringify(conversation.events.slice(now));
-  const first = await within("the person is told, or answered", news, since, TOLD_MS);
+  const since = () => seenIn(conversation.events) + JSON.stringify(conversation.events.slice(now));
+  const first = await within("the person learns why, or is answered", news, since, NEWS_MS);
   if (first.type === "transcript" && first.data.text !== `You said: ${PHRASE}`) {
     throw new Error(`the answer is ${JSON.stringify(first.data.text.slice(0, 100))}`);
   }
   await provider.heal();
   const backMs = await turn(conversation, stage);
-  const seen = first.type === "error" ? told(conversation.events) : "a late answer";
+  const seen = first.type === "error" ? seenIn(conversation.events) : "a late answer";
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   return { seen, backMs, lost: await lostIn(conversation, parley) };
 }

@@ -4,7 +4,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { providerEnv, startParley } from "../parley.ts";
 import { type RedisServer, startRedis } from "../redis-server.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, closeCode, lostIn, told } from "./conversation.ts";
+import { Conversation, closeCode, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // Two instances share a Redis that fails: the conversation goes on where it runs, and the clients
@@ -58,7 +58,7 @@ async function failing({ fail, heal }: RedisFault): Promise<Outcome> {
   await conversation.turn("After it failed.");
   await abroad.waitFor(({ seq }) => seq >= conversation.now);
   const backMs = performance.now() - healed;
-  const seen = told(conversation.events);
+  const seen = seenIn(conversation.events);
   if ((await conversation.stop()) !== 200) throw new Error("it cannot be stopped");
   const codes = [await closeCode(conversation.listener), await closeCode(abroad)];
   const lost = await lostIn(conversation, here);

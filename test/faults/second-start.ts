@@ -4,7 +4,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
 import { type Parley, providerEnv, SOURCE, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, lostIn, told } from "./conversation.ts";
+import { Conversation, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // Somebody starts Parley although it runs: the second changes nothing, says so and ends.
@@ -36,8 +36,8 @@ async function startTwice(samePort: boolean): Promise<Outcome> {
   }
 
   const backMs = await conversation.turn("After the second start.");
-  const ended = told(conversation.events);
-  if (ended !== "nothing") throw new Error(`the conversation was told: ${ended}`);
+  const ended = seenIn(conversation.events);
+  if (ended !== "nothing") throw new Error(`the conversation saw: ${ended}`);
   const again = await Conversation.begin(parley, { room: conversation.room }).catch(String);
   if (typeof again !== "string" || !again.includes("409")) throw new Error(`two agents: ${again}`);
   const lost = await lostIn(conversation, parley);

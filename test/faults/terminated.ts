@@ -3,7 +3,7 @@ import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
 import { providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
-import { Conversation, closeCode, lostIn, told, transcripts } from "./conversation.ts";
+import { Conversation, closeCode, lostIn, seenIn, transcripts } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
 
 // Parley is stopped while the agent speaks: what was said so far is kept, as interrupted.
@@ -47,5 +47,5 @@ async function terminated(signal: NodeJS.Signals): Promise<Outcome> {
   await next.turn("After it was stopped.");
   const backMs = performance.now() - started;
   const lost = await lostIn(conversation, again);
-  return { seen: `${told(conversation.events)}; close code ${close}`, backMs, lost };
+  return { seen: `${seenIn(conversation.events)}; close code ${close}`, backMs, lost };
 }

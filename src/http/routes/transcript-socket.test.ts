@@ -164,7 +164,7 @@ describe("before the upgrade", () => {
   });
 });
 
-test("a session that only Redis may know is 503 while Redis hangs, and told when to come back", async () => {
+test("a session that only Redis may know is 503 while Redis hangs, and says when to come back", async () => {
   await using redis = await startRedis();
   await using node = openNode({ redisUrl: redis.url });
   const path = `${node.http}/ws/transcript/${Bun.randomUUIDv7()}`;
@@ -305,7 +305,7 @@ describe("in a storm of events, clients that come and go miss nothing and get no
   });
 });
 
-test("more WebSockets than allowed are refused, and told when to come back", async () => {
+test("more WebSockets than allowed are refused with when to come back", async () => {
   await using node = openNode({ maxSockets: 1 });
   node.publish();
   const first = new Client(node.ws);
