@@ -83,18 +83,7 @@ async function measureFirstStart(
     dataDir: join(env["PARLEY_CACHE_DIR"] ?? "", "data"),
     env,
   });
-  let ready = false;
-  const readiness = parley.ready().then(() => {
-    ready = true;
-  });
-  let longest = 0;
-  while (!ready) {
-    const askedAt = performance.now();
-    await parley.fetch("/health");
-    longest = Math.max(longest, performance.now() - askedAt);
-    await Bun.sleep(2);
-  }
-  await readiness;
+  const longest = await parley.longestStall(parley.ready(), 2);
   figures.coldReady.push(performance.now() - startedAt);
   figures.longestBlock.push(longest);
   figures.loadedMiB.push(await residentMiB(parley.process.pid));

@@ -115,6 +115,23 @@ export class Parley implements AsyncDisposable {
     await this.logged(({ msg }) => msg === "ready for conversations");
   }
 
+  /** The longest that Parley took to answer until `end` resolves, in ms. */
+  async longestStall(end: Promise<unknown>, everyMs: number): Promise<number> {
+    let isOver = false;
+    const ended = end.then(() => {
+      isOver = true;
+    });
+    let longest = 0;
+    while (!isOver) {
+      const asked = performance.now();
+      await this.fetch("/health");
+      longest = Math.max(longest, performance.now() - asked);
+      await Bun.sleep(everyMs);
+    }
+    await ended;
+    return longest;
+  }
+
   /** Asks Parley to stop, as Ctrl-C does, and answers its exit code. */
   async stop(signal: NodeJS.Signals = "SIGINT"): Promise<number> {
     this.process.kill(signal);

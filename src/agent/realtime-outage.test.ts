@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { initializeLogger, stt } from "@livekit/agents";
+import { stt } from "@livekit/agents";
 import { AudioFrame } from "@livekit/rtc-node";
 import { speak } from "../../test/audio/speech.ts";
 import { TcpProxy } from "../../test/e2e/tcp-proxy.ts";
 import { within } from "../../test/e2e/wait.ts";
+import { loadSharedParts } from "../../test/shared-parts.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
 import { closesInSilence } from "../../test/stand-in/quirks/realtime.ts";
-import { ModelMemory } from "../providers/model-memory.ts";
-import { sourceResources } from "../resources.ts";
 import { createPipeline, type Pipeline, type SharedParts } from "./pipeline.ts";
-import { loadVadModel } from "./vad.ts";
 
 const FIRST = "My name is Ada.";
 const SECOND = "What is the weather like today?";
@@ -20,9 +18,7 @@ const FRAME = RATE / 50;
 let shared: SharedParts;
 
 beforeAll(async () => {
-  initializeLogger({ pretty: false, level: "silent" });
-  const { vadModel } = await sourceResources().speech();
-  shared = { vadModel: await loadVadModel(vadModel), memory: new ModelMemory() };
+  shared = await loadSharedParts();
 });
 afterAll(() => shared.vadModel.release());
 

@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { initializeLogger, type stt } from "@livekit/agents";
+import type { stt } from "@livekit/agents";
 import { AudioFrame } from "@livekit/rtc-node";
 import { speak } from "../../test/audio/speech.ts";
+import { loadSharedParts } from "../../test/shared-parts.ts";
 import type { RealtimeDialect } from "../../test/stand-in/dialect.ts";
 import { startStandIn } from "../../test/stand-in/openai.ts";
 import { IN_CONVERSATION, refusesPrompt } from "../../test/stand-in/quirks/realtime.ts";
 import { loads } from "../../test/stand-in/quirks/stt.ts";
 import type { Notice } from "../domain/transcript.ts";
-import { ModelMemory } from "../providers/model-memory.ts";
-import { sourceResources } from "../resources.ts";
 import { createPipeline, type Pipeline, type SharedParts } from "./pipeline.ts";
-import { loadVadModel } from "./vad.ts";
 
 const SENTENCE = "What is the weather like today?";
 const RATE = 24_000;
@@ -20,9 +18,7 @@ const FINAL = 2;
 let shared: SharedParts;
 
 beforeAll(async () => {
-  initializeLogger({ pretty: false, level: "silent" });
-  const { vadModel } = await sourceResources().speech();
-  shared = { vadModel: await loadVadModel(vadModel), memory: new ModelMemory() };
+  shared = await loadSharedParts();
 });
 afterAll(() => shared.vadModel.release());
 

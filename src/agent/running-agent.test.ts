@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { initializeLogger } from "@livekit/agents";
 import { Room } from "@livekit/rtc-node";
 import { AccessToken } from "livekit-server-sdk";
 import { pino } from "pino";
 import { eventually } from "../../test/e2e/wait.ts";
 import { testBinary } from "../../test/livekit-binary.ts";
+import { loadSharedParts } from "../../test/shared-parts.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
 import { createRoomService } from "../livekit/rooms.ts";
 import { type LiveKitServer, startLiveKitServer } from "../livekit/server-process.ts";
 import { agentToken } from "../livekit/tokens.ts";
-import { ModelMemory } from "../providers/model-memory.ts";
-import { sourceResources } from "../resources.ts";
 import type { AgentSignal } from "./normalize-events.ts";
 import type { Person } from "./person-in-room.ts";
 import type { SharedParts } from "./pipeline.ts";
 import { RunningAgent } from "./running-agent.ts";
-import { loadVadModel } from "./vad.ts";
 
 const logger = pino({ level: "silent" });
 let livekit: LiveKitServer;
@@ -23,9 +20,7 @@ let ai: StandIn;
 let shared: SharedParts;
 
 beforeAll(async () => {
-  initializeLogger({ pretty: false, level: "silent" });
-  const { vadModel } = await sourceResources().speech();
-  shared = { vadModel: await loadVadModel(vadModel), memory: new ModelMemory() };
+  shared = await loadSharedParts();
   livekit = startLiveKitServer({ binary: () => testBinary(), logger });
   ai = await startStandIn({});
   await livekit.ready();

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { LiveKitChild } from "../e2e/livekit-child.ts";
 import { within } from "../e2e/wait.ts";
-import { type Parley, providerEnv, startParley } from "../parley.ts";
+import { providerEnv, startParley } from "../parley.ts";
 import { startStandIn } from "../stand-in/openai.ts";
 import { Conversation, lostIn, seenIn } from "./conversation.ts";
 import type { Fault, Outcome } from "./fault.ts";
@@ -33,7 +33,7 @@ async function locked(ms: number): Promise<Outcome> {
   const from = Date.now();
   await conversation.type("While it is locked.");
   const heard = conversation.caller?.hears(from) ?? Promise.reject();
-  const stallMs = await longestStall(parley, released);
+  const stallMs = Math.round(await parley.longestStall(released, 20));
   await within("the agent is heard", heard);
   if (stallMs > LONGEST_STALL_MS) throw new Error(`Parley stood still for ${stallMs} ms`);
 
@@ -59,21 +59,4 @@ function tryToLock(database: Database): boolean {
   } catch {
     return false;
   }
-}
-
-/** The longest that Parley took to answer until a moment, ms. */
-async function longestStall(parley: Parley, until: Promise<unknown>): Promise<number> {
-  let over = false;
-  const end = until.then(() => {
-    over = true;
-  });
-  let longest = 0;
-  while (!over) {
-    const asked = performance.now();
-    await parley.fetch("/health");
-    longest = Math.max(longest, performance.now() - asked);
-    await Bun.sleep(20);
-  }
-  await end;
-  return Math.round(longest);
 }
