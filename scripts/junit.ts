@@ -16,3 +16,27 @@ export function tallyOf(report: string): Tally | undefined {
   const failed = count("failures") + count("errors");
   return { passed: count("tests") - failed - count("skipped"), failed };
 }
+
+/** The failed tests of such a report, a line each: the file, the test, and the first line of why. */
+export function failuresOf(report: string): string[] {
+  const cases = report.matchAll(/<testcase\b([^>]*)>\s*<failure\b([^>]*)>/g);
+  return [...cases].map(([, ofCase = "", ofFailure = ""]) => {
+    const names = [attribute(ofCase, "classname"), attribute(ofCase, "name")].filter(Boolean);
+    const [why = ""] = attribute(ofFailure, "message").split("\n");
+    return `${attribute(ofCase, "file")}: ${names.join(" > ")}: ${why}`;
+  });
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+  "&#10;": "\n",
+  "&amp;": "&",
+};
+
+function attribute(tag: string, name: string): string {
+  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1] ?? "";
+  return value.replace(/&(?:lt|gt|quot|apos|amp|#10);/g, (entity) => ENTITIES[entity] ?? entity);
+}

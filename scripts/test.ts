@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { messageOf } from "../src/errors.ts";
 import { buildParley } from "./build.ts";
 import { printCheck, runChecks } from "./check.ts";
-import { type Tally, tallyOf } from "./junit.ts";
+import { failuresOf, type Tally, tallyOf } from "./junit.ts";
 import { ROOT } from "./paths.ts";
 import { provide } from "./prepare.ts";
 import { provideSystemParts } from "./system-parts.ts";
@@ -155,14 +155,15 @@ async function runFiles(
   killGroup(child.pid);
   running.delete(child.pid);
   const file = Bun.file(report);
-  const tally = (await file.exists()) ? tallyOf(await file.text()) : undefined;
+  const written = (await file.exists()) ? await file.text() : "";
+  const tally = tallyOf(written);
   const what = files.length === 1 ? String(files[0]) : "the unit tests";
   if (!tally) {
     const how = child.signalCode ?? `exit code ${exitCode}`;
     problems.push(`${what}: ended without a report (${how}; at most ${timeoutMs / 60_000} min)`);
     return undefined;
   }
-  if (tally.failed > 0) problems.push(`${what}: ${tally.failed} failed`);
+  if (tally.failed > 0) problems.push(`${what}: ${tally.failed} failed`, ...failuresOf(written));
   // A file without a test is a mistake, unless tests were selected by name.
   if (tally.passed + tally.failed === 0 && flags.length === 0) fail(`${what}: ran no test`);
   // An error outside of a test fails the run, and no count includes it.

@@ -11,6 +11,8 @@ import type { Notice } from "../domain/transcript.ts";
 import { createPipeline, type Pipeline, type SharedParts } from "./pipeline.ts";
 
 const SENTENCE = "What is the weather like today?";
+/** Its first words. */
+const EARLY = "What is";
 const RATE = 24_000;
 const FRAME = RATE / 50;
 const FINAL = 2;
@@ -42,8 +44,9 @@ function pipelineAt(baseURL: string, keyterms: readonly string[] = [], realtime 
   return { pipeline, switches, notices };
 }
 
-/** Says a sentence in real time, and then stays silent; answers the final text. */
-async function hear({ stt: recogniser }: Pipeline): Promise<string> {
+/** Says a sentence in real time, and then stays silent; answers its texts, of which the last is final. */
+async function textsOf({ stt: recogniser }: Pipeline): Promise<string[]> {
+  const texts: string[] = [];
   const stream: stt.SpeechStream = recogniser.stream();
   const said = speak(SENTENCE, { rate: RATE });
   const samples = new Int16Array(RATE + said.length);
@@ -56,19 +59,58 @@ async function hear({ stt: recogniser }: Pipeline): Promise<string> {
   }, 20);
   try {
     for await (const event of stream) {
-      if (event.type === FINAL) return event.alternatives?.[0]?.text ?? "";
+      const text = event.alternatives?.[0]?.text;
+      if (text !== undefined) texts.push(text);
+      if (event.type === FINAL) break;
     }
-    return "";
+    return texts;
   } finally {
     clearInterval(microphone);
     stream.close();
   }
 }
 
+async function hear(pipeline: Pipeline): Promise<string> {
+  return (await textsOf(pipeline)).at(-1) ?? "";
+}
+
 function pad(frame: Int16Array): Int16Array {
   const whole = new Int16Array(FRAME);
   whole.set(frame);
   return whole;
+}
+
+/** A realtime server that sends the first words with the first sound, and no more until the commit. */
+function startEarlyServer() {
+  const at = { item_id: "item_1", content_index: 0 };
+  let hasSent = false;
+  return Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, server) =>
+      server.upgrade(request) ? undefined : new Response("", { status: 404 }),
+    websocket: {
+      message(socket, message) {
+        const event = JSON.parse(String(message));
+        const send = (type: string, data: object) => socket.send(JSON.stringify({ type, ...data }));
+        const ofItem = (what: string, data: object) =>
+          send(`conversation.item.input_audio_transcription.${what}`, { ...at, ...data });
+        if (event.type === "session.update") send("session.updated", { session: event.session });
+        if (event.type === "input_audio_buffer.append" && !hasSent && isLoud(event.audio)) {
+          hasSent = true;
+          ofItem("delta", { delta: EARLY });
+        }
+        if (event.type === "input_audio_buffer.commit")
+          ofItem("completed", { transcript: SENTENCE });
+      },
+    },
+  });
+}
+
+function isLoud(audio: string): boolean {
+  const bytes = Buffer.from(audio, "base64");
+  for (let at = 0; at + 1 < bytes.length; at += 2) if (bytes.readInt16LE(at) > 3000) return true;
+  return false;
 }
 
 async function heardFrom(realtimeDialect: RealtimeDialect | undefined, keyterms?: string[]) {
@@ -105,6 +147,16 @@ test.each(IN_CONVERSATION.map((dialect) => [dialect.name, dialect] as const))(
     expect(asked.map(({ model }) => model)).toContain("by-request");
   },
 );
+
+test("words that arrive before there is enough speech for them are shown once there is", async () => {
+  await using server = startEarlyServer();
+  const { pipeline } = pipelineAt(`http://127.0.0.1:${server.port}/v1`);
+  try {
+    expect(await textsOf(pipeline)).toEqual([EARLY, SENTENCE, SENTENCE]);
+  } finally {
+    await pipeline.close();
+  }
+});
 
 test("a model that refuses the words to expect is asked without them", async () => {
   const { text, switches, requests } = await heardFrom(refusesPrompt, ["Parley"]);

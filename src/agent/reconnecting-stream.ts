@@ -30,6 +30,8 @@ export class ReconnectingStream extends stt.SpeechStream {
   #requests: stt.SpeechStream | undefined;
   /** Closes the VAD, which can be done once. */
   #closeVad = () => {};
+  /** Words that arrived before there was enough speech for them. */
+  #earlyWords = "";
   /** Whether the person knows that their words wait. */
   #hasToldOfWait = false;
 
@@ -180,7 +182,7 @@ export class ReconnectingStream extends stt.SpeechStream {
   #detected({ type, probability, speechDuration }: VADEvent): void {
     switch (type) {
       case VADEventType.INFERENCE_DONE:
-        if (probability > VOICED) this.#audio.voiced(VOICED_WINDOW_MS);
+        if (probability > VOICED) this.#voiced();
         return;
       case VADEventType.START_OF_SPEECH:
         this.#audio.startUtterance(speechDuration);
@@ -195,8 +197,14 @@ export class ReconnectingStream extends stt.SpeechStream {
     }
   }
 
+  #voiced(): void {
+    this.#audio.voiced(VOICED_WINDOW_MS);
+    if (this.#earlyWords !== "") this.#showInterim(this.#earlyWords);
+  }
+
   #showInterim(text: string): void {
     const words = interimWordsIn(text, this.#audio.oldest.voicedMs);
+    this.#earlyWords = words === "" ? text : "";
     if (words !== "") this.#turn.showInterim(words);
   }
 
@@ -204,6 +212,7 @@ export class ReconnectingStream extends stt.SpeechStream {
   #answered({ text, language, audioMs, voicedMs }: Answer): void {
     this.#outage.over();
     this.#hasToldOfWait = false;
+    this.#earlyWords = "";
     const { isSpeaking, awaitsAnswer } = this.#audio;
     const words = wordsIn(text, voicedMs);
     if (words !== "") this.#turn.add(words, language, audioMs, isSpeaking);

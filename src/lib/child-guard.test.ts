@@ -2,10 +2,11 @@ import { expect, test } from "bun:test";
 import { eventually } from "../../test/e2e/wait.ts";
 import { isRunning } from "./is-running.ts";
 
+/** The child itself tells its process id, so the guard has left its watcher behind by then. */
 const PARENT = `
   import { guarded } from "./child-guard.ts";
-  const child = Bun.spawn(guarded(["sleep", "600"]), { stdin: "pipe", detached: true });
-  console.log(child.pid);
+  const hangs = ["/bin/sh", "-c", "echo $$; exec sleep 600"];
+  Bun.spawn(guarded(hangs), { stdin: "pipe", stdout: "inherit", detached: true });
   await Bun.sleep(600_000);`;
 
 test("a child that hangs ends with its parent, even when that is killed", async () => {
