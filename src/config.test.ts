@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
-import { environment, readConfig } from "./config.ts";
+import { environment, readConfig, readEngineSettings } from "./config.ts";
 import { Failure } from "./errors.ts";
 
 /** The one line with which a start is refused. */
@@ -57,6 +57,14 @@ describe("without any variable", () => {
       redisUrl: undefined,
       authPassword: undefined,
       authDisabled: false,
+      engine: {
+        contextTokens: undefined,
+        threads: undefined,
+        parallel: undefined,
+        keepAliveMs: 300_000,
+        gpu: "off",
+        denoise: false,
+      },
       maxSessions: 20,
       sessionMaxMs: 3_600_000,
       sessionIdleMs: 300_000,
@@ -87,6 +95,12 @@ test("a variable that is empty or blank counts as unset, whichever it is", () =>
     expect(readConfig({ [name]: "  \t" })).toEqual(unset);
     expect(readConfig({ [name]: undefined })).toEqual(unset);
   }
+});
+
+test("an engine reads its own variables and no others", () => {
+  const given = { ENGINE_THREADS: "3", ENGINE_KEEP_ALIVE_MINUTES: "0.5", PORT: "none" };
+  expect(readEngineSettings(given)).toMatchObject({ threads: 3, keepAliveMs: 30_000, gpu: "off" });
+  expect(() => readEngineSettings({ ENGINE_GPU: "yes" })).toThrow(/^ENGINE_GPU="yes": must be/);
 });
 
 test("variables of other programs are ignored", () => {
@@ -190,6 +204,12 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ["SESSION_MAX_MINUTES", "1441", /number of minutes/],
   ["SESSION_IDLE_MINUTES", "5m", /number of minutes/],
   ["DRAIN_MINUTES", "1441", /number of minutes/],
+  ["ENGINE_CONTEXT", "100", /whole number from 512 to 131072/],
+  ["ENGINE_THREADS", "0", /whole number from 1 to 256/],
+  ["ENGINE_PARALLEL", "65", /whole number from 1 to 64/],
+  ["ENGINE_KEEP_ALIVE_MINUTES", "-1", /number of minutes/],
+  ["ENGINE_GPU", "yes", /one of off, auto, vulkan, cuda, metal/],
+  ["ENGINE_DENOISE", "1", /"true" or "false"/],
   ["LOG_LEVEL", "INFO", /one of fatal, error, warn, info, debug, trace, silent/],
   ["LOG_FORMAT", "xml", /"pretty" or "json"/],
   ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", /http:\/\/ or https:\/\/ URL/],

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { type EngineSettings, GPU_CHOICES } from "./domain/engine-settings.ts";
 import { AUTOMATIC } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
 import { serverAddress } from "./domain/server-address.ts";
@@ -44,6 +45,7 @@ export interface Config extends StageProviders {
   fallbackPaths: Readonly<Record<Stage, string | undefined>>;
   /** Another catalogue of models, as a path or an http(s) URL. */
   modelsCatalog: string | undefined;
+  engine: EngineSettings;
   speechToSpeech: SpeechToSpeechProvider;
   systemPrompt: string;
   greeting: string | undefined;
@@ -130,6 +132,16 @@ function normalOrigin(origin: string): string | undefined {
   return anyPort ? `${url.protocol}//${url.hostname}:*` : url.origin;
 }
 
+/** The variables of local models, which `parley engine` reads as well. */
+const engineVariables = {
+  ENGINE_CONTEXT: integer(512, 131_072),
+  ENGINE_THREADS: integer(1, 256),
+  ENGINE_PARALLEL: integer(1, 64),
+  ENGINE_KEEP_ALIVE_MINUTES: minutes(0, 1440),
+  ENGINE_GPU: z.enum(GPU_CHOICES, { error: `must be one of ${GPU_CHOICES.join(", ")}` }),
+  ENGINE_DENOISE: flag,
+};
+
 /** Every variable that Parley reads. A test keeps `.env.example` and the documentation complete. */
 export const environment = z.object({
   HOST: text.refine((host) => /^[A-Za-z0-9.:_-]+$/.test(host), "must be a host name or address"),
@@ -172,6 +184,7 @@ export const environment = z.object({
   TTS_FALLBACK_MODEL: text,
   TTS_FALLBACK_VOICE: text,
   MODELS_CATALOG: text,
+  ...engineVariables,
   STT_LANGUAGE: languageChoice,
   STT_KEYTERMS: text.transform(listed).pipe(keyterms),
   STT_REALTIME: z.enum(["auto", "true", "false"], {
@@ -214,20 +227,30 @@ export function readConfig(
   variables: Record<string, string | undefined>,
   surroundings: Surroundings = {},
 ): Config {
+  const config = assemble(parseVariables(partialEnvironment, variables), surroundings);
+  refuseOpenHost(config);
+  return config;
+}
+
+/** Reads how local models run, and no other variable. @throws Failure like `readConfig` */
+export function readEngineSettings(variables: Record<string, string | undefined>): EngineSettings {
+  return engineSettings(parseVariables(z.object(engineVariables).partial(), variables));
+}
+
+function parseVariables<S extends z.ZodRawShape>(
+  schema: z.ZodObject<S>,
+  variables: Record<string, string | undefined>,
+): z.infer<z.ZodObject<S>> {
   const given: Record<string, string> = {};
-  for (const name of Object.keys(environment.shape)) {
+  for (const name of Object.keys(schema.shape)) {
     const value = variables[name]?.trim();
     if (value) given[name] = value;
   }
-  const parsed = partialEnvironment.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const name = String(issue?.path[0]);
-    throw new Failure("invalid", `${name}=${masked(name, given[name])}: ${issue?.message}`);
-  }
-  const config = assemble(parsed.data, surroundings);
-  refuseOpenHost(config);
-  return config;
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const name = String(issue?.path[0]);
+  throw new Failure("invalid", `${name}=${masked(name, given[name])}: ${issue?.message}`);
 }
 
 type Variables = z.infer<typeof partialEnvironment>;
@@ -252,6 +275,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     fallbackFixedBy: eachStage((stage) => decidingFallback(env, stage)),
     fallbackPaths: eachStage((stage) => filesNamed(env[`${stage}_FALLBACK_MODEL`])),
     modelsCatalog: env.MODELS_CATALOG,
+    engine: engineSettings(env),
     systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_SYSTEM_PROMPT,
     greeting: env.GREETING,
     language: env.STT_LANGUAGE === AUTOMATIC ? null : (env.STT_LANGUAGE ?? null),
@@ -267,6 +291,17 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     logLevel: env.LOG_LEVEL ?? "info",
     logFormat: env.LOG_FORMAT ?? (surroundings.terminal ? "pretty" : "json"),
     otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+  };
+}
+
+function engineSettings(env: Pick<Variables, keyof typeof engineVariables>): EngineSettings {
+  return {
+    contextTokens: env.ENGINE_CONTEXT,
+    threads: env.ENGINE_THREADS,
+    parallel: env.ENGINE_PARALLEL,
+    keepAliveMs: (env.ENGINE_KEEP_ALIVE_MINUTES ?? 5) * 60_000,
+    gpu: env.ENGINE_GPU ?? "off",
+    denoise: env.ENGINE_DENOISE === "true",
   };
 }
 

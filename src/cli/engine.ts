@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readEngineSettings } from "../config.ts";
 import { STAGES } from "../domain/stage.ts";
 import { serveModels } from "../engine/server.ts";
 import { Failure } from "../errors.ts";
@@ -12,7 +13,8 @@ const USAGE = `Usage: parley engine [--host HOST] [--port PORT] [--stt PATH] [--
 
 Serves local models over OpenAI's API: speech recognition, chat and speech. PATH is the folder of a
 model, or a .gguf file. Requests must carry the key in ENGINE_API_KEY (or --key); without a key, the
-engine only answers this machine.
+engine only answers this machine. ENGINE_CONTEXT, ENGINE_THREADS, ENGINE_PARALLEL,
+ENGINE_KEEP_ALIVE_MINUTES, ENGINE_GPU and ENGINE_DENOISE are as in docs/CONFIGURATION.md.
 `;
 
 /**
@@ -53,6 +55,7 @@ export async function engine(
     port: options.port,
     apiKey,
     models,
+    settings: readEngineSettings(variables),
     vadModel: async () => (await resources.speech()).vadModel,
     logger,
     supervised: options.supervised,

@@ -32,7 +32,7 @@ const MAX_CRASHES_PER_MODEL = 2;
 const EXIT_TIMEOUT_MS = 2000;
 /** The variables that a child gets; none of them holds a key. */
 const PASSED_ON =
-  /^(PATH|HOME|USERPROFILE|LOCALAPPDATA|SYSTEMROOT|TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|LANG|LC_ALL|TZ)$/i;
+  /^(PATH|HOME|USERPROFILE|LOCALAPPDATA|SYSTEMROOT|TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|LANG|LC_ALL|TZ|ENGINE_(?!API_KEY)\w+)$/i;
 
 /**
  * Prepares an engine in a child of this program, so that inference never delays audio. The child

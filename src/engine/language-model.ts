@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { ChatHistoryItem, ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
+import type { EngineSettings } from "../domain/engine-settings.ts";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { once } from "../lib/lazy.ts";
@@ -53,7 +54,10 @@ const MEMORY_SHARE = 0.3;
 const DEFAULT_MAX_TOKENS = 1024;
 
 /** Returns a function that loads language models, all with one instance of llama.cpp. */
-export function languageModelLoader(): (local: LocalLlmModel) => Promise<LanguageModel> {
+export function languageModelLoader({
+  contextTokens = MAX_CONTEXT_TOKENS,
+  parallel = MAX_SEQUENCES,
+}: EngineSettings): (local: LocalLlmModel) => Promise<LanguageModel> {
   const runtime = once(loadLlama);
   /** @throws Failure that says why the model cannot be loaded */
   return async (local) => {
@@ -63,8 +67,8 @@ export function languageModelLoader(): (local: LocalLlmModel) => Promise<Languag
     try {
       model = await llama.loadModel({ modelPath: local.model });
       const context = await model.createContext({
-        contextSize: { max: MAX_CONTEXT_TOKENS },
-        sequences: await affordableSequences(model),
+        contextSize: { max: contextTokens },
+        sequences: await affordableSequences(model, contextTokens, parallel),
       });
       return languageModel(model, new SequencePool(library, model, context));
     } catch (error) {
@@ -87,13 +91,17 @@ function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
   };
 }
 
-async function affordableSequences(model: LlamaModel): Promise<number> {
+async function affordableSequences(
+  model: LlamaModel,
+  contextTokens: number,
+  parallel: number,
+): Promise<number> {
   const { free } = await model.llama.getRamState();
   // More sequences than processors would only slow each other down.
-  const max = Math.min(MAX_SEQUENCES, availableParallelism());
+  const max = Math.min(parallel, availableParallelism());
   for (let sequences = max; sequences > 1; sequences--) {
     const { cpuRam, gpuVram } = await model.fileInsights.estimateContextResourceRequirements({
-      contextSize: Math.min(MAX_CONTEXT_TOKENS, model.trainContextSize),
+      contextSize: Math.min(contextTokens, model.trainContextSize),
       modelGpuLayers: model.gpuLayers,
       sequences,
     });

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { EngineSettings } from "../domain/engine-settings.ts";
 import type { LocalModel } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
@@ -20,8 +21,8 @@ interface LoadedModel {
 type Loaders = { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<LoadedModel[S]> };
 
 /** What loads models of each stage by the native libraries. @throws Failure that says what is wrong */
-export function modelLoaders(): Loaders {
-  const loadLanguageModel = languageModelLoader();
+export function modelLoaders(settings: EngineSettings): Loaders {
+  const loadLanguageModel = languageModelLoader(settings);
   return {
     stt: (model) => loadChecked(model, async () => loadRecogniser(await loadSherpa(), model)),
     llm: (model) => loadChecked(model, () => loadLanguageModel(model)),

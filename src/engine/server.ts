@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Logger } from "pino";
 import { z } from "zod";
+import type { EngineSettings } from "../domain/engine-settings.ts";
 import { type LocalModel, localModel } from "../domain/model.ts";
 import { once } from "../lib/lazy.ts";
 import { authorise, protocolsOf } from "./access.ts";
@@ -45,13 +46,14 @@ const CLIENT_CLOSED_REQUEST = 499;
 export function serveModels(
   options: ListenOptions & {
     models: readonly LocalModel[];
+    settings: EngineSettings;
     vadModel: () => Promise<string>;
     logger: Logger;
   },
 ): EngineServer {
   const { logger } = options;
   const models = new LoadedModels({
-    load: modelLoaders(),
+    load: modelLoaders(options.settings),
     // The program that supervises the engine reads `event` and `model`.
     onLoad: (event, { id }) => logger.info({ event, model: id }, `${event} ${id}`),
   });
