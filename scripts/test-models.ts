@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { LocalLlmModel, LocalSttModel, LocalTtsModel } from "../src/domain/model.ts";
+import type { LocalLlmModel, LocalModel, LocalSttModel } from "../src/domain/model.ts";
 import { readFromArchive } from "../src/lib/archive.ts";
 import { lock } from "../src/lib/lock.ts";
 import { userCache } from "./paths.ts";
@@ -14,7 +14,7 @@ import { moonshineTokens, piperMetadata, piperTokens } from "./test-models/conve
 export interface TestModels {
   stt: LocalSttModel;
   llm: LocalLlmModel;
-  tts: LocalTtsModel;
+  tts: Extract<LocalModel, { kind: "piper" }>;
 }
 
 interface Wheel {

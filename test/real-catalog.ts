@@ -69,8 +69,11 @@ async function entryOf(
 }
 
 /** Paths inside the model's folder, and where each file is; of espeak-ng's data, what English needs. */
-function filesOf(places: Record<string, string>): [path: string, from: string][] {
-  return Object.values(places).flatMap((place): [string, string][] => {
+function filesOf(
+  places: Record<string, string | string[] | undefined>,
+): [path: string, from: string][] {
+  const paths = Object.values(places).flatMap((place) => place ?? []);
+  return paths.flatMap((place): [string, string][] => {
     if (!statSync(place).isDirectory()) return [[relative(dirname(place), place), place]];
     return readdirSync(place, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Stage } from "./stage.ts";
 
 const path = z.string().min(1);
+const paths = z.array(path).min(1);
 const transducer = { encoder: path, decoder: path, joiner: path, tokens: path };
 
 function kind<S extends Stage, K extends string, P extends z.ZodRawShape>(
@@ -20,10 +21,59 @@ const STT_KINDS = [
   kind("stt", "nemo-transducer", transducer),
 ] as const;
 const LLM_KIND = kind("llm", "gguf", { model: path });
-/** Kinds of voice. `phonemes` is the folder of espeak-ng's data. */
+/**
+ * Kinds of voice. `phonemes` is the folder of espeak-ng's data; `lexicons` are pronunciations and
+ * `rules` the readings of numbers and dates, for languages that espeak-ng does not read. Pocket and
+ * ZipVoice speak like a recording: `references`, of which ZipVoice needs the words as well, each in
+ * a text file of the same name.
+ */
 const TTS_KINDS = [
-  kind("tts", "piper", { model: path, tokens: path, phonemes: path }),
-  kind("tts", "kokoro", { model: path, voices: path, tokens: path, phonemes: path }),
+  kind("tts", "piper", { model: path, tokens: path, phonemes: path, config: path.optional() }),
+  kind("tts", "kokoro", {
+    model: path,
+    voices: path,
+    tokens: path,
+    phonemes: path,
+    lexicons: paths.optional(),
+  }),
+  kind("tts", "kitten", { model: path, voices: path, tokens: path, phonemes: path }),
+  kind("tts", "matcha", {
+    acousticModel: path,
+    vocoder: path,
+    tokens: path,
+    phonemes: path.optional(),
+    lexicons: paths.optional(),
+    rules: paths.optional(),
+  }),
+  kind("tts", "supertonic", {
+    durationPredictor: path,
+    textEncoder: path,
+    vectorEstimator: path,
+    vocoder: path,
+    settings: path,
+    unicodeIndexer: path,
+    voices: path,
+  }),
+  kind("tts", "pocket", {
+    lmFlow: path,
+    lmMain: path,
+    encoder: path,
+    decoder: path,
+    textConditioner: path,
+    vocabulary: path,
+    tokenScores: path,
+    references: paths,
+  }),
+  kind("tts", "zipvoice", {
+    encoder: path,
+    decoder: path,
+    vocoder: path,
+    tokens: path,
+    phonemes: path,
+    lexicons: paths.optional(),
+    references: paths,
+    transcripts: paths,
+  }),
 ] as const;
 
 /**
@@ -42,9 +92,13 @@ export type ModelKind = LocalModel["kind"];
 export interface ModelPart {
   /** Its path in the model's folder, as sherpa-onnx and llama.cpp publish it. */
   pattern: RegExp;
-  format: "onnx" | "gguf" | "tokens" | "voices" | "phonemes";
+  format: "onnx" | "gguf" | "tokens" | "voices" | "styles" | "phonemes" | "json" | "wav" | "file";
   /** Metadata of an .onnx file without which sherpa-onnx ends the process. */
   properties?: readonly string[];
+  /** The model can be loaded without it. */
+  optional?: true;
+  /** All files that match are the part, not only the best one. */
+  many?: true;
 }
 
 type Parts<K extends ModelKind> = Exclude<
@@ -70,6 +124,15 @@ const TOKENS: ModelPart = { pattern: /(^|[/-])tokens\.txt$/, format: "tokens" };
 /** The file that identifies a folder of espeak-ng's data. */
 const PHONEMES: ModelPart = { pattern: /(^|\/)phontab$/, format: "phonemes" };
 const VOICES: ModelPart = { pattern: /voices\.bin$/, format: "voices" };
+const VOCODER = onnx(/(vocos|vocoder|hifigan)[^/]*\.onnx$/);
+const LEXICONS: ModelPart = {
+  pattern: /(^|\/)lexicon[^/]*\.txt$/,
+  format: "file",
+  optional: true,
+  many: true,
+};
+const REFERENCES: ModelPart = { pattern: /\.wav$/, format: "wav", many: true };
+const STYLED = ["sample_rate", "n_speakers", "has_espeak", "style_dim"];
 
 /** The files of each kind of model. How a kind is loaded: `src/engine/recogniser.ts`, `voice.ts`. */
 export const MODEL_KINDS: Readonly<Kinds> = {
@@ -107,18 +170,88 @@ export const MODEL_KINDS: Readonly<Kinds> = {
   piper: {
     stage: "tts",
     parts: {
-      model: onnx(/\.onnx$/, "sample_rate", "n_speakers"),
+      model: onnx(/\.onnx$/, "sample_rate", "n_speakers", "language", "comment"),
       tokens: TOKENS,
       phonemes: PHONEMES,
+      config: { pattern: /\.onnx\.json$/, format: "json", optional: true },
     },
   },
   kokoro: {
     stage: "tts",
     parts: {
-      model: onnx(/\.onnx$/, "sample_rate", "n_speakers", "style_dim", "has_espeak"),
+      model: onnx(/\.onnx$/, ...STYLED),
       voices: VOICES,
       tokens: TOKENS,
       phonemes: PHONEMES,
+      lexicons: LEXICONS,
+    },
+  },
+  kitten: {
+    stage: "tts",
+    parts: {
+      model: onnx(/\.onnx$/, "model_type", ...STYLED),
+      voices: VOICES,
+      tokens: TOKENS,
+      phonemes: PHONEMES,
+    },
+  },
+  matcha: {
+    stage: "tts",
+    parts: {
+      acousticModel: onnx(
+        /(^|\/)(?!vocos|vocoder|hifigan)[^/]+\.onnx$/,
+        "sample_rate",
+        "n_speakers",
+        "use_eos_bos",
+        "pad_id",
+      ),
+      vocoder: VOCODER,
+      tokens: TOKENS,
+      phonemes: { ...PHONEMES, optional: true },
+      lexicons: LEXICONS,
+      rules: { pattern: /\.fst$/, format: "file", optional: true, many: true },
+    },
+  },
+  supertonic: {
+    stage: "tts",
+    parts: {
+      durationPredictor: onnx(/duration_predictor.*\.onnx$/),
+      textEncoder: onnx(/text_encoder.*\.onnx$/),
+      vectorEstimator: onnx(/vector_estimator.*\.onnx$/),
+      vocoder: onnx(/vocoder.*\.onnx$/),
+      settings: { pattern: /(^|\/)tts\.json$/, format: "json" },
+      unicodeIndexer: { pattern: /unicode_indexer\.bin$/, format: "file" },
+      voices: { pattern: /(^|\/)voice\.bin$/, format: "styles" },
+    },
+  },
+  pocket: {
+    stage: "tts",
+    parts: {
+      lmFlow: onnx(/lm_flow.*\.onnx$/),
+      lmMain: onnx(/lm_main.*\.onnx$/),
+      encoder: onnx(ENCODER),
+      decoder: DECODER,
+      textConditioner: onnx(/text_conditioner.*\.onnx$/),
+      vocabulary: { pattern: /(^|\/)vocab\.json$/, format: "json" },
+      tokenScores: { pattern: /(^|\/)token_scores\.json$/, format: "json" },
+      references: REFERENCES,
+    },
+  },
+  zipvoice: {
+    stage: "tts",
+    parts: {
+      encoder: onnx(ENCODER),
+      decoder: DECODER,
+      vocoder: VOCODER,
+      tokens: TOKENS,
+      phonemes: PHONEMES,
+      lexicons: LEXICONS,
+      references: REFERENCES,
+      transcripts: {
+        pattern: /(^|\/)(?!tokens|lexicon|README)[^/]+\.txt$/,
+        format: "file",
+        many: true,
+      },
     },
   },
 };

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { piperMetadata } from "../../scripts/test-models/convert.ts";
-import type { LocalTtsModel } from "../domain/model.ts";
+import type { LocalModel } from "../domain/model.ts";
 import { checkModelFiles } from "./check-model.ts";
 import { readOnnxFile } from "./onnx-file.ts";
 
@@ -33,7 +33,7 @@ const PROPERTIES = piperMetadata({
   phoneme_id_map: {},
 });
 
-function piper(name: string, content: Uint8Array): LocalTtsModel {
+function piper(name: string, content: Uint8Array): Extract<LocalModel, { kind: "piper" }> {
   return {
     stage: "tts",
     id: "voice",
@@ -59,7 +59,7 @@ test("a complete voice passes", async () => {
 test("a file that is missing, cut short or not a model is named in the error", async () => {
   const cases: [string, Uint8Array, string][] = [
     ["cut.onnx", NETWORK.subarray(0, 100), "cut short"],
-    ["bare.onnx", NETWORK, "lacks the properties (sample_rate, n_speakers)"],
+    ["bare.onnx", NETWORK, "lacks the properties (sample_rate, n_speakers, language, comment)"],
     ["text.onnx", Buffer.from("<html>Not found</html>"), "damaged"],
     ["empty.onnx", new Uint8Array(), "empty"],
   ];

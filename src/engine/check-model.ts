@@ -13,12 +13,11 @@ const HINT = "Fetch the model again, or choose another one.";
  * @throws Failure `unavailable` that names the file and says what to do
  */
 export async function checkModelFiles(model: LocalModel): Promise<void> {
-  const paths: Readonly<Record<string, string>> = model;
+  const files: Readonly<Record<string, string | string[] | undefined>> = model;
   for (const [name, part] of Object.entries(MODEL_KINDS[model.kind].parts)) {
-    const path = paths[name] ?? "";
-    await checkPart(part, path);
-    if (model.kind === "kokoro" && part.format === "voices") await checkVoiceSize(model);
+    for (const path of [files[name] ?? []].flat()) await checkPart(part, path);
   }
+  if (model.kind === "kokoro" || model.kind === "kitten") await checkVoiceSize(model);
 }
 
 function checkPart({ format, properties = [] }: ModelPart, path: string): Promise<unknown> {
@@ -31,7 +30,14 @@ function checkPart({ format, properties = [] }: ModelPart, path: string): Promis
       return checkTokens(path);
     case "phonemes":
       return checkPhonemes(path);
+    case "styles":
+      return checkStyles(path);
+    case "json":
+      return checkJson(path);
+    case "wav":
+      return checkWav(path);
     case "voices":
+    case "file":
       return checkFile(path);
   }
 }
@@ -76,15 +82,45 @@ async function checkNetwork(path: string, properties: readonly string[]): Promis
 }
 
 const BYTES_PER_FLOAT = 4;
+const STYLES_HEAD_BYTES = 48;
 
 /** sherpa-onnx ends the process where the voices have a size other than the network says. */
-async function checkVoiceSize({ model, voices }: { model: string; voices: string }): Promise<void> {
+async function checkVoiceSize({ model, voices }: { model: string; voices: string }) {
   const { properties } = await readOnnxFile(model);
   const numbersOf = (name: string) => (properties.get(name) ?? "").split(",").map(Number);
   const dimensions = [...numbersOf("style_dim"), ...numbersOf("n_speakers")];
   const expected = dimensions.reduce((product, number) => product * number, BYTES_PER_FLOAT);
   const { size } = await stat(voices);
   if (size !== expected) throw damaged(voices, `has ${size} bytes instead of ${expected}`);
+}
+
+/**
+ * The file of Supertonic's voices: six dimensions, 64 bits each, of two tables of floats, and the
+ * tables.
+ */
+async function checkStyles(path: string): Promise<void> {
+  await checkFile(path);
+  const head = await Bun.file(path).slice(0, STYLES_HEAD_BYTES).bytes();
+  const { size } = await stat(path);
+  if (head.length < STYLES_HEAD_BYTES) throw damaged(path, "is empty or cut short");
+  const dimensions = [...new BigInt64Array(head.buffer)].map(Number);
+  const product = (from: number) => dimensions.slice(from, from + 3).reduce((a, b) => a * b, 1);
+  const expected = STYLES_HEAD_BYTES + BYTES_PER_FLOAT * (product(0) + product(3));
+  if (size !== expected) throw damaged(path, `has ${size} bytes instead of ${expected}`);
+}
+
+async function checkJson(path: string): Promise<void> {
+  await checkFile(path);
+  const isObject = await Bun.file(path)
+    .json()
+    .then((value) => typeof value === "object" && value !== null)
+    .catch(() => false);
+  if (!isObject) throw damaged(path, "is no JSON");
+}
+
+async function checkWav(path: string): Promise<void> {
+  const head = await checkFile(path);
+  if (head.toString("latin1", 0, 4) !== "RIFF") throw damaged(path, "is no WAV file");
 }
 
 async function checkTokens(path: string): Promise<void> {
@@ -128,5 +164,5 @@ export function loadFailure(model: LocalModel, errors: string, killed = false): 
 
 function pathsOf(model: LocalModel): string[] {
   const { stage: _stage, id: _id, kind: _kind, ...paths } = model;
-  return Object.values(paths);
+  return Object.values<string | string[] | undefined>(paths).flatMap((path) => path ?? []);
 }

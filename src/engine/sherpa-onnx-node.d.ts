@@ -62,23 +62,70 @@ declare module "sherpa-onnx-node" {
     getResult(stream: OnlineStream): { text: string };
   }
 
+  interface PhonemeFiles {
+    tokens: string;
+    /** The folder of espeak-ng's data. */
+    dataDir: string;
+    /** Paths of pronunciations, separated by commas. */
+    lexicon?: string;
+  }
+
   interface OfflineTtsModelConfig extends RuntimeConfig {
-    vits?: { model: string; tokens: string; dataDir: string };
-    kokoro?: { model: string; tokens: string; voices: string; dataDir: string; lang: string };
+    vits?: PhonemeFiles & { model: string };
+    kokoro?: PhonemeFiles & { model: string; voices: string; lang: string };
+    kitten?: PhonemeFiles & { model: string; voices: string };
+    matcha?: PhonemeFiles & { acousticModel: string; vocoder: string };
+    zipvoice?: PhonemeFiles & { encoder: string; decoder: string; vocoder: string };
+    supertonic?: {
+      durationPredictor: string;
+      textEncoder: string;
+      vectorEstimator: string;
+      vocoder: string;
+      ttsJson: string;
+      unicodeIndexer: string;
+      voiceStyle: string;
+    };
+    pocket?: {
+      lmFlow: string;
+      lmMain: string;
+      encoder: string;
+      decoder: string;
+      textConditioner: string;
+      vocabJson: string;
+      tokenScoresJson: string;
+    };
+  }
+
+  export interface OfflineTtsConfig {
+    model: OfflineTtsModelConfig;
+    maxNumSentences: number;
+    /** Paths of the readings of numbers and dates, separated by commas. */
+    ruleFsts?: string;
+  }
+
+  /** The library takes what is left out for 0. */
+  export interface GenerationConfig {
+    sid: number;
+    speed: number;
+    /** A factor for the pauses within a text. */
+    silenceScale: number;
+    /** Steps of the voices that take off noise step by step. */
+    numSteps: number;
+    /** For voices that speak like a recording. */
+    referenceAudio?: Float32Array;
+    referenceSampleRate?: number;
+    referenceText?: string;
+    extra?: { lang?: string };
   }
 
   export class OfflineTts {
-    static createAsync(config: {
-      model: OfflineTtsModelConfig;
-      maxNumSentences: number;
-    }): Promise<OfflineTts>;
+    static createAsync(config: OfflineTtsConfig): Promise<OfflineTts>;
     readonly numSpeakers: number;
     readonly sampleRate: number;
     /** `onProgress` stops the synthesis by returning 0. */
     generateAsync(request: {
       text: string;
-      sid: number;
-      speed: number;
+      generationConfig: GenerationConfig;
       enableExternalBuffer: boolean;
       onProgress?: (part: { samples: Float32Array; progress: number }) => 0 | 1;
     }): Promise<Audio>;

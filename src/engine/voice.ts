@@ -3,9 +3,14 @@ import { pcmFrom } from "../lib/wav.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { readOnnxFile } from "./onnx-file.ts";
+import { voiceFiles } from "./voice-files.ts";
 
 /** The sample rate of OpenAI's speech in Hz, to which every voice is resampled. */
 export const SPEECH_RATE = 24_000;
+
+/** The library's own factor for the pauses within a text, and its number of steps. */
+const SILENCE_SCALE = 0.2;
+const STEPS = 5;
 
 export interface SpeakOptions {
   /** A speaker of the model, by name or number; an unknown one means the model's first. */
@@ -29,11 +34,13 @@ export interface Voice {
 
 /** @throws Error of sherpa-onnx, which explains little: call `checkModelFiles` before */
 export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<Voice> {
+  const files = voiceFiles(model);
   const tts = await sherpa.OfflineTts.createAsync({
-    model: { ...runtimeConfig(), ...filesOf(model) },
+    ...files,
+    model: { ...runtimeConfig(), ...files.model },
     maxNumSentences: 1,
   });
-  const speakers = await speakerNames(model.model);
+  const speakers = await speakerNames("model" in model ? model.model : undefined);
   const queue = new FairQueue();
 
   async function* speak(text: string, { voice, speed, client, signal }: SpeakOptions) {
@@ -46,8 +53,7 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
         () =>
           tts.generateAsync({
             text: piece,
-            sid,
-            speed,
+            generationConfig: { sid, speed, silenceScale: SILENCE_SCALE, numSteps: STEPS },
             enableExternalBuffer: false,
             onProgress: () => (signal.aborted ? 0 : 1),
           }),
@@ -61,17 +67,9 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
   return { speak };
 }
 
-/** The part of sherpa-onnx's settings that differs between kinds of voice. */
-function filesOf(model: LocalTtsModel) {
-  const { tokens, phonemes: dataDir } = model;
-  if (model.kind === "piper") return { vits: { model: model.model, tokens, dataDir } };
-  // Multilingual models end the process where no language is set; the English one ignores it.
-  const { voices } = model;
-  return { kokoro: { model: model.model, tokens, voices, dataDir, lang: "en-us" } };
-}
-
 /** The names of a model's speakers in order, where its metadata lists them, as Kokoro's does. */
-async function speakerNames(path: string): Promise<string[]> {
+async function speakerNames(path: string | undefined): Promise<string[]> {
+  if (path === undefined) return [];
   const { properties } = await readOnnxFile(path);
   const names = properties.get("speaker_names") ?? "";
   return names.split(",").map((name) => name.trim());

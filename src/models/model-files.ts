@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type LocalModel, MODEL_KINDS, type ModelKind } from "../domain/model.ts";
+import { type LocalModel, MODEL_KINDS, type ModelKind, type ModelPart } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 
@@ -24,13 +24,14 @@ export function modelFromFiles(stage: Stage, kind: string, files: ModelFiles): L
       `${files.id} has the kind "${kind}"; known are ${kinds.join(", ")}`,
     );
   }
-  const found = Object.entries(MODEL_KINDS[known].parts).map(([part, { pattern, format }]) => {
-    const path = bestMatch(files.paths, pattern);
-    if (path === undefined) {
+  const found = Object.entries(MODEL_KINDS[known].parts).flatMap(([part, wanted]) => {
+    const matching = matchesOf(files.paths, wanted);
+    if (matching.length === 0 && !wanted.optional) {
       throw new Failure("not_found", `${files.id} has no file for its ${part} in ${files.folder}`);
     }
-    const wanted = format === "phonemes" ? path.slice(0, -"/phontab".length) : path;
-    return [part, join(files.folder, wanted)];
+    const absolute = matching.map((path) => join(files.folder, path));
+    const value = wanted.many ? absolute : absolute[0];
+    return matching.length === 0 ? [] : [[part, value] as const];
   });
   // The table has the same parts for each kind as its type.
   return { stage, kind, id: files.id, ...Object.fromEntries(found) } as LocalModel;
@@ -41,11 +42,16 @@ function kindsOf(stage: Stage): ModelKind[] {
   return kinds.filter((kind) => MODEL_KINDS[kind].stage === stage);
 }
 
-/** Of several matches the quantised one, which is faster and as good here; else the shortest. */
-function bestMatch(paths: readonly string[], pattern: RegExp): string | undefined {
+/**
+ * The paths of a part, the best first: the quantised one, which is faster and as good here, else
+ * the shortest. Of espeak-ng's data it is the folder.
+ */
+function matchesOf(paths: readonly string[], { pattern, format, many }: ModelPart): string[] {
   const matching = paths.filter((path) => pattern.test(path));
+  if (many) return matching.toSorted();
   const rank = (path: string) => (/int8|quant/.test(path) ? 0 : 1000) + path.length;
-  return matching.toSorted((a, b) => rank(a) - rank(b))[0];
+  const best = matching.toSorted((a, b) => rank(a) - rank(b));
+  return format === "phonemes" ? best.map((path) => path.replace(/\/?phontab$/, "")) : best;
 }
 
 /**
@@ -61,15 +67,22 @@ export function kindOf(
 ): ModelKind | undefined {
   const has = (pattern: RegExp) => paths.some((path) => pattern.test(path));
   if (stage === "llm") return has(MODEL_KINDS.gguf.parts.model.pattern) ? "gguf" : undefined;
+  if (stage === "tts") return kindOfVoice(folder, has);
   if (!has(MODEL_KINDS.whisper.parts.tokens.pattern)) return undefined;
-  if (stage === "tts") {
-    if (!has(MODEL_KINDS.piper.parts.model.pattern)) return undefined;
-    return has(MODEL_KINDS.kokoro.parts.voices.pattern) ? "kokoro" : "piper";
-  }
   if (has(/decoder.*merged/)) return "moonshine";
   if (!has(/joiner/)) {
     return has(MODEL_KINDS.whisper.parts.decoder.pattern) ? "whisper" : undefined;
   }
   const names = [folder, ...paths].join("\n");
   return /nemo|parakeet|tdt/i.test(names) ? "nemo-transducer" : "streaming-transducer";
+}
+
+function kindOfVoice(folder: string, has: (pattern: RegExp) => boolean): ModelKind | undefined {
+  const { supertonic, pocket, zipvoice, kokoro, piper } = MODEL_KINDS;
+  if (has(supertonic.parts.durationPredictor.pattern)) return "supertonic";
+  if (has(pocket.parts.lmFlow.pattern)) return "pocket";
+  if (!has(piper.parts.tokens.pattern) || !has(piper.parts.model.pattern)) return undefined;
+  if (has(kokoro.parts.voices.pattern)) return /kitten/i.test(folder) ? "kitten" : "kokoro";
+  if (has(zipvoice.parts.encoder.pattern) && has(zipvoice.parts.decoder.pattern)) return "zipvoice";
+  return has(zipvoice.parts.vocoder.pattern) ? "matcha" : "piper";
 }

@@ -17,8 +17,10 @@ function folderOf(name: string, paths: readonly string[]) {
   return { path, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
 
+type Parts = { kind: string } & Record<string, string | string[]>;
+
 const PHONEMES = ["espeak-ng-data/phontab", "espeak-ng-data/en_dict"];
-const KNOWN: [stage: Stage, folder: string, files: string[], parts: Record<string, string>][] = [
+const KNOWN: [stage: Stage, folder: string, files: string[], parts: Parts][] = [
   [
     "stt",
     "moonshine-tiny",
@@ -71,13 +73,85 @@ const KNOWN: [stage: Stage, folder: string, files: string[], parts: Record<strin
     ["model.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
     { kind: "kokoro", voices: "voices.bin", phonemes: "espeak-ng-data" },
   ],
+  [
+    "tts",
+    "kokoro-multi-lang-v1_0",
+    ["model.onnx", "voices.bin", "tokens.txt", "lexicon-us-en.txt", "lexicon-zh.txt", ...PHONEMES],
+    { kind: "kokoro", lexicons: ["lexicon-us-en.txt", "lexicon-zh.txt"] },
+  ],
+  [
+    "tts",
+    "kitten-nano-en-v0_1-fp16",
+    ["model.fp16.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
+    { kind: "kitten", model: "model.fp16.onnx" },
+  ],
+  [
+    "tts",
+    "matcha-icefall-zh-baker",
+    ["model-steps-3.onnx", "vocos-22khz-univ.onnx", "tokens.txt", "lexicon.txt", "date.fst"],
+    {
+      kind: "matcha",
+      acousticModel: "model-steps-3.onnx",
+      vocoder: "vocos-22khz-univ.onnx",
+      rules: ["date.fst"],
+    },
+  ],
+  [
+    "tts",
+    "sherpa-onnx-supertonic-3-tts-int8-2026-05-11",
+    [
+      "duration_predictor.int8.onnx",
+      "text_encoder.int8.onnx",
+      "vector_estimator.int8.onnx",
+      "vocoder.int8.onnx",
+      "tts.json",
+      "unicode_indexer.bin",
+      "voice.bin",
+    ],
+    { kind: "supertonic", textEncoder: "text_encoder.int8.onnx", voices: "voice.bin" },
+  ],
+  [
+    "tts",
+    "sherpa-onnx-pocket-tts-int8-2026-01-26",
+    [
+      "lm_flow.int8.onnx",
+      "lm_main.int8.onnx",
+      "encoder.onnx",
+      "decoder.int8.onnx",
+      "text_conditioner.onnx",
+      "vocab.json",
+      "token_scores.json",
+      "test_wavs/bria.wav",
+      "test_wavs/loona.wav",
+    ],
+    { kind: "pocket", references: ["test_wavs/bria.wav", "test_wavs/loona.wav"] },
+  ],
+  [
+    "tts",
+    "sherpa-onnx-zipvoice-distill-int8-zh-en-emilia",
+    [
+      "encoder.int8.onnx",
+      "decoder.int8.onnx",
+      "vocos_24khz.onnx",
+      "tokens.txt",
+      "lexicon.txt",
+      "test_wavs/leijun-1.wav",
+      "test_wavs/leijun-1.txt",
+      ...PHONEMES,
+    ],
+    { kind: "zipvoice", vocoder: "vocos_24khz.onnx", transcripts: ["test_wavs/leijun-1.txt"] },
+  ],
 ];
 
+function placesIn(folder: string, paths: string | string[]) {
+  return Array.isArray(paths) ? paths.map((path) => join(folder, path)) : join(folder, paths);
+}
+
 describe("the kind follows from the files", () => {
-  test.each(KNOWN)("%s in %s", (stage, name, files, { kind = "", ...parts }) => {
+  test.each(KNOWN)("%s in %s", (stage, name, files, { kind, ...parts }) => {
     using folder = folderOf(name, files);
     const expected = Object.fromEntries(
-      Object.entries(parts).map(([part, path]) => [part, join(folder.path, path)]),
+      Object.entries(parts).map(([part, paths]) => [part, placesIn(folder.path, paths)]),
     );
     expect(resolveModel(stage, folder.path)).toMatchObject({ stage, kind, id: name, ...expected });
     expect(resolveModel(stage, pathToFileURL(folder.path).href)).toMatchObject({ kind });
@@ -106,7 +180,7 @@ test.each([
 
 test.each([
   ["a recogniser", "stt", "tokens.txt of a Moonshine"],
-  ["a voice", "tts", "a Piper or Kokoro voice"],
+  ["a voice", "tts", "a Piper, Kokoro"],
 ] as const)("a folder that is not %s is refused", (_, stage, wanted) => {
   using folder = folderOf("m", ["a.gguf"]);
   expect(() => resolveModel(stage, folder.path)).toThrow(wanted);

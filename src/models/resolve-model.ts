@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LocalModel } from "../domain/model.ts";
+import { type LocalModel, MODEL_KINDS, type ModelKind } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { kindOf, modelFromFiles } from "./model-files.ts";
@@ -21,7 +21,9 @@ const EXPECTED_FILES: Readonly<Record<Stage, string>> = {
     "encoder, decoder and tokens.txt of a Moonshine, Whisper, streaming Zipformer or NeMo model " +
     "for sherpa-onnx",
   llm: "a .gguf file",
-  tts: "a Piper or Kokoro voice for sherpa-onnx: .onnx, tokens.txt and espeak-ng-data",
+  tts:
+    "a Piper, Kokoro, Kitten, Matcha, Supertonic, Pocket or ZipVoice voice for sherpa-onnx, with " +
+    "all its files (of a Piper voice: .onnx, tokens.txt and espeak-ng-data)",
 };
 
 /**
@@ -63,14 +65,14 @@ export function resolveModel(
 
 function withSystemPhonemes(
   stage: Stage,
-  kind: string,
+  kind: ModelKind,
   files: { id: string; folder: string; paths: string[] },
 ): LocalModel {
   const phonemes = SYSTEM_PHONEMES.find((folder) =>
     statSync(join(folder, "phontab"), { throwIfNoEntry: false })?.isFile(),
   );
   if (
-    stage !== "tts" ||
+    !("phonemes" in MODEL_KINDS[kind].parts) ||
     phonemes === undefined ||
     files.paths.some((one) => /(^|\/)phontab$/.test(one))
   ) {
