@@ -136,7 +136,7 @@ export function tinyModel(
     memory: 1000,
     files: Object.entries(files).map(([path, bytes]) => ({
       path,
-      url: `${url}/${id}/${path}`,
+      sources: [{ url: `${url}/${id}/${path}` }],
       bytes: bytes.length,
       sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
     })),

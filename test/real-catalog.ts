@@ -51,7 +51,7 @@ async function entryOf(
       served.set(url.pathname, from);
       const bytes = await Bun.file(from).bytes();
       const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-      return { path, url: url.href, bytes: bytes.length, sha256 };
+      return { path, sources: [{ url: url.href }], bytes: bytes.length, sha256 };
     }),
   );
   return {

@@ -19,16 +19,49 @@ const relativePath = z
     "is not a path inside the model's folder",
   );
 
-const modelFile = z.strictObject({
-  path: relativePath,
-  url: z.url({ protocol: /^https?$/ }),
-  bytes: z
-    .int()
-    .min(1)
-    .max(2 ** 40),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in hexadecimal digits"),
+const webAddress = z.url({ protocol: /^https?$/ });
+
+/** Where a file is published. A source that is an archive names the member that is the file. */
+const modelSource = z.strictObject({
+  url: webAddress,
+  member: z.string().min(1).max(300).optional(),
 });
-export type ModelFile = z.infer<typeof modelFile>;
+export type ModelSource = z.infer<typeof modelSource>;
+
+const modelFile = z
+  .strictObject({
+    path: relativePath,
+    /** Tried in order; an address alone stands for a source that is no archive. */
+    sources: z
+      .array(z.union([webAddress.transform((url): ModelSource => ({ url })), modelSource]))
+      .optional(),
+    /** A file's only source, as catalogues of earlier versions have it. */
+    url: webAddress.optional(),
+    bytes: z
+      .int()
+      .min(1)
+      .max(2 ** 40),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in hexadecimal digits"),
+  })
+  .transform(({ url, sources = [], ...file }) => {
+    const first: ModelSource[] = url === undefined ? [] : [{ url }];
+    return { ...file, sources: [...first, ...sources] };
+  })
+  .refine(({ sources }) => sources.length > 0, "has neither url nor sources");
+export type ModelFile = z.output<typeof modelFile>;
+
+const languageTag = z.string().regex(/^[a-z]{2,3}(-[A-Za-z0-9]+)*$/);
+
+/** A speaker of a voice model. */
+const modelVoice = z.strictObject({
+  /** What requests name it by: the speaker's name in the model's metadata, or its number. */
+  id: z.string().min(1).max(64),
+  name: z.string().min(1).max(100),
+  language: languageTag,
+  /** The address of a recording of it. */
+  sample: webAddress.optional(),
+});
+export type ModelVoice = z.infer<typeof modelVoice>;
 
 /** A model that can be downloaded. */
 export const catalogModel = z.strictObject({
@@ -37,13 +70,20 @@ export const catalogModel = z.strictObject({
   /** How the engine loads it; see `LocalModel`. */
   kind: z.string().min(1).max(64),
   size: z.enum(MODEL_SIZES),
+  /** Whether it belongs to the starter set, which begins a conversation while others download. */
+  starter: z.boolean().optional(),
   name: z.string().min(1).max(100),
   /** One sentence on what it is good for. */
   about: z.string().max(300),
-  languages: z.array(z.string().regex(/^[a-z]{2,3}(-[A-Za-z0-9]+)*$/)).min(1),
+  languages: z.array(languageTag).min(1),
   licence: z.string().min(1).max(100),
-  /** Approximate memory that it takes while it runs, in bytes. */
+  /** The licence's text. */
+  licenceUrl: webAddress.optional(),
+  /** What the licence wants to be said of its authors. */
+  attribution: z.string().min(1).max(300).optional(),
+  /** Approximate memory that it takes while it runs, with a language model's context, in bytes. */
   memory: z.int().min(0),
+  voices: z.array(modelVoice).max(1000).optional(),
   files: z.array(modelFile).min(1).max(2000),
 });
 export type CatalogModel = z.infer<typeof catalogModel>;

@@ -10,7 +10,7 @@ type Pinned = [path: string, bytes: number, sha256: string];
 function from(repository: string, revision: string, files: readonly Pinned[]): ModelFile[] {
   return files.map(([path, bytes, sha256]) => ({
     path,
-    url: `${HUGGING_FACE}/${repository}/resolve/${revision}/${path}`,
+    sources: [{ url: `${HUGGING_FACE}/${repository}/resolve/${revision}/${path}` }],
     bytes,
     sha256,
   }));

@@ -35,7 +35,9 @@ describe("the built-in catalogue", async () => {
       const paths = model.files.map(({ path }) => path);
       expect(new Set(paths).size).toBe(paths.length);
       modelFromFiles(model.stage, model.kind, { id: model.id, folder: "/m", paths });
-      for (const { url } of model.files) expect(url).toStartWith("https://huggingface.co/");
+      for (const { sources } of model.files) {
+        expect(sources[0]?.url).toStartWith("https://huggingface.co/");
+      }
       expect(sizeOf(model)).toBeGreaterThan(40e6);
       expect(model.memory).toBeGreaterThan(sizeOf(model) * 0.9);
     },
@@ -113,4 +115,30 @@ describe("a configured catalogue", () => {
   test("that does not exist is reported", async () => {
     await expect(catalogSource("/nowhere/c.json")()).rejects.toThrow("cannot be read");
   });
+});
+
+test("a configured catalogue names a file's sources in order: addresses, archives with a member, or one url", async () => {
+  using folder = temporaryFolder();
+  const model = tinyModel("http://127.0.0.1:1", { "a.gguf": bytesOf(10) });
+  const path = join(folder.path, "catalog.json");
+  const [file] = model.files;
+  const { sources: _, ...rest } = file ?? { sources: [] };
+  const archive = { url: "https://a.example/tiny.whl", member: "tiny/a.gguf" };
+  const read = async (change: object) => {
+    writeFileSync(
+      path,
+      JSON.stringify({ models: [{ ...model, files: [{ ...rest, ...change }] }] }),
+    );
+    return (await catalogSource(path)())[0]?.files[0]?.sources;
+  };
+  const [first, second] = ["https://a.example/a.gguf", "http://b.example/a.gguf"];
+  expect(await read({ url: first })).toEqual([{ url: first }]);
+  expect(await read({ sources: [first, archive, { url: second }] })).toEqual([
+    { url: first },
+    archive,
+    { url: second },
+  ]);
+  expect(await read({ url: first, sources: [second] })).toEqual([{ url: first }, { url: second }]);
+  await expect(read({})).rejects.toThrow(/models\.0\.files\.0.* neither url nor sources/);
+  await expect(read({ sources: [] })).rejects.toThrow("neither url nor sources");
 });

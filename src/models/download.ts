@@ -57,6 +57,7 @@ export async function downloadModel(
     try {
       await downloadFile({
         ...file,
+        url: plainSource(model, file),
         to,
         signal: options.signal,
         stallMs: options.stallMs,
@@ -68,6 +69,13 @@ export async function downloadModel(
     }
     meter.fileDone(file);
   }
+}
+
+/** @throws Failure for a file that only archives have */
+function plainSource({ name }: CatalogModel, { path, sources }: ModelFile): string {
+  const source = sources.find(({ member }) => member === undefined);
+  if (source) return source.url;
+  throw new Failure("unavailable", `${name} has no source for ${path} that is not an archive`);
 }
 
 /** Compares with the published file, because the user may have copied this one. */
@@ -102,10 +110,10 @@ async function freeOnDisk(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-function withManualSteps(error: Failure, { url }: ModelFile, to: string): Failure {
+function withManualSteps(error: Failure, { sources: [source] }: ModelFile, to: string): Failure {
   return new Failure(
     error.kind,
-    `${messageOf(error)}. Try again: the download resumes where it stopped. Or download the file by hand from ${url} and save it as ${to}`,
+    `${messageOf(error)}. Try again: the download resumes where it stopped. Or download the file by hand from ${source?.url} and save it as ${to}`,
     { cause: error },
   );
 }
