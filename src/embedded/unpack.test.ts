@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,13 +12,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Failure } from "../errors.ts";
+import { startOf } from "../lib/is-running.ts";
 import type { PackedBundle } from "./contents.ts";
 import { unpack } from "./unpack.ts";
 
 /** More than one chunk, and not a multiple of it. */
 const LARGE = Buffer.alloc(3_500_001, "Parley");
+/** Marks that this process uses a folder. */
+const MARK = expect.stringMatching(new RegExp(`^\\.used-${process.pid}-s\\d+$`));
 
 let folder: string;
 let root: string;
@@ -60,7 +64,7 @@ test("ten at once make one complete copy and leave nothing else", async () => {
   const bundle = bundleOf({ large: LARGE });
   const paths = await Promise.all(Array.from({ length: 10 }, () => unpack(bundle, root)));
   expect(new Set(paths).size).toBe(1);
-  expect(readdirSync(paths[0] ?? "").sort()).toEqual([`.used-${process.pid}`, "large"]);
+  expect(readdirSync(paths[0] ?? "").sort()).toEqual([MARK, "large"]);
 });
 
 test("the contents of the executable are verified before they are used", async () => {
@@ -70,7 +74,7 @@ test("the contents of the executable are verified before they are used", async (
     "large inside this executable is damaged: download it again",
   );
   const [made] = readdirSync(root);
-  expect(readdirSync(join(root, made ?? ""))).toEqual([`.used-${process.pid}`]);
+  expect(readdirSync(join(root, made ?? ""))).toEqual([MARK]);
 });
 
 test("broken compressed data is an error, and does not hang", async () => {
@@ -105,4 +109,39 @@ test("a file in place of the cache folder is an error", async () => {
   expect(await failureOf(bundleOf({ large: LARGE }))).toEndWith(
     "Set PARLEY_CACHE_DIR to another folder",
   );
+});
+
+test("another version is removed, also where every Parley has this PID, as in a container", async () => {
+  const old = await unpack(bundleOf({ large: LARGE }), root);
+  writeFileSync(join(old, `.used-${process.pid}-s1`), "");
+  writeFileSync(join(old, `.tmp-${process.pid}-s1-1234-large`), "");
+  const path = await unpack(bundleOf({ small: Buffer.from("new") }), root);
+  expect(readdirSync(root)).toEqual([basename(path)]);
+});
+
+test("a version that another process uses stays until that process has exited", async () => {
+  const old = await unpack(bundleOf({ large: LARGE }), root);
+  await using other = Bun.spawn(["sleep", "60"]);
+  const newer = bundleOf({ small: Buffer.from("new") });
+  for (const mark of [`.used-${other.pid}`, `.used-${other.pid}-s${startOf(other.pid)}`]) {
+    writeFileSync(join(old, mark), "");
+    await unpack(newer, root);
+    expect(existsSync(old)).toBe(true);
+    rmSync(join(old, mark));
+  }
+  // The PID is taken, but by a process that started later.
+  writeFileSync(join(old, `.used-${other.pid}-s1`), "");
+  await unpack(newer, root);
+  expect(existsSync(old)).toBe(false);
+});
+
+test("the marks of processes that have exited do not pile up", async () => {
+  const bundle = bundleOf({ large: LARGE });
+  const path = await unpack(bundle, root);
+  const dead = Bun.spawnSync(["true"]).pid;
+  for (const mark of [`.used-${dead}`, `.used-${dead}-s7`, `.used-${process.pid}-s1`]) {
+    writeFileSync(join(path, mark), "");
+  }
+  await unpack(bundle, root);
+  expect(readdirSync(path).sort()).toEqual([MARK, "large"]);
 });

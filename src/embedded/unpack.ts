@@ -13,14 +13,18 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, Failure, messageOf } from "../errors.ts";
-import { isRunning } from "../lib/is-running.ts";
+import { isRunning, startOf } from "../lib/is-running.ts";
 import { BUNDLE_NAMES, type PackedBundle, type PackedFile } from "./contents.ts";
 
 /** Bytes that are decompressed, hashed and written at a time; 1 MiB takes about 2 ms. */
 const CHUNK_BYTES = 1 << 20;
 const HASH_LENGTH = 16;
-/** `.tmp-PID-…` is a file that a process is writing; `.used-PID` marks a process that uses the folder. */
-const PROCESS_FILE = /^\.(?:tmp|used)-(\d+)/;
+/**
+ * `.tmp-PROCESS-…` is a file that a process is writing; `.used-PROCESS` marks a process that uses the
+ * folder. PROCESS is the PID and, where the system has it, the start of the process: in a container
+ * every Parley has the same PID.
+ */
+const PROCESS_FILE = /^\.(?:tmp|used)-(\d+)(?:-s(\d+))?/;
 const BUNDLE_FOLDER = new RegExp(`^(${BUNDLE_NAMES.join("|")})-[0-9a-f]{${HASH_LENGTH}}$`);
 const PRIVATE_MODE = 0o700;
 
@@ -43,6 +47,7 @@ export async function unpack(bundle: PackedBundle, root: string): Promise<string
     if (!(await isComplete(bundle, folder))) await complete(bundle, root, folder);
     // Errors are ignored, since a read-only folder cannot be marked, but is not removed either.
     else await markUsed(folder).catch(() => {});
+    await removeUnused(bundle, root, folder).catch(() => {});
     await refuseNoExec(bundle, folder);
     return folder;
   } catch (error) {
@@ -62,7 +67,7 @@ async function complete(bundle: PackedBundle, root: string, folder: string): Pro
       await mkdir(folder, { recursive: true, mode: PRIVATE_MODE });
       if (!(await ensureSafeFolder(folder))) throw new UntrustedFolder(folder);
       await markUsed(folder);
-      await removeStaleFiles(folder);
+      await removeFilesOf(isGone, folder);
       const files = await missingFiles(bundle, folder);
       await Promise.all(files.map((file) => unpackFile(file, folder)));
       await sync(folder);
@@ -72,7 +77,6 @@ async function complete(bundle: PackedBundle, root: string, folder: string): Pro
       if (codeOf(error) !== "ENOENT" || attempt === 3) throw error;
     }
   }
-  await removeUnused(bundle, root, folder).catch(() => {});
 }
 
 class UntrustedFolder extends Error {
@@ -111,7 +115,7 @@ async function missingFiles(bundle: PackedBundle, folder: string): Promise<Packe
 
 async function unpackFile(file: PackedFile, folder: string): Promise<void> {
   const random = crypto.randomUUID().slice(0, 8);
-  const temporary = join(folder, `.tmp-${process.pid}-${random}-${file.name}`);
+  const temporary = join(folder, `.tmp-${thisProcess()}-${random}-${file.name}`);
   try {
     await writeUnpacked(file, temporary);
     await rename(temporary, join(folder, file.name));
@@ -176,31 +180,48 @@ async function sync(folder: string): Promise<void> {
 }
 
 async function markUsed(folder: string): Promise<void> {
-  await writeFile(join(folder, `.used-${process.pid}`), "", { mode: 0o600 });
+  await writeFile(join(folder, `.used-${thisProcess()}`), "", { mode: 0o600 });
   const now = new Date();
   await utimes(folder, now, now);
 }
 
-/** Removes the files of processes that have exited. */
-async function removeStaleFiles(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (isStale(name)) await rm(join(folder, name), { force: true });
-  }
-}
-
+/** Removes the files of processes that have exited, and the folders of versions that nobody uses. */
 async function removeUnused(bundle: PackedBundle, root: string, folder: string): Promise<void> {
+  await removeFilesOf(isGone, folder);
   for (const name of await readdir(root)) {
     const other = join(root, name);
     if (BUNDLE_FOLDER.exec(name)?.[1] !== bundle.name || other === folder) continue;
-    await removeStaleFiles(other);
+    // This process uses one version only: its own PID in another folder is an earlier process's.
+    await removeFilesOf((owner) => owner.pid === process.pid || isGone(owner), other);
     const used = (await readdir(other)).some((name) => PROCESS_FILE.test(name));
     if (!used) await rm(other, { recursive: true, force: true });
   }
 }
 
-function isStale(name: string): boolean {
-  const pid = Number(PROCESS_FILE.exec(name)?.[1]);
-  return pid > 0 && pid !== process.pid && !isRunning(pid);
+interface Owner {
+  pid: number;
+  /** When it started, as the system counts; undefined if the file does not say. */
+  start: string | undefined;
+}
+
+async function removeFilesOf(matches: (owner: Owner) => boolean, folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid, start] = PROCESS_FILE.exec(name) ?? [];
+    if (pid === undefined || !matches({ pid: Number(pid), start })) continue;
+    await rm(join(folder, name), { force: true });
+  }
+}
+
+/** Whether a process has exited; its PID may belong to another one by now. */
+function isGone({ pid, start }: Owner): boolean {
+  if (!isRunning(pid)) return true;
+  const startNow = startOf(pid);
+  return start !== undefined && startNow !== undefined && start !== startNow;
+}
+
+function thisProcess(): string {
+  const start = startOf(process.pid);
+  return start === undefined ? `${process.pid}` : `${process.pid}-s${start}`;
 }
 
 class NoExec extends Error {}
