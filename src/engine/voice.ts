@@ -1,5 +1,6 @@
 import type { LocalTtsModel } from "../domain/model.ts";
 import { pcmFrom } from "../lib/wav.ts";
+import { sentences } from "../spoken-text/sentences.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { readOnnxFile } from "./onnx-file.ts";
@@ -79,55 +80,4 @@ function speakerId(voice: string, names: readonly string[], count: number): numb
   const named = names.indexOf(voice);
   const number = named >= 0 ? named : /^\d{1,4}$/.test(voice) ? Number(voice) : 0;
   return number < count ? number : 0;
-}
-
-/** The most characters of the first piece, and of the others. */
-const MAX_FIRST_PIECE = 100;
-const MAX_PIECE = 280;
-/** A shorter piece would sound cut off. */
-const MIN_PIECE = 24;
-/** A full stop that does not end a sentence: after titles, initials, and before names or numbers. */
-const ABBREVIATION = /(?:^|\s)(?:\p{Lu}|Dr|Mr|Mrs|Ms|St|Prof|Nr|No|vs|e\.g|i\.e|z\.B)\.$/u;
-/** Where a voice may pause within a sentence. */
-const PAUSE = /[,;:–—](?=\s)/g;
-
-/**
- * Cuts a text into pieces that are synthesised one after the other: sentences, and parts of long
- * ones. The first piece is short, so that speech begins early.
- */
-export function sentences(text: string): string[] {
-  const pieces: string[] = [];
-  for (const sentence of fullSentences(text)) {
-    for (let rest = sentence; rest !== ""; ) {
-      const length = pieceLength(rest, pieces.length === 0 ? MAX_FIRST_PIECE : MAX_PIECE);
-      pieces.push(rest.slice(0, length).trim());
-      rest = rest.slice(length).trim();
-    }
-  }
-  // Punctuation alone has no sound.
-  return pieces.filter((piece) => /[\p{L}\p{N}]/u.test(piece));
-}
-
-/** The segmenter ends a sentence after an abbreviation too; these are joined again. */
-function fullSentences(text: string): string[] {
-  const segmenter = new Intl.Segmenter(undefined, { granularity: "sentence" });
-  const found: string[] = [];
-  for (const { segment } of segmenter.segment(text)) {
-    const before = found.at(-1) ?? "";
-    const sentence = segment.trim();
-    if (ABBREVIATION.test(before)) found.splice(-1, 1, `${before} ${sentence}`);
-    else found.push(sentence);
-  }
-  return found;
-}
-
-function pieceLength(text: string, max: number): number {
-  if (text.length <= max) return text.length;
-  const pauses = [...text.matchAll(PAUSE)].map(({ index }) => index + 1);
-  const end = pauses.filter((pause) => pause >= MIN_PIECE && pause <= max).at(-1);
-  if (end !== undefined) return end;
-  // A first sentence without a pause sounds better uncut, unless it is too long for any piece.
-  if (text.length <= MAX_PIECE) return text.length;
-  const space = text.lastIndexOf(" ", MAX_PIECE);
-  return space >= MIN_PIECE ? space : MAX_PIECE;
 }

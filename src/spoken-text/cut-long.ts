@@ -3,6 +3,9 @@ const PAUSE = /[,;:–—،؛](?=\s)|[、，；：]/gu;
 /** A shorter piece would sound cut off, in characters. */
 const SHORTEST_PIECE = 24;
 
+/** A text begins with a part of its first sentence if that is longer, in characters. */
+export const LONG_FIRST_SENTENCE = 100;
+
 /** The longest piece of text that is sent to a voice at once, in characters. */
 export const LONGEST_PIECE = 300;
 
@@ -36,7 +39,7 @@ function wordToCut(text: string, longest: number, mayCut: (length: number) => bo
   const space = spaces.findLast((end) => end >= SHORTEST_PIECE && end <= longest && mayCut(end));
   if (space !== undefined) return space;
   // Thai, Chinese and Japanese write no spaces; the segmenter knows their words.
-  const words = new Intl.Segmenter(undefined, { granularity: "word" }).segment(
+  const words = new Intl.Segmenter("en", { granularity: "word" }).segment(
     text.slice(0, longest + 1),
   );
   const starts = [...words].map(({ index }) => index);

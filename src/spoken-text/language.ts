@@ -133,6 +133,14 @@ function byWords(
   return best.score >= 4 && own * 3 < best.score && lead > 0 ? best.language : preferred;
 }
 
+/** Whether a word, with the marks around it, is one of the most frequent of some language. */
+export function isCommonWord(word: string): boolean {
+  const bare = word.toLowerCase().replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "");
+  return [...Object.values(COMMON_WORDS), ...OTHER_COMMON_WORDS].some((list) =>
+    list.includes(bare),
+  );
+}
+
 function hits(found: readonly string[], common: readonly string[]): number {
   return found.filter((word) => common.includes(word)).length;
 }

@@ -8,13 +8,22 @@ const CLOSED_AFTER_MARK = /[.!?…؟۔]["'”’»“‹›)\]*_~]+$/u;
 const NEVER_LAST = abbreviations(
   "al ee dr mr mrs ms st prof rev sgt capt lt mt messrs vs e.g i.e " +
     "z.b d.h u.a o.ä s.o s.u i.d.r bzw ca vgl ggf evtl inkl exkl zzgl bspw sog hrsg mind hr hrn frl sr " +
-    "sra dña p.ej p.ex mme mlle dott sig sig.ra avv dhr mevr bijv o.a m.b.t t.o.v",
+    "sra dña p.ej p.ex mme mlle dott sig sig.ra avv dhr mevr bijv o.a m.b.t t.o.v d.w.z " +
+    "np tzn tzw ul godz dr.inż т.е т.к ул стр им см напр тыс млн млрд např tzv tj örn bkz t.ex bl.a " +
+    "d.v.s f.eks bl.a esim ún kb π.χ δηλ jl hlm tp",
 );
 /** Abbreviations and words like them that may end a sentence; what follows tells. */
 const MAYBE_LAST = abbreviations(
   "uu std sek mio mrd einw etc usw usf ff jr inc ltd co corp u.s u.s.a u.k u.n a.m p.m am pm ph.d b.a m.a b.c a.d " +
     "u.v.m v.chr n.chr i.r ecc ss enz cia s.a ave blvd rd no nr nos fig abb art vol cap col gen " +
     "hon ft min max tel str bd geb abs approx est dept univ env ex num núm pág pag p pp n " +
+    "u.c i.e.s itd itp др пр д.п н.э atd apod vb vs osv jne stb κ.λπ dll dsb " +
+    "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc",
+);
+/** Those of `MAYBE_LAST` before which a capital letter is rather a name than a new sentence. */
+const BEFORE_NAME = abbreviations(
+  "u.s u.s.a u.k u.n a.m p.m am pm v.chr n.chr i.r jr inc ltd co corp ph.d b.c a.d ave blvd rd nos fig abb " +
+    "art vol cap col gen hon ft min max tel str bd geb est dept univ env ex num núm pág pag pp " +
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez janv févr avr juil déc",
 );
 /** A single letter, as in initials and in the parts of "z. B.". */
@@ -56,6 +65,15 @@ export function sentenceEnd(written: string): SentenceEnd {
   if (INITIAL.test(text)) return /\bI\.$/.test(text) ? "unclear" : "no";
   const isUnclear = NUMBER_STOP.test(text) || ROMAN_STOP.test(text) || isOpen(text, "(", ")");
   return isUnclear ? "unclear" : "yes";
+}
+
+/**
+ * Whether a text ends with what a name may follow: "U.S.", "5 p.m.", the German "3.". Then only a
+ * word that begins sentences settles that one ended.
+ */
+export function isBeforeName(text: string): boolean {
+  const word = WORD_BEFORE_STOP.exec(text)?.[1]?.toLowerCase();
+  return NUMBER_STOP.test(text) || (word !== undefined && BEFORE_NAME.has(word));
 }
 
 /** Whether a bracket or quotation mark is open at the end: what it holds may be abbreviated. */

@@ -207,3 +207,16 @@ test("a lone mark is no request and delays nothing", () => {
   expect(answer.push("” … ")).toEqual([]);
   expect(answer.push("Fine. ")).toEqual(["Fine."]);
 });
+
+test("a name after an abbreviation and the query of an address do not end a sentence", () => {
+  const text =
+    "The U.S. Army came at 5 p.m. Tuesday. It left at 6 p.m. The end. " +
+    "See https://example.org/find?Query=1 now.";
+  const spoken = new SpokenText("en");
+  expect([...spoken.push(text), ...spoken.end()]).toEqual([
+    "The U.S. Army came at 5 p.m. Tuesday.",
+    "It left at 6 p.m.",
+    "The end.",
+    "See example dot org now.",
+  ]);
+});

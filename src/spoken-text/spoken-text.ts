@@ -1,5 +1,5 @@
-import { cutLong, LONGEST_PIECE, pauseToCut, placeToCut } from "./cut-long.ts";
-import { languageOf, type SpokenLanguage } from "./language.ts";
+import { cutLong, LONG_FIRST_SENTENCE, LONGEST_PIECE, pauseToCut, placeToCut } from "./cut-long.ts";
+import { isCommonWord, languageOf, type SpokenLanguage } from "./language.ts";
 import {
   closesFence,
   endsWithLine,
@@ -11,11 +11,15 @@ import {
 import { withoutMarkup } from "./markup.ts";
 import { isInsideConstruct } from "./open-construct.ts";
 import { readAloud } from "./reading.ts";
-import { endsAtSpace, endsBefore, endsDirectly, sentenceEnd } from "./sentence-end.ts";
+import {
+  endsAtSpace,
+  endsBefore,
+  endsDirectly,
+  isBeforeName,
+  sentenceEnd,
+} from "./sentence-end.ts";
 import { VOCABULARY } from "./vocabulary.ts";
 
-/** An answer begins with a part of its first sentence if that is longer, in characters. */
-const LONG_FIRST_SENTENCE = 100;
 /** Text without the end of a sentence is cut at this length: spoken, signs become longer. */
 const LONG_SENTENCE = 280;
 /** No line or construct is held for longer, in characters. */
@@ -150,16 +154,18 @@ export class SpokenText {
     const text = before.trimEnd();
     if (/\s/.test(char)) {
       const isEnd = text.length === before.length && sentenceEnd(text) === "yes";
-      return isEnd && !isInsideConstruct(text) ? this.#raw.length : undefined;
+      return isEnd && !isInsideConstruct(text) ? this.#raw.length : endBeforeLastWord(before);
     }
     if (endsDirectly(this.#raw) || BREAK_TAG.test(this.#raw)) {
       return isInsideConstruct(this.#raw) ? undefined : this.#raw.length;
     }
     if (text.length === before.length) {
       const isUnspaced = /\p{Ll}[!?]$/u.test(text) && /\p{Lu}/u.test(char);
-      return isUnspaced && !isInsideConstruct(text) ? before.length : undefined;
+      const mayCut = !OPEN_ADDRESS.test(before) && !isInsideConstruct(text);
+      return isUnspaced && mayCut ? before.length : undefined;
     }
-    const isSettled = sentenceEnd(text) === "unclear" && endsBefore(text, char);
+    const isUnclear = sentenceEnd(text) === "unclear" && !isBeforeName(text);
+    const isSettled = isUnclear && endsBefore(text, char);
     const isEnd = isSettled || endsAtSpace(text, char);
     return isEnd && !isInsideConstruct(text) ? before.length : undefined;
   }
@@ -226,4 +232,12 @@ export class SpokenText {
   #language(): SpokenLanguage | null {
     return languageOf(this.#spoken, this.#chosenLanguage, this.#assumedLanguage);
   }
+}
+
+/** The length of a sentence that ended before the last word, which a name could have followed. */
+function endBeforeLastWord(text: string): number | undefined {
+  const [, sentence = "", gap = "", word = ""] = /^([^]*\S)(\s+)(\S+)$/.exec(text) ?? [];
+  if (sentenceEnd(sentence) !== "unclear" || !isBeforeName(sentence)) return undefined;
+  const isEnd = endsBefore(sentence, word[0] ?? "") && isCommonWord(word);
+  return isEnd && !isInsideConstruct(sentence) ? sentence.length + gap.length : undefined;
 }
