@@ -25,6 +25,11 @@ export function piperMetadata(voice: unknown): Uint8Array {
     n_speakers: String(num_speakers),
     sample_rate: String(audio.sample_rate),
   };
+  return onnxMetadata(properties);
+}
+
+/** The bytes to append to an .onnx file to give it these properties. */
+export function onnxMetadata(properties: Readonly<Record<string, string>>): Uint8Array {
   const entries = Object.entries(properties).map(([key, value]) => {
     const pair = Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))]);
     return field(METADATA_PROPS, pair);

@@ -4,6 +4,14 @@ import type { Stage } from "./stage.ts";
 const path = z.string().min(1);
 const paths = z.array(path).min(1);
 const transducer = { encoder: path, decoder: path, joiner: path, tokens: path };
+const encoderDecoder = { encoder: path, decoder: path, tokens: path };
+const oneFile = { model: path, tokens: path };
+/** What every recogniser may have besides: noise suppression, and punctuation for bare words. */
+const extras = {
+  denoiser: path.optional(),
+  punctuation: path.optional(),
+  punctuationVocabulary: path.optional(),
+};
 
 function kind<S extends Stage, K extends string, P extends z.ZodRawShape>(
   stage: S,
@@ -13,12 +21,21 @@ function kind<S extends Stage, K extends string, P extends z.ZodRawShape>(
   return z.object({ stage: z.literal(stage), id: z.string(), kind: z.literal(name), ...parts });
 }
 
-/** Kinds of speech recognition model. Only a streaming one gives interim results at no extra cost. */
+/**
+ * Kinds of speech recognition model. The streaming ones give interim results at no extra cost. What
+ * sets them apart is in `src/models/model-files.ts`.
+ */
 const STT_KINDS = [
-  kind("stt", "moonshine", { encoder: path, mergedDecoder: path, tokens: path }),
-  kind("stt", "whisper", { encoder: path, decoder: path, tokens: path }),
-  kind("stt", "streaming-transducer", transducer),
-  kind("stt", "nemo-transducer", transducer),
+  kind("stt", "moonshine", { encoder: path, mergedDecoder: path, tokens: path, ...extras }),
+  kind("stt", "whisper", { ...encoderDecoder, ...extras }),
+  kind("stt", "canary", { ...encoderDecoder, ...extras }),
+  kind("stt", "streaming-transducer", { ...transducer, ...extras }),
+  kind("stt", "nemo-transducer", { ...transducer, ...extras }),
+  kind("stt", "transducer", { ...transducer, ...extras }),
+  kind("stt", "streaming-ctc", { ...oneFile, ...extras }),
+  kind("stt", "nemo-ctc", { ...oneFile, ...extras }),
+  kind("stt", "zipformer-ctc", { ...oneFile, ...extras }),
+  kind("stt", "sense-voice", { ...oneFile, ...extras }),
 ] as const;
 const LLM_KIND = kind("llm", "gguf", { model: path });
 /**
@@ -93,7 +110,7 @@ export interface ModelPart {
   /** Its path in the model's folder, as sherpa-onnx and llama.cpp publish it. */
   pattern: RegExp;
   format: "onnx" | "gguf" | "tokens" | "voices" | "styles" | "phonemes" | "json" | "wav" | "file";
-  /** Metadata of an .onnx file without which sherpa-onnx ends the process. */
+  /** Metadata of an .onnx file without which sherpa-onnx ends the process; `a|b` is one of both. */
   properties?: readonly string[];
   /** The model can be loaded without it. */
   optional?: true;
@@ -134,6 +151,14 @@ const LEXICONS: ModelPart = {
 const REFERENCES: ModelPart = { pattern: /\.wav$/, format: "wav", many: true };
 const STYLED = ["sample_rate", "n_speakers", "has_espeak", "style_dim"];
 
+/** A network that is the whole model, not one of the extras beside it. */
+const NETWORK = /^(?!.*(?:gtcrn|punct|silero)).*\.onnx$/;
+const EXTRAS = {
+  denoiser: { ...onnx(/gtcrn.*\.onnx$/, "sample_rate", "n_fft", "hop_length"), optional: true },
+  punctuation: { ...onnx(/punct.*\.onnx$/), optional: true },
+  punctuationVocabulary: { pattern: /punct.*\.vocab$/, format: "file", optional: true },
+} as const satisfies Record<string, ModelPart>;
+
 /** The files of each kind of model. How a kind is loaded: `src/engine/recogniser.ts`, `voice.ts`. */
 export const MODEL_KINDS: Readonly<Kinds> = {
   moonshine: {
@@ -142,19 +167,35 @@ export const MODEL_KINDS: Readonly<Kinds> = {
       encoder: onnx(/encoder.*\.(ort|onnx)$/),
       mergedDecoder: onnx(/decoder.*merged.*\.(ort|onnx)$/),
       tokens: TOKENS,
+      ...EXTRAS,
     },
   },
   whisper: {
     stage: "stt",
-    parts: { encoder: onnx(ENCODER, "n_mels", "n_vocab"), decoder: DECODER, tokens: TOKENS },
+    parts: {
+      encoder: onnx(ENCODER, "n_mels", "n_vocab", "is_multilingual"),
+      decoder: DECODER,
+      tokens: TOKENS,
+      ...EXTRAS,
+    },
+  },
+  canary: {
+    stage: "stt",
+    parts: {
+      encoder: onnx(ENCODER, "model_type", "vocab_size", "feat_dim"),
+      decoder: DECODER,
+      tokens: TOKENS,
+      ...EXTRAS,
+    },
   },
   "streaming-transducer": {
     stage: "stt",
     parts: {
-      encoder: onnx(ENCODER, "model_type"),
+      encoder: onnx(ENCODER, "decode_chunk_len|chunk_shift"),
       decoder: DECODER,
       joiner: JOINER,
       tokens: TOKENS,
+      ...EXTRAS,
     },
   },
   "nemo-transducer": {
@@ -164,6 +205,37 @@ export const MODEL_KINDS: Readonly<Kinds> = {
       decoder: DECODER,
       joiner: JOINER,
       tokens: TOKENS,
+      ...EXTRAS,
+    },
+  },
+  transducer: {
+    stage: "stt",
+    parts: {
+      encoder: onnx(ENCODER, "model_type"),
+      decoder: DECODER,
+      joiner: JOINER,
+      tokens: TOKENS,
+      ...EXTRAS,
+    },
+  },
+  "streaming-ctc": {
+    stage: "stt",
+    parts: { model: onnx(NETWORK, "decode_chunk_len"), tokens: TOKENS, ...EXTRAS },
+  },
+  "nemo-ctc": {
+    stage: "stt",
+    parts: { model: onnx(NETWORK, "vocab_size", "model_type"), tokens: TOKENS, ...EXTRAS },
+  },
+  "zipformer-ctc": {
+    stage: "stt",
+    parts: { model: onnx(NETWORK, "model_type"), tokens: TOKENS, ...EXTRAS },
+  },
+  "sense-voice": {
+    stage: "stt",
+    parts: {
+      model: onnx(NETWORK, "vocab_size", "lfr_window_size", "neg_mean", "lang_auto"),
+      tokens: TOKENS,
+      ...EXTRAS,
     },
   },
   gguf: { stage: "llm", parts: { model: { pattern: /\.gguf$/, format: "gguf" } } },

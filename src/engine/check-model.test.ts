@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { piperMetadata } from "../../scripts/test-models/convert.ts";
 import type { LocalModel } from "../domain/model.ts";
+import { readOnnxFile } from "../lib/onnx-file.ts";
 import { checkModelFiles } from "./check-model.ts";
-import { readOnnxFile } from "./onnx-file.ts";
 
 let folder: string;
 
@@ -46,7 +46,7 @@ function piper(name: string, content: Uint8Array): Extract<LocalModel, { kind: "
 
 test("metadata after the weights of a network is read", async () => {
   const path = write("read.onnx", Buffer.concat([NETWORK, PROPERTIES]));
-  const { complete, properties } = await readOnnxFile(path);
+  const { complete, properties } = readOnnxFile(path);
   expect(complete).toBe(true);
   expect(properties.get("sample_rate")).toBe("22050");
   expect(properties.get("voice")).toBe("en-us");

@@ -2,7 +2,7 @@ import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type LocalModel, MODEL_KINDS, type ModelPart } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
-import { readOnnxFile } from "./onnx-file.ts";
+import { readOnnxFile } from "../lib/onnx-file.ts";
 
 const HINT = "Fetch the model again, or choose another one.";
 
@@ -68,11 +68,12 @@ async function checkNetwork(path: string, properties: readonly string[]): Promis
   const head = await checkFile(path);
   // An .ort file does not contain its length. ONNX Runtime verifies it without ending the process.
   if (head.toString("latin1", 4, 8) === ORT_MARK) return;
-  const file = await readOnnxFile(path);
+  const file = readOnnxFile(path);
   if (!file.complete) throw damaged(path, "is damaged or cut short");
-  const missing = properties.filter((name) => !file.properties.has(name));
+  const isMissing = (names: string) => !names.split("|").some((name) => file.properties.has(name));
+  const missing = properties.filter(isMissing);
   if (missing.length > 0) {
-    const names = missing.join(", ");
+    const names = missing.join(", ").replaceAll("|", " or ");
     throw new Failure(
       "unavailable",
       `The model file ${path} lacks the properties (${names}) that tell sherpa-onnx how to use it. ` +
@@ -86,7 +87,7 @@ const STYLES_HEAD_BYTES = 48;
 
 /** sherpa-onnx ends the process where the voices have a size other than the network says. */
 async function checkVoiceSize({ model, voices }: { model: string; voices: string }) {
-  const { properties } = await readOnnxFile(model);
+  const { properties } = readOnnxFile(model);
   const numbersOf = (name: string) => (properties.get(name) ?? "").split(",").map(Number);
   const dimensions = [...numbersOf("style_dim"), ...numbersOf("n_speakers")];
   const expected = dimensions.reduce((product, number) => product * number, BYTES_PER_FLOAT);

@@ -24,7 +24,8 @@ type Loaders = { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<Loa
 export function modelLoaders(settings: EngineSettings): Loaders {
   const loadLanguageModel = languageModelLoader(settings);
   return {
-    stt: (model) => loadChecked(model, async () => loadRecogniser(await loadSherpa(), model)),
+    stt: (model) =>
+      loadChecked(model, async () => loadRecogniser(await loadSherpa(), model, settings)),
     llm: (model) => loadChecked(model, () => loadLanguageModel(model)),
     tts: (model) => loadChecked(model, async () => loadVoice(await loadSherpa(), model)),
   };
@@ -129,9 +130,10 @@ export class LoadedModels implements AsyncDisposable {
     }
   }
 
-  /** @throws Failure if no model of this stage has this id */
-  check(stage: Stage, id: string): void {
-    this.#find(stage, id);
+  /** The files of a model that is served. @throws Failure if no model of this stage has this id */
+  check<S extends Stage>(stage: S, id: string | undefined): LocalModel & { stage: S } {
+    // `#find` returned an entry of this stage.
+    return this.#find(stage, id).model as LocalModel & { stage: S };
   }
 
   /** Loads all models that are not loaded yet. @throws Failure of the first that cannot be loaded */

@@ -24,3 +24,19 @@ test("an empty result sends nothing", () => {
   expect(words.update("")).toBeUndefined();
   expect(words.finish("  ")).toBeUndefined();
 });
+
+test("words are not repeated or lost where a later result has more or fewer words for them", () => {
+  const words = new InterimWords();
+  words.update("I went to the library");
+  expect(words.update("I went to the library and")).toBe("I went to the library");
+  expect(words.update("I went to to the library and bought a book")).toBe(" and");
+  expect(words.update("I went to to the library and bought a book today")).toBe(" bought a book");
+  expect(words.finish("I went the library and bought a book today")).toBe(" today");
+});
+
+test("scripts without spaces are sent character by character", () => {
+  const words = new InterimWords();
+  words.update("今日は");
+  expect(words.update("今日はいい")).toBe("今日は");
+  expect(words.finish("今日はいい天気")).toBe("いい天気");
+});

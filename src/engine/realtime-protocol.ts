@@ -24,7 +24,7 @@ const session = z.object({
             })
             .nullish(),
           transcription: z
-            .object({ model: z.string().optional(), language: z.string().optional() })
+            .object({ model: z.string().optional(), language: z.string().nullish() })
             .nullish(),
           turn_detection: turnDetection.nullish(),
         })
@@ -57,6 +57,12 @@ export function parseClientEvent(text: string): z.infer<typeof clientEvent> {
   return parse(clientEvent, json);
 }
 
+/** The id that a client gave its event, for the answer to it; undefined where it has none. */
+export function eventIdOf(text: string): string | undefined {
+  // The id stands beside the audio, which is not read again for it.
+  return /"event_id"\s*:\s*"([^"\\]{1,256})"/.exec(text.slice(0, 1000))?.[1];
+}
+
 /** What a client can set for its connection. */
 export interface RealtimeSettings {
   model: string | undefined;
@@ -67,9 +73,12 @@ export interface RealtimeSettings {
   /** Whether the end of speech commits the audio. */
   serverVad: boolean;
   detection: DetectorOptions;
+  /** Audio before the beginning of speech that belongs to it, in ms. */
+  prefixMs: number;
 }
 
 const DEFAULT_DETECTION: DetectorOptions = { threshold: 0.5, silenceMs: 500 };
+const DEFAULT_PREFIX_MS = 300;
 
 /** As with OpenAI, the server detects turns until the client turns that off. */
 export function defaultSettings(model: string | undefined): RealtimeSettings {
@@ -79,6 +88,7 @@ export function defaultSettings(model: string | undefined): RealtimeSettings {
     rate: 24_000,
     serverVad: true,
     detection: DEFAULT_DETECTION,
+    prefixMs: DEFAULT_PREFIX_MS,
   };
 }
 
@@ -86,9 +96,10 @@ export function defaultSettings(model: string | undefined): RealtimeSettings {
 export function updatedSettings(old: RealtimeSettings, { audio }: SessionUpdate): RealtimeSettings {
   const input = audio?.input;
   const detection = input?.turn_detection;
+  const spoken = input?.transcription?.language;
   return {
     model: input?.transcription?.model ?? old.model,
-    language: input?.transcription?.language ?? old.language,
+    language: spoken === null ? undefined : (spoken ?? old.language),
     rate: input?.format?.rate ?? old.rate,
     serverVad: detection === undefined ? old.serverVad : detection !== null,
     detection: detection
@@ -97,12 +108,14 @@ export function updatedSettings(old: RealtimeSettings, { audio }: SessionUpdate)
           silenceMs: detection.silence_duration_ms ?? DEFAULT_DETECTION.silenceMs,
         }
       : old.detection,
+    prefixMs: detection ? (detection.prefix_padding_ms ?? DEFAULT_PREFIX_MS) : old.prefixMs,
   };
 }
 
 /** The settings as OpenAI's session object. */
 export function sessionObject(settings: RealtimeSettings): Record<string, unknown> {
   const { threshold, silenceMs: silence_duration_ms } = settings.detection;
+  const { prefixMs: prefix_padding_ms } = settings;
   const input = {
     format: { type: "audio/pcm", rate: settings.rate },
     transcription: {
@@ -110,7 +123,7 @@ export function sessionObject(settings: RealtimeSettings): Record<string, unknow
       ...(settings.language === undefined ? {} : { language: settings.language }),
     },
     turn_detection: settings.serverVad
-      ? { type: "server_vad", threshold, silence_duration_ms }
+      ? { type: "server_vad", threshold, prefix_padding_ms, silence_duration_ms }
       : null,
   };
   return { type: "transcription", audio: { input } };

@@ -31,8 +31,10 @@ export interface EngineServer extends AsyncDisposable {
 
 /** As much as OpenAI accepts. */
 const MAX_BODY_BYTES = 25 * 1024 * 1024;
-/** A realtime message of over ten seconds of audio. */
-const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
+/** As much audio in one realtime message as OpenAI accepts, 15 MB, in base64. */
+const MAX_MESSAGE_BYTES = 21 * 1024 * 1024;
+/** The status of a WebSocket whose client does what it must not do (RFC 6455, 7.4.1). */
+const POLICY_VIOLATION = 1008;
 const REALTIME_PROTOCOL = "realtime";
 /** nginx's status for a client that closed the connection; no client receives it. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -95,11 +97,11 @@ export function serveEngine(options: EngineServerOptions): EngineServer {
     websocket: {
       maxPayloadLength: MAX_MESSAGE_BYTES,
       open(socket) {
-        socket.data.session = new RealtimeSession(
-          options,
-          (text) => socket.send(text),
-          socket.data,
-        );
+        const connection = {
+          send: (text: string) => void socket.send(text),
+          end: (reason: string) => socket.close(POLICY_VIOLATION, reason),
+        };
+        socket.data.session = new RealtimeSession(options, connection, socket.data);
       },
       message(socket, message) {
         socket.data.session?.receive(message.toString());

@@ -22,12 +22,35 @@ declare module "sherpa-onnx-node" {
     featureDim: number;
   }
 
-  interface OfflineModelConfig extends RuntimeConfig {
+  export interface OfflineModelConfig extends RuntimeConfig {
     tokens: string;
     modelType?: string;
     moonshine?: { encoder: string; mergedDecoder: string };
     whisper?: { encoder: string; decoder: string; language: string; task: "transcribe" };
+    canary?: { encoder: string; decoder: string; srcLang: string; tgtLang: string; usePnc: 1 };
     transducer?: TransducerFiles;
+    nemoCtc?: { model: string };
+    zipformerCtc?: { model: string };
+    senseVoice?: { model: string; language: string; useInverseTextNormalization: 1 };
+  }
+
+  export interface OnlineModelConfig extends RuntimeConfig {
+    tokens: string;
+    transducer?: TransducerFiles;
+    zipformer2Ctc?: { model: string };
+  }
+
+  /** The lists are empty where the model does not tell times. */
+  interface Result {
+    text: string;
+    tokens?: string[];
+    timestamps?: number[];
+  }
+
+  interface OfflineResult extends Result {
+    durations?: number[];
+    /** `<|en|>`, `en`, or nothing. */
+    lang?: string;
   }
 
   interface OfflineStream {
@@ -44,22 +67,33 @@ declare module "sherpa-onnx-node" {
     /** Counts for what is decoded afterwards; the model stays loaded. */
     setConfig(config: OfflineRecognizerConfig): void;
     createStream(): OfflineStream;
-    decodeAsync(stream: OfflineStream): Promise<{ text: string }>;
+    decodeAsync(stream: OfflineStream): Promise<OfflineResult>;
   }
 
   interface OnlineStream extends OfflineStream {
     inputFinished(): void;
+    /** `language` is read by streaming models of several languages; others ignore it. */
+    setOption(key: string, value: string): void;
   }
 
   export class OnlineRecognizer {
-    constructor(config: {
-      featConfig: FeatureConfig;
-      modelConfig: RuntimeConfig & { tokens: string; transducer: TransducerFiles };
-    });
+    constructor(config: { featConfig: FeatureConfig; modelConfig: OnlineModelConfig });
     createStream(): OnlineStream;
     isReady(stream: OnlineStream): boolean;
     decode(stream: OnlineStream): void;
-    getResult(stream: OnlineStream): { text: string };
+    getResult(stream: OnlineStream): Result;
+  }
+
+  /** Punctuation and case for English text in lower case. */
+  export class OnlinePunctuation {
+    constructor(config: { model: RuntimeConfig & { cnnBilstm: string; bpeVocab: string } });
+    addPunct(text: string): string;
+  }
+
+  export class OnlineSpeechDenoiser {
+    constructor(config: { model: RuntimeConfig & { gtcrn: { model: string } } });
+    run(request: Audio & { enableExternalBuffer: boolean }): Audio;
+    flush(enableExternalBuffer: boolean): Audio;
   }
 
   interface PhonemeFiles {
@@ -156,5 +190,6 @@ declare module "sherpa-onnx-node" {
     isDetected(): boolean;
     isEmpty(): boolean;
     pop(): void;
+    reset(): void;
   }
 }

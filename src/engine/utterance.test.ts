@@ -1,55 +1,72 @@
 import { expect, test } from "bun:test";
 import type { OnlineRecognizer } from "sherpa-onnx-node";
+import { audioOf, silence, simpleAudioTools, tone } from "../../test/engine-audio.ts";
+import { PAUSES, RECOGNISER_RATE } from "./audio-tools.ts";
 import { FairQueue } from "./fair-queue.ts";
-import {
-  BufferedUtterance,
-  quietestCut,
-  RECOGNISER_RATE,
-  StreamingUtterance,
-} from "./utterance.ts";
+import { BufferedUtterance, type Decode, StreamingUtterance } from "./utterance.ts";
 
-const MAX_SEGMENT_S = 24;
 const never = new AbortController().signal;
 
 /** A recogniser whose text is the number of seconds that it got. */
-async function seconds(samples: Float32Array): Promise<string> {
-  return String(Math.round(samples.length / RECOGNISER_RATE));
-}
-
-function noise(lengthS: number): Float32Array {
-  return Float32Array.from({ length: lengthS * RECOGNISER_RATE }, (_, i) => (i % 2 ? 0.1 : -0.1));
-}
-
-test("audio that is too long is cut where it is quietest", () => {
-  const audio = noise(MAX_SEGMENT_S + 10);
-  audio.fill(0, 20 * RECOGNISER_RATE, 20.2 * RECOGNISER_RATE);
-  expect(quietestCut(audio, MAX_SEGMENT_S) / RECOGNISER_RATE).toBeCloseTo(20.1, 1);
+const seconds: Decode = async (samples) => ({
+  text: String(Math.round(samples.length / RECOGNISER_RATE)),
 });
 
-test("each segment of a long utterance is decoded once, in order", async () => {
-  const decoded: number[] = [];
-  const decode = async (samples: Float32Array) => {
-    decoded.push(samples.length);
+function buffered(decode: Decode, queue = new FairQueue()): BufferedUtterance {
+  const detector = simpleAudioTools().detector(PAUSES);
+  return new BufferedUtterance({ decode, detector, maxSeconds: 8, queue, client: "a" });
+}
+
+test("segments are what is spoken, each decoded once and in order", async () => {
+  let decoded = 0;
+  const utterance = buffered((samples) => {
+    decoded += 1;
     return seconds(samples);
-  };
-  const utterance = new BufferedUtterance(decode, MAX_SEGMENT_S, new FairQueue(), "a");
-  for (let i = 0; i < 60; i++) utterance.push(noise(1));
+  });
+  utterance.push(audioOf(silence(3), tone(2), silence(2), tone(4), silence(2)));
   const segments = await utterance.finish(never);
-  expect(decoded.length).toBe(segments.length);
-  expect(Math.max(...decoded)).toBeLessThanOrEqual(MAX_SEGMENT_S * RECOGNISER_RATE);
-  expect(segments[0]?.start).toBe(0);
-  expect(segments.at(-1)?.end).toBe(60);
-  expect(segments.slice(1).map(({ start }) => start)).toEqual(
-    segments.slice(0, -1).map(({ end }) => end),
-  );
+  expect(decoded).toBe(2);
+  expect(segments.map(({ start, end }) => [start, end].map(Math.round))).toEqual([
+    [3, 5],
+    [7, 11],
+  ]);
+});
+
+test("what a cut inside speech lets both sides hear is in the text once", async () => {
+  // One word a second; the second word of each span is cut, so that the model gets it wrong.
+  const spoken = "one two three four five six seven eight nine ten eleven twelve".split(" ");
+  let from = 0;
+  const utterance = buffered(async (samples) => {
+    const to = from + Math.round(samples.length / RECOGNISER_RATE);
+    const words = spoken.slice(from, to);
+    from = to - 1;
+    return { text: words.join(" ") };
+  });
+  utterance.push(tone(12));
+  const segments = await utterance.finish(never);
+  expect(segments.length).toBeGreaterThan(1);
+  expect(segments.map(({ text }) => text).join(" ")).toBe(spoken.join(" "));
+});
+
+test("segments are taken as they become certain, and silence costs nothing", async () => {
+  let decoded = 0;
+  const utterance = buffered((samples) => {
+    decoded += 1;
+    return seconds(samples);
+  });
+  utterance.push(audioOf(tone(2), silence(2), tone(2), silence(2), tone(2)));
+  expect((await utterance.take(never)).length).toBe(1);
+  utterance.push(silence(60));
+  expect((await utterance.finish(never)).length).toBe(2);
+  expect(decoded).toBe(3);
 });
 
 test("interim results contain the whole utterance, and give way to waiting clients", async () => {
   const queue = new FairQueue();
-  const utterance = new BufferedUtterance(seconds, MAX_SEGMENT_S, queue, "a");
-  utterance.push(noise(2));
+  const utterance = buffered(seconds, queue);
+  utterance.push(tone(2));
   expect(await utterance.interim(never)).toBe("2");
-  utterance.push(noise(1));
+  utterance.push(tone(1));
   expect(await utterance.interim(never)).toBe("3");
   const other = Promise.withResolvers<void>();
   void queue.run("b", () => other.promise);
@@ -57,12 +74,25 @@ test("interim results contain the whole utterance, and give way to waiting clien
   other.resolve();
 });
 
+test("an interim result whose span ended meanwhile is dropped", async () => {
+  const waiting = Promise.withResolvers<void>();
+  const utterance = buffered(async (samples) => {
+    await waiting.promise;
+    return seconds(samples);
+  });
+  utterance.push(tone(7.5));
+  const interim = utterance.interim(never);
+  utterance.push(tone(8.5));
+  waiting.resolve();
+  expect(await interim).toBeUndefined();
+});
+
 test("an aborted utterance ends without waiting for the queue", async () => {
   const queue = new FairQueue();
   const other = Promise.withResolvers<void>();
   void queue.run("b", () => other.promise);
-  const utterance = new BufferedUtterance(seconds, MAX_SEGMENT_S, queue, "a");
-  utterance.push(noise(1));
+  const utterance = buffered(seconds, queue);
+  utterance.push(tone(1));
   const gone = new AbortController();
   const result = utterance.finish(gone.signal);
   gone.abort(new Error("gone"));
@@ -82,6 +112,7 @@ function streamingRecogniser(): OnlineRecognizer {
       stream.samples += samples.length;
     },
     inputFinished: () => {},
+    setOption: () => {},
   };
   return {
     createStream: () => stream,
@@ -93,19 +124,25 @@ function streamingRecogniser(): OnlineRecognizer {
   };
 }
 
+function streaming(queue = new FairQueue()): StreamingUtterance {
+  const recogniser = streamingRecogniser();
+  const options = { written: (text: string) => text, language: undefined, heard: "en" };
+  return new StreamingUtterance({ ...options, recogniser, queue, client: "a" });
+}
+
 test("an interim result has what was decoded so far, the final text also the last word", async () => {
-  const utterance = new StreamingUtterance(streamingRecogniser(), new FairQueue(), "a");
+  const utterance = streaming();
   utterance.push(new Float32Array(STEP));
   expect(await utterance.interim(never)).toBe("word");
   utterance.push(new Float32Array(STEP * 2));
   expect(await utterance.finish(never)).toEqual([
-    { text: "word word word word", start: 0, end: 1.5 },
+    { text: "word word word word", start: 0, end: 1.5, words: undefined, language: "en" },
   ]);
 });
 
 test("other clients get their turn between the steps of a long utterance", async () => {
   const queue = new FairQueue();
-  const utterance = new StreamingUtterance(streamingRecogniser(), queue, "a");
+  const utterance = streaming(queue);
   utterance.push(new Float32Array(STEP * 100));
   let done = false;
   const long = utterance.finish(never).then(() => {

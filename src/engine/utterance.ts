@@ -1,166 +1,207 @@
 import type { OnlineRecognizer } from "sherpa-onnx-node";
+import { RECOGNISER_RATE, type SpeechDetector } from "./audio-tools.ts";
 import type { FairQueue } from "./fair-queue.ts";
+import { type SpeechSpan, SpeechSpans } from "./speech-spans.ts";
+import { joinedTexts, overlapOf, rounded, timedWords, type Word, wordsOf } from "./words.ts";
 
-/** Sample rate in Hz at which recognisers and the voice activity detector take audio. */
-export const RECOGNISER_RATE = 16_000;
-
-/** The text of a part of an utterance; its bounds are in seconds from the utterance's start. */
+/** The text of a stretch of speech; its bounds are in seconds from the utterance's start. */
 export interface Segment {
   text: string;
   start: number;
   end: number;
+  /** Undefined where the model tells no times of words. */
+  words?: Word[] | undefined;
+  /** The code of the language that the model heard, if it tells. */
+  language?: string | undefined;
 }
 
+/** What a model hears in one stretch of audio; times are in seconds from its start. */
+export type Heard = Pick<Segment, "text" | "words" | "language">;
+
 /** A stretch of speech on its way to becoming text. */
-export interface Utterance {
+export interface Utterance extends Disposable {
   /** Whether words of an interim result may still change. */
   readonly revisable: boolean;
   /** @param samples mono, at `RECOGNISER_RATE` */
   push(samples: Float32Array): void;
   /** The text so far; undefined where asking for it would delay other clients. */
   interim(signal: AbortSignal): Promise<string | undefined>;
-  /** The final text. Nothing may be pushed afterwards. @throws the signal's reason */
+  /**
+   * The segments whose text is certain and that were not taken before, once little of the pushed
+   * audio waits for its recognition. @throws the signal's reason
+   */
+  take(signal: AbortSignal): Promise<Segment[]>;
+  /** All segments that `take` has not returned. Nothing may be pushed afterwards. @throws likewise */
   finish(signal: AbortSignal): Promise<Segment[]>;
 }
 
 /** The text of all segments, in one line. */
 export function textOf(segments: readonly Segment[]): string {
-  return segments
-    .map((segment) => segment.text)
-    .filter(Boolean)
-    .join(" ");
+  return segments.reduce((text, segment) => joinedTexts(text, segment.text), "");
 }
 
-type Decode = (samples: Float32Array) => Promise<string>;
+/** Recognises audio that is short enough for the model. */
+export type Decode = (samples: Float32Array) => Promise<Heard>;
+
+export interface BufferedOptions {
+  decode: Decode;
+  /** Finds the pauses. */
+  detector: SpeechDetector;
+  /** The most seconds of audio that `decode` takes. */
+  maxSeconds: number;
+  queue: FairQueue;
+  client: string;
+}
 
 /**
- * An utterance for models that take whole recordings: each interim result decodes the audio so far
- * again. Audio that is too long for one recognition is cut at pauses, and each segment is decoded
- * once.
+ * An utterance for models that take whole recordings: only speech is decoded, in spans that the
+ * model can take; each interim result decodes the open span again.
  */
 export class BufferedUtterance implements Utterance {
   readonly revisable = true;
-  readonly #decode: Decode;
-  readonly #maxSegmentS: number;
-  readonly #queue: FairQueue;
-  readonly #client: string;
-  /** Segments whose end is known. */
-  readonly #segments: { text: Promise<string>; start: number; end: number }[] = [];
-  /** The audio after the last of these segments. */
-  #tail = new Float32Array();
-  /** Samples before the tail. */
-  #tailStart = 0;
+  readonly #options: BufferedOptions;
+  readonly #spans: SpeechSpans;
+  /** Spans that are complete, in order; each waits for the one before it. */
+  #decoding: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  /** Certain segments; the newest may still lose words to the next span that overlaps it. */
+  #segments: Segment[] = [];
+  /** The text of the segments that were taken, as far as interim results need it. */
+  #taken = "";
+  /** Counts spans, so that an interim result knows when its own has ended. */
+  #complete = 0;
   readonly #abandoned = new AbortController();
 
-  /** @param maxSegmentS the most seconds of audio that `decode` takes */
-  constructor(decode: Decode, maxSegmentS: number, queue: FairQueue, client: string) {
-    this.#decode = decode;
-    this.#maxSegmentS = maxSegmentS;
-    this.#queue = queue;
-    this.#client = client;
+  constructor(options: BufferedOptions) {
+    this.#options = options;
+    this.#spans = new SpeechSpans(options.detector, options.maxSeconds);
   }
 
   push(samples: Float32Array): void {
-    this.#tail = concatenated(this.#tail, samples);
-    while (this.#tail.length > this.#maxSegmentS * RECOGNISER_RATE) {
-      this.#endSegment(quietestCut(this.#tail, this.#maxSegmentS));
-    }
+    for (const span of this.#spans.push(samples)) this.#decode(span);
   }
 
   async interim(signal: AbortSignal): Promise<string | undefined> {
-    if (this.#queue.busy) return undefined;
-    const tail = this.#tail;
-    const text = await this.#queue.run(this.#client, () => this.#decode(tail), signal);
-    const before = await Promise.all(this.#segments.map((segment) => segment.text));
-    // A segment that ended in the meantime contains what was the tail.
-    return tail === this.#tail || tail.length < this.#tail.length
-      ? [...before, text].filter(Boolean).join(" ")
-      : undefined;
+    if (this.#options.queue.busy || this.#waiting > 0) return undefined;
+    const complete = this.#complete;
+    const samples = this.#spans.open;
+    const before = joinedTexts(this.#taken, textOf(this.#segments));
+    if (samples === undefined) return before;
+    const { queue, client, decode } = this.#options;
+    const { text } = await queue.run(client, () => decode(samples), signal);
+    // A span that ended in the meantime is about to be decoded, and this text is a part of it.
+    return complete === this.#complete ? joinedTexts(before, text) : undefined;
+  }
+
+  async take(signal: AbortSignal): Promise<Segment[]> {
+    await this.#settled(signal);
+    const taken = this.#segments.splice(0, this.#segments.length - 1);
+    this.#taken = joinedTexts(this.#taken, textOf(taken));
+    return taken.filter(({ text }) => text !== "");
   }
 
   async finish(signal: AbortSignal): Promise<Segment[]> {
+    for (const span of this.#spans.finish()) this.#decode(span);
+    await this.#settled(signal);
+    return this.#segments.filter(({ text }) => text !== "");
+  }
+
+  /** Frees the detector, and forgets what was not decoded yet. */
+  [Symbol.dispose](): void {
+    this.#abandoned.abort(new Error("the utterance is not needed any more"));
+    this.#options.detector[Symbol.dispose]();
+  }
+
+  async #settled(signal: AbortSignal): Promise<void> {
     const abandon = () => this.#abandoned.abort(signal.reason);
     signal.addEventListener("abort", abandon, { once: true });
     if (signal.aborted) abandon();
     try {
-      this.#endSegment(this.#tail.length);
-      const segments = this.#segments.map(async ({ text, start, end }) => ({
-        text: await text,
-        start: start / RECOGNISER_RATE,
-        end: end / RECOGNISER_RATE,
-      }));
-      return await Promise.all(segments);
+      await this.#decoding;
     } finally {
       signal.removeEventListener("abort", abandon);
     }
   }
 
-  #endSegment(length: number): void {
-    const samples = this.#tail.slice(0, length);
-    this.#tail = this.#tail.slice(length);
-    const start = this.#tailStart;
-    this.#tailStart += length;
-    const job = () => this.#decode(samples);
-    const text = this.#queue.run(this.#client, job, this.#abandoned.signal);
+  #decode(span: SpeechSpan): void {
+    const { queue, client, decode } = this.#options;
+    const heard = queue.run(client, () => decode(span.samples), this.#abandoned.signal);
+    this.#complete += 1;
+    this.#waiting += 1;
+    const decoding = this.#decoding;
+    this.#decoding = (async () => {
+      const [result] = await Promise.all([heard, decoding]);
+      this.#append(span, result);
+      this.#waiting -= 1;
+    })();
     // `finish` reports the rejection; an utterance that is never finished must not raise it.
-    text.catch(() => {});
-    this.#segments.push({ text, start, end: this.#tailStart });
+    this.#decoding.catch(() => {});
+  }
+
+  #append(span: SpeechSpan, { text, words, language }: Heard): void {
+    const offset = (span.to - span.samples.length) / RECOGNISER_RATE;
+    const shifted = words?.map(({ word, start, end }) => ({
+      word,
+      start: rounded(start + offset),
+      end: rounded(end + offset),
+    }));
+    const segment: Segment = {
+      text,
+      start: rounded(span.start / RECOGNISER_RATE),
+      end: rounded(span.end / RECOGNISER_RATE),
+      words: shifted,
+      language,
+    };
+    const before = this.#segments.at(-1);
+    if (span.overlap > 0 && before)
+      mergeOverlap(before, segment, span.overlap / span.samples.length);
+    this.#segments.push(segment);
   }
 }
 
-function concatenated(a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
-  const all = new Float32Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
-}
-
-/** A pause is looked for in this last share of the longest segment. */
-const SEARCHED_SHARE = 1 / 3;
-const CUT_WINDOW = RECOGNISER_RATE / 10;
-
-/**
- * Where to cut audio that is too long for one recognition: in the middle of the quietest tenth of a
- * second towards the end of the longest segment that is allowed.
- *
- * @param samples at `RECOGNISER_RATE`, longer than `maxSegmentS`
- * @returns an index into the samples
- */
-export function quietestCut(samples: Float32Array, maxSegmentS: number): number {
-  const end = maxSegmentS * RECOGNISER_RATE;
-  const from = Math.round(end * (1 - SEARCHED_SHARE));
-  let best = end;
-  let least = Number.POSITIVE_INFINITY;
-  for (let at = from; at + CUT_WINDOW <= end; at += CUT_WINDOW / 2) {
-    let energy = 0;
-    for (let i = at; i < at + CUT_WINDOW; i++) energy += (samples[i] ?? 0) ** 2;
-    if (energy <= least) {
-      least = energy;
-      best = at + CUT_WINDOW / 2;
-    }
-  }
-  return best;
+/** Removes what two segments have both heard, where they overlap. */
+function mergeOverlap(before: Segment, after: Segment, share: number): void {
+  const [first, second] = [wordsOf(before.text), wordsOf(after.text)];
+  const { kept, skipped } = overlapOf(first, second, share);
+  before.text = first.slice(0, kept).join("").trim();
+  after.text = second.slice(skipped).join("").trim();
+  // The words with times are the text's words, unless the model writes numbers or marks apart.
+  before.words = before.words?.slice(0, before.words.length - (first.length - kept));
+  after.words = after.words?.slice(skipped);
+  const end = before.words?.at(-1)?.end ?? before.end;
+  before.end = Math.min(before.end, end);
+  after.start = Math.max(after.words?.[0]?.start ?? after.start, before.end);
 }
 
 /** Silence after which a streaming model outputs the last word, in seconds. */
 const TAIL_PADDING_S = 0.5;
 /** Decoding steps before other clients get their turn. */
 const STEPS_PER_TURN = 10;
+/** A pause in seconds that divides a streamed utterance into segments. */
+const SEGMENT_PAUSE_S = 1;
+
+export interface StreamingOptions {
+  recogniser: OnlineRecognizer;
+  /** Writes a text as people do, where the model does not; `isFinal` where no words follow. */
+  written: (text: string, isFinal: boolean) => string;
+  /** The language that is asked for, and the one that the model hears then. */
+  language: string | undefined;
+  heard: string | undefined;
+  queue: FairQueue;
+  client: string;
+}
 
 /** An utterance for streaming models, whose interim results cost no additional decoding. */
 export class StreamingUtterance implements Utterance {
   readonly revisable = false;
-  readonly #recogniser: OnlineRecognizer;
+  readonly #options: StreamingOptions;
   readonly #stream: ReturnType<OnlineRecognizer["createStream"]>;
-  readonly #queue: FairQueue;
-  readonly #client: string;
   #samples = 0;
 
-  constructor(recogniser: OnlineRecognizer, queue: FairQueue, client: string) {
-    this.#recogniser = recogniser;
-    this.#stream = recogniser.createStream();
-    this.#queue = queue;
-    this.#client = client;
+  constructor(options: StreamingOptions) {
+    this.#options = options;
+    this.#stream = options.recogniser.createStream();
+    if (options.language !== undefined) this.#stream.setOption("language", options.language);
   }
 
   push(samples: Float32Array): void {
@@ -170,7 +211,13 @@ export class StreamingUtterance implements Utterance {
 
   async interim(signal: AbortSignal): Promise<string> {
     await this.#decode(signal);
-    return this.#text();
+    const { recogniser, written } = this.#options;
+    return written(recogniser.getResult(this.#stream).text.trim(), false);
+  }
+
+  async take(signal: AbortSignal): Promise<Segment[]> {
+    await this.#decode(signal);
+    return [];
   }
 
   async finish(signal: AbortSignal): Promise<Segment[]> {
@@ -180,24 +227,55 @@ export class StreamingUtterance implements Utterance {
     });
     this.#stream.inputFinished();
     await this.#decode(signal);
-    return [{ text: this.#text(), start: 0, end: this.#samples / RECOGNISER_RATE }];
+    const { recogniser, written, heard } = this.#options;
+    const result = recogniser.getResult(this.#stream);
+    const end = this.#samples / RECOGNISER_RATE;
+    const text = written(result.text.trim(), true);
+    if (text === "") return [];
+    return segmentsOf(text, timedWords(result, end), end).map((one) => ({
+      ...one,
+      language: heard,
+    }));
   }
 
-  #text(): string {
-    return this.#recogniser.getResult(this.#stream).text.trim();
-  }
+  [Symbol.dispose](): void {}
 
   async #decode(signal: AbortSignal): Promise<void> {
-    while (this.#recogniser.isReady(this.#stream)) {
-      await this.#queue.run(
-        this.#client,
+    const { recogniser, queue, client } = this.#options;
+    while (recogniser.isReady(this.#stream)) {
+      await queue.run(
+        client,
         async () => {
-          for (let i = 0; i < STEPS_PER_TURN && this.#recogniser.isReady(this.#stream); i++) {
-            this.#recogniser.decode(this.#stream);
+          for (let i = 0; i < STEPS_PER_TURN && recogniser.isReady(this.#stream); i++) {
+            recogniser.decode(this.#stream);
           }
         },
         signal,
       );
     }
   }
+}
+
+/** A text divided where its words have a pause. */
+function segmentsOf(text: string, words: Word[] | undefined, end: number): Segment[] {
+  const written = wordsOf(text);
+  // Marks that stand alone would shift the words.
+  if (!words || words.length !== written.length) {
+    const [first, last] = [words?.[0], words?.at(-1)];
+    return [{ text, start: first?.start ?? 0, end: last?.end ?? end, words }];
+  }
+  const segments: (Segment & { words: Word[] })[] = [];
+  for (const [i, { start, end: to }] of words.entries()) {
+    const word = written[i] ?? "";
+    const current = segments.at(-1);
+    if (current && start - current.end < SEGMENT_PAUSE_S) {
+      current.text += word;
+      current.end = to;
+      current.words.push({ word: word.trim(), start, end: to });
+    } else {
+      const first = { word: word.trim(), start, end: to };
+      segments.push({ text: first.word, start, end: to, words: [first] });
+    }
+  }
+  return segments;
 }

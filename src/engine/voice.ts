@@ -1,9 +1,9 @@
 import type { LocalTtsModel } from "../domain/model.ts";
+import { readOnnxFile } from "../lib/onnx-file.ts";
 import { pcmFrom } from "../lib/wav.ts";
 import { sentences } from "../spoken-text/sentences.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
-import { readOnnxFile } from "./onnx-file.ts";
 import { voiceFiles } from "./voice-files.ts";
 
 /** The sample rate of OpenAI's speech in Hz, to which every voice is resampled. */
@@ -71,7 +71,7 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
 /** The names of a model's speakers in order, where its metadata lists them, as Kokoro's does. */
 async function speakerNames(path: string | undefined): Promise<string[]> {
   if (path === undefined) return [];
-  const { properties } = await readOnnxFile(path);
+  const { properties } = readOnnxFile(path);
   const names = properties.get("speaker_names") ?? "";
   return names.split(",").map((name) => name.trim());
 }

@@ -1,7 +1,8 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type LocalModel, MODEL_KINDS, type ModelKind, type ModelPart } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
+import { readOnnxFile } from "../lib/onnx-file.ts";
 
 /** Files of a model: its folder and their paths in it, with forward slashes. */
 export interface ModelFiles {
@@ -55,9 +56,9 @@ function matchesOf(paths: readonly string[], { pattern, format, many }: ModelPar
 }
 
 /**
- * The kind of model that files make up, judged by their names.
+ * The kind of model that files make up, judged by their names and, for recognisers, by what their
+ * network says of itself.
  *
- * @param folder its name tells streaming transducers from others
  * @returns undefined when they are no model of this stage
  */
 export function kindOf(
@@ -67,14 +68,33 @@ export function kindOf(
 ): ModelKind | undefined {
   const has = (pattern: RegExp) => paths.some((path) => pattern.test(path));
   if (stage === "llm") return has(MODEL_KINDS.gguf.parts.model.pattern) ? "gguf" : undefined;
-  if (stage === "tts") return kindOfVoice(folder, has);
+  if (stage === "tts") return kindOfVoice(basename(folder), has);
   if (!has(MODEL_KINDS.whisper.parts.tokens.pattern)) return undefined;
   if (has(/decoder.*merged/)) return "moonshine";
-  if (!has(/joiner/)) {
-    return has(MODEL_KINDS.whisper.parts.decoder.pattern) ? "whisper" : undefined;
+  return recogniserKind(folder, paths);
+}
+
+/** The kind of a recogniser of sherpa-onnx, by the metadata of its main network. */
+function recogniserKind(folder: string, paths: readonly string[]): ModelKind | undefined {
+  const [encoder] = matchesOf(paths, MODEL_KINDS.transducer.parts.encoder);
+  const main = encoder ?? matchesOf(paths, MODEL_KINDS["nemo-ctc"].parts.model)[0];
+  if (main === undefined) return undefined;
+  const { properties } = readOnnxFile(join(folder, main));
+  const type = properties.get("model_type") ?? "";
+  // Only networks that take their audio in pieces say how long a piece is.
+  const streams = properties.has("decode_chunk_len") || properties.has("chunk_shift");
+  const isNemo = /^EncDec/.test(type) || properties.has("pred_hidden");
+  if (encoder === undefined) {
+    if (properties.has("lfr_window_size") && properties.has("lang_auto")) return "sense-voice";
+    if (streams) return "streaming-ctc";
+    if (isNemo) return "nemo-ctc";
+    return type.includes("zipformer") ? "zipformer-ctc" : undefined;
   }
-  const names = [folder, ...paths].join("\n");
-  return /nemo|parakeet|tdt/i.test(names) ? "nemo-transducer" : "streaming-transducer";
+  if (paths.some((path) => MODEL_KINDS.transducer.parts.joiner.pattern.test(path))) {
+    if (streams) return "streaming-transducer";
+    return isNemo ? "nemo-transducer" : "transducer";
+  }
+  return type === "EncDecMultiTaskModel" ? "canary" : "whisper";
 }
 
 function kindOfVoice(folder: string, has: (pattern: RegExp) => boolean): ModelKind | undefined {

@@ -2,17 +2,22 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { onnxMetadata } from "../../scripts/test-models/convert.ts";
 import { temporaryFolder } from "../../test/database.ts";
 import type { Stage } from "../domain/stage.ts";
 import { resolveModel } from "./resolve-model.ts";
 
-/** A folder with empty files of these names. */
-function folderOf(name: string, paths: readonly string[]) {
+/** A folder with files of these names; the networks have this metadata and nothing else. */
+function folderOf(
+  name: string,
+  paths: readonly string[],
+  metadata: Readonly<Record<string, string>> = {},
+) {
   const folder = temporaryFolder();
   const path = join(folder.path, name);
   for (const one of paths) {
     mkdirSync(dirname(join(path, one)), { recursive: true });
-    writeFileSync(join(path, one), "");
+    writeFileSync(join(path, one), one.endsWith(".onnx") ? onnxMetadata(metadata) : "");
   }
   return { path, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
@@ -47,18 +52,6 @@ const KNOWN: [stage: Stage, folder: string, files: string[], parts: Parts][] = [
       decoder: "base.en-decoder.int8.onnx",
       tokens: "base.en-tokens.txt",
     },
-  ],
-  [
-    "stt",
-    "sherpa-onnx-streaming-zipformer-en",
-    ["encoder-epoch-99.onnx", "decoder-epoch-99.onnx", "joiner-epoch-99.onnx", "tokens.txt"],
-    { kind: "streaming-transducer", joiner: "joiner-epoch-99.onnx" },
-  ],
-  [
-    "stt",
-    "sherpa-onnx-nemo-parakeet-tdt-0.6b-v3-int8",
-    ["encoder.int8.onnx", "decoder.int8.onnx", "joiner.int8.onnx", "tokens.txt"],
-    { kind: "nemo-transducer", encoder: "encoder.int8.onnx" },
   ],
   ["llm", "llm", ["README.md", "model-q4.gguf"], { kind: "gguf", model: "model-q4.gguf" }],
   [
@@ -158,6 +151,48 @@ describe("the kind follows from the files", () => {
   });
 });
 
+const TRANSDUCER = ["encoder.int8.onnx", "decoder.int8.onnx", "joiner.int8.onnx", "tokens.txt"];
+const ONE_FILE = ["model.int8.onnx", "tokens.txt"];
+
+describe("what a network says of itself decides, and no name", () => {
+  test.each<[string, string[], Record<string, string>]>([
+    ["streaming-transducer", TRANSDUCER, { model_type: "zipformer2", decode_chunk_len: "32" }],
+    ["streaming-transducer", TRANSDUCER, { model_type: "EncDecRNNTBPEModel", chunk_shift: "56" }],
+    ["transducer", TRANSDUCER, { model_type: "zipformer2" }],
+    ["nemo-transducer", TRANSDUCER, { model_type: "EncDecRNNTBPEModel" }],
+    ["nemo-transducer", TRANSDUCER, { vocab_size: "1024", pred_hidden: "640" }],
+    ["streaming-ctc", ONE_FILE, { model_type: "zipformer2", decode_chunk_len: "32" }],
+    ["zipformer-ctc", ONE_FILE, { model_type: "zipformer2_ctc" }],
+    ["nemo-ctc", ONE_FILE, { model_type: "EncDecHybridRNNTCTCBPEModel" }],
+    ["sense-voice", ONE_FILE, { lfr_window_size: "7", lang_auto: "0" }],
+    ["canary", TRANSDUCER.toSpliced(2, 1), { model_type: "EncDecMultiTaskModel" }],
+    ["whisper", TRANSDUCER.toSpliced(2, 1), { model_type: "whisper-tiny" }],
+  ])("%s", (kind, files, metadata) => {
+    for (const name of ["my-streaming-model", "parakeet-tdt", "x"]) {
+      using folder = folderOf(name, files, metadata);
+      expect(resolveModel("stt", folder.path)).toMatchObject({ stage: "stt", kind, id: name });
+    }
+  });
+
+  test("a network of another kind is refused", () => {
+    using folder = folderOf("m", ONE_FILE, { model_type: "vits" });
+    expect(() => resolveModel("stt", folder.path)).toThrow("expected the .onnx files");
+  });
+});
+
+test("noise suppression and punctuation beside a recogniser are parts of it", () => {
+  const punctuation = "sherpa-onnx-online-punct-en/model.int8.onnx";
+  const vocabulary = "sherpa-onnx-online-punct-en/bpe.vocab";
+  const files = [...ONE_FILE, "gtcrn_simple.onnx", punctuation, vocabulary];
+  using folder = folderOf("m", files, { model_type: "zipformer2_ctc" });
+  expect(resolveModel("stt", folder.path)).toMatchObject({
+    model: join(folder.path, "model.int8.onnx"),
+    denoiser: join(folder.path, "gtcrn_simple.onnx"),
+    punctuation: join(folder.path, punctuation),
+    punctuationVocabulary: join(folder.path, vocabulary),
+  });
+});
+
 test("a named file is the model, among several in its folder", () => {
   using folder = folderOf("models", ["a.gguf", "b.gguf"]);
   const path = join(folder.path, "b.gguf");
@@ -179,7 +214,7 @@ test.each([
 });
 
 test.each([
-  ["a recogniser", "stt", "tokens.txt of a Moonshine"],
+  ["a recogniser", "stt", "the .onnx files and tokens.txt of a Moonshine"],
   ["a voice", "tts", "a Piper, Kokoro"],
 ] as const)("a folder that is not %s is refused", (_, stage, wanted) => {
   using folder = folderOf("m", ["a.gguf"]);

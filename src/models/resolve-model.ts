@@ -18,8 +18,8 @@ const MAX_DEPTH = 4;
 
 const EXPECTED_FILES: Readonly<Record<Stage, string>> = {
   stt:
-    "encoder, decoder and tokens.txt of a Moonshine, Whisper, streaming Zipformer or NeMo model " +
-    "for sherpa-onnx",
+    "the .onnx files and tokens.txt of a Moonshine, Whisper, Zipformer, NeMo or SenseVoice model for " +
+    "sherpa-onnx",
   llm: "a .gguf file",
   tts:
     "a Piper, Kokoro, Kitten, Matcha, Supertonic, Pocket or ZipVoice voice for sherpa-onnx, with " +
@@ -55,7 +55,7 @@ export function resolveModel(
   const candidates = isFile
     ? [basename(path), ...paths.filter((one) => !sameKind(one, path))]
     : paths;
-  const kind = kindOf(stage, basename(folder), candidates);
+  const kind = kindOf(stage, folder, candidates);
   if (kind === undefined) {
     throw new Failure("invalid", `${namedBy} names ${path}; expected ${EXPECTED_FILES[stage]}`);
   }
@@ -99,7 +99,9 @@ function pathOf(named: string, namedBy: string): string {
 function sameKind(path: string, other: string): boolean {
   const ending = /\.(onnx|ort|gguf)$/;
   const end = ending.exec(other)?.[0];
-  return end !== undefined && !/encoder|decoder|joiner/.test(other) && path.endsWith(end);
+  return (
+    end !== undefined && !/encoder|decoder|joiner|gtcrn|punct/.test(other) && path.endsWith(end)
+  );
 }
 
 /** The files of a folder and its subfolders, as relative paths with forward slashes. */

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 export interface OnnxFile {
   /** Whether the file is a protobuf message that ends where the file ends. */
@@ -21,23 +21,32 @@ const MAX_HEAD_BYTES = 20;
  * message, of which the outermost fields suffice
  * (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). A file in another format counts as not
  * complete.
+ *
+ * @throws Error of the file system
  */
-export async function readOnnxFile(path: string): Promise<OnnxFile> {
-  await using file = await open(path, "r");
-  const { size } = await file.stat();
+export function readOnnxFile(path: string): OnnxFile {
+  const file = openSync(path, "r");
+  try {
+    return readOutline(file, fstatSync(file).size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readOutline(file: number, size: number): OnnxFile {
   const properties = new Map<string, string>();
-  const read = async (at: number, length: number) => {
+  const read = (at: number, length: number) => {
     const bytes = new Uint8Array(Math.max(0, Math.min(length, size - at)));
-    await file.read(bytes, 0, bytes.length, at);
+    readSync(file, bytes, 0, bytes.length, at);
     return bytes;
   };
   let at = 0;
   while (at < size) {
-    const field = headOf(await read(at, MAX_HEAD_BYTES));
+    const field = headOf(read(at, MAX_HEAD_BYTES));
     if (!field) return { complete: false, properties };
     const body = at + field.headBytes;
     if (field.number === METADATA_PROPS && field.length <= MAX_PROPERTY_BYTES) {
-      const { key, value } = pairOf(await read(body, field.length));
+      const { key, value } = pairOf(read(body, field.length));
       properties.set(key, value);
     }
     at = body + field.length;

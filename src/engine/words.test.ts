@@ -1,0 +1,46 @@
+import { describe, expect, test } from "bun:test";
+import { joinedTexts, overlapOf, timedWords, wordsOf } from "./words.ts";
+
+function merged(before: string, after: string, share = 0.2): string {
+  const [first, second] = [wordsOf(before), wordsOf(after)];
+  const { kept, skipped } = overlapOf(first, second, share);
+  return joinedTexts(first.slice(0, kept).join("").trim(), second.slice(skipped).join("").trim());
+}
+
+describe("two texts that overlap are merged by the words that they share", () => {
+  test.each([
+    [
+      "building a new school next to",
+      "school next to the library",
+      "building a new school next to the library",
+    ],
+    ["I should walk every dab", "walk every day and sleep", "I should walk every day and sleep"],
+    ["The captain, followed", "Captain followed the song.", "The captain, followed the song."],
+    ["今日は天気が", "天気がいいです", "今日は天気がいいです"],
+    ["one two", "three four five six seven", "one two four five six seven"],
+  ])("%s + %s", (before, after, expected) => {
+    expect(merged(before, after)).toBe(expected);
+  });
+});
+
+test("words keep the space before them, and scripts without spaces have one word a character", () => {
+  for (const text of ["It's 5 o'clock.", "今日は ok です", "ไทย"]) {
+    expect(wordsOf(text).join("")).toBe(text);
+  }
+  expect(wordsOf("今日は")).toEqual(["今", "日", "は"]);
+  expect(joinedTexts("今日は。", "天気")).toBe("今日は。天気");
+  expect(joinedTexts("Yes.", "No.")).toBe("Yes. No.");
+});
+
+test("tokens become words with their times", () => {
+  const tokens = ["▁How", "▁a", "re", "▁you", "?"];
+  const timestamps = [0.2, 0.6, 0.7, 0.9, 1.2];
+  expect(timedWords({ text: "How are you?", tokens, timestamps }, 5)).toEqual([
+    { word: "How", start: 0.2, end: 0.6 },
+    { word: "are", start: 0.6, end: 0.9 },
+    { word: "you?", start: 0.9, end: expect.closeTo(1.82, 1) },
+  ]);
+  expect(timedWords({ text: "How", tokens: [" How"], timestamps: [] }, 5)).toBeUndefined();
+  const unspaced = timedWords({ text: "今日", tokens: ["今", "日"], timestamps: [0, 1] }, 2);
+  expect(unspaced?.map(({ word }) => word)).toEqual(["今", "日"]);
+});
