@@ -1,7 +1,8 @@
 import pino from "pino";
 import type { LocalModel } from "../src/domain/model.ts";
+import type { Answer, Listener } from "../src/engine/answer.ts";
 import type { AudioTools } from "../src/engine/audio-tools.ts";
-import type { Answer, AnswerRequest } from "../src/engine/language-model.ts";
+import type { AnswerRequest, LanguageModel } from "../src/engine/language-model.ts";
 import { LoadedModels, type LoadedModelsOptions } from "../src/engine/loaded-models.ts";
 import { type EngineServer, serveEngine } from "../src/engine/server.ts";
 
@@ -32,28 +33,49 @@ type Load = LoadedModelsOptions["load"];
 
 /** What a test of the engine sets of its models; whatever it does not set must not be used. */
 export interface FakeModels {
-  answer?: (request: AnswerRequest) => Promise<Partial<Answer>>;
+  answer?: (request: AnswerRequest & Listener) => Promise<Partial<Answer>>;
   load?: Partial<Load>;
   onLoad?: LoadedModelsOptions["onLoad"];
 }
 
 const ANSWER: Answer = {
+  text: "",
   finish: "stop",
   calls: [],
   promptTokens: 7,
   cachedTokens: 3,
   completionTokens: 2,
+  promptMs: 40,
+  completionMs: 100,
 };
+
+/** A language model that reads and writes nothing. */
+export function fakeLanguageModel(answer?: FakeModels["answer"]): LanguageModel {
+  return {
+    totals: { ...ANSWER, answers: 0 },
+    progressAt: 0,
+    prepare: async (request) => ({
+      promptTokens: ANSWER.promptTokens,
+      run: async (listener) => {
+        let text = "";
+        const onText = (more: string) => {
+          text += more;
+          listener.onText(more);
+        };
+        const answered = await answer?.({ ...request, ...listener, onText });
+        return { ...ANSWER, text, ...answered };
+      },
+    }),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
 
 /** One model per stage, none of which needs files. */
 export function fakeModels({ answer, load, onLoad = () => {} }: FakeModels): LoadedModels {
   const unset = async () => {
     throw new Error("this test sets no such model");
   };
-  const llm: Load["llm"] = async () => ({
-    answer: async (request) => ({ ...ANSWER, ...(await answer?.(request)) }),
-    [Symbol.asyncDispose]: async () => {},
-  });
+  const llm: Load["llm"] = async () => fakeLanguageModel(answer);
   const models = new LoadedModels({ load: { stt: unset, llm, tts: unset, ...load }, onLoad });
   models.use([STT, LLM, TTS]);
   return models;

@@ -1,47 +1,68 @@
 import { availableParallelism } from "node:os";
-import type { ChatHistoryItem, ChatModelFunctions, LlamaGrammar, LlamaModel } from "node-llama-cpp";
+import type {
+  ChatHistoryItem,
+  ChatModelFunctions,
+  GbnfJsonSchema,
+  LlamaContext,
+  LlamaGrammar,
+  LlamaModel,
+} from "node-llama-cpp";
 import type { EngineSettings } from "../domain/engine-settings.ts";
 import type { LocalLlmModel } from "../domain/model.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { once } from "../lib/lazy.ts";
+import { type Answer, answer, type Listener, type Means, tokenBias } from "./answer.ts";
 import { loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { loadLlama } from "./native-libraries.ts";
-import { refusal } from "./openai-http.ts";
-import { SequencePool } from "./sequence-pool.ts";
+import { type LlamaRuntime, loadLlama } from "./native-libraries.ts";
+import { type Prompt, PromptBuilder } from "./prompt.ts";
+import { PromptReader } from "./prompt-reader.ts";
+import { SequencePool, type Slot } from "./sequence-pool.ts";
 
 /** What a language model is asked for. */
 export interface AnswerRequest {
   history: readonly ChatHistoryItem[];
-  functions?: ChatModelFunctions | undefined;
-  /** The JSON schema that the answer must conform to; "json" is any JSON. */
-  schema?: "json" | Record<string, unknown> | undefined;
-  maxTokens?: number | undefined;
+  functions: ChatModelFunctions | undefined;
+  /** Whether the answer has to be a call of a function. */
+  mustCall: boolean;
+  /** The most calls in one answer. */
+  maxCalls: number | undefined;
+  /** The schema that the answer must conform to; "json" is any JSON object. */
+  schema: "json" | GbnfJsonSchema | undefined;
+  /** 0: the conversation is read, and nothing is answered. Undefined: until the context is full. */
+  maxTokens: number | undefined;
   temperature: number;
-  topP?: number | undefined;
-  seed?: number | undefined;
+  topP: number | undefined;
+  seed: number | undefined;
   stop: readonly string[];
-  frequencyPenalty?: number | undefined;
-  presencePenalty?: number | undefined;
+  frequencyPenalty: number | undefined;
+  presencePenalty: number | undefined;
+  /** What is added to the logits of tokens. */
+  biases: readonly (readonly [token: number, bias: number])[];
   /** The client whose turn it takes in the queue, and whose conversation it continues. */
   client: string | undefined;
-  signal: AbortSignal;
-  onText: (text: string) => void;
 }
 
-export interface Answer {
-  finish: "stop" | "length" | "tool_calls";
-  calls: { name: string; params: unknown }[];
-  promptTokens: number;
-  /** Tokens of the prompt that were in the KV cache from earlier requests of the conversation. */
-  cachedTokens: number;
-  completionTokens: number;
+/** A request that fits the model, and can be answered. */
+export interface PreparedAnswer {
+  readonly promptTokens: number;
+  /** @throws the signal's reason */
+  run(listener: Listener): Promise<Answer>;
 }
+
+/** What a model has done since it was loaded. Times are in ms. */
+export type ChatTotals = Pick<
+  Answer,
+  "promptTokens" | "cachedTokens" | "completionTokens" | "promptMs" | "completionMs"
+> & { answers: number };
 
 /** A loaded language model. */
 export interface LanguageModel extends AsyncDisposable {
-  /** @throws the signal's reason, or a Failure for a conversation that does not fit */
-  answer(request: AnswerRequest): Promise<Answer>;
+  readonly totals: Readonly<ChatTotals>;
+  /** When it last read or wrote a token, by `performance.now()`. */
+  readonly progressAt: number;
+  /** @throws Failure for a conversation that does not fit, before anything is read */
+  prepare(request: AnswerRequest): Promise<PreparedAnswer>;
 }
 
 /** The most tokens of a conversation that the model sees: about half an hour of speech. */
@@ -50,13 +71,11 @@ const MAX_CONTEXT_TOKENS = 4096;
 const MAX_SEQUENCES = 4;
 /** The share of free memory that these KV caches may take. */
 const MEMORY_SHARE = 0.3;
-/** Answers are spoken; this is more than anyone listens to at once. */
-const DEFAULT_MAX_TOKENS = 1024;
 
 /** Returns a function that loads language models, all with one instance of llama.cpp. */
 export function languageModelLoader({
   contextTokens = MAX_CONTEXT_TOKENS,
-  parallel = MAX_SEQUENCES,
+  parallel,
 }: EngineSettings): (local: LocalLlmModel) => Promise<LanguageModel> {
   const runtime = once(loadLlama);
   /** @throws Failure that says why the model cannot be loaded */
@@ -68,9 +87,11 @@ export function languageModelLoader({
       model = await llama.loadModel({ modelPath: local.model });
       const context = await model.createContext({
         contextSize: { max: contextTokens },
-        sequences: await affordableSequences(model, contextTokens, parallel),
+        sequences: parallel ?? (await affordableSequences(model, contextTokens)),
+        // Models with sliding windows could not go back to the beginning of a turn otherwise.
+        swaFullCache: true,
       });
-      return languageModel(model, new SequencePool(library, model, context));
+      return new LlamaLanguageModel(library, context, contextTokens);
     } catch (error) {
       await model?.dispose();
       const reason = [...new Set([...errors, messageOf(error)])].join("; ");
@@ -79,109 +100,136 @@ export function languageModelLoader({
   };
 }
 
-function languageModel(model: LlamaModel, pool: SequencePool): LanguageModel {
-  const queue = new FairQueue(pool.size);
-  let anonymous = 0;
-  return {
-    answer: (request) => {
-      const client = request.client ?? `anonymous-${++anonymous}`;
-      return queue.run(client, () => answer(request, pool, grammars(model.llama)), request.signal);
-    },
-    [Symbol.asyncDispose]: () => model.dispose(),
-  };
-}
-
-async function affordableSequences(
-  model: LlamaModel,
-  contextTokens: number,
-  parallel: number,
-): Promise<number> {
+async function affordableSequences(model: LlamaModel, contextTokens: number): Promise<number> {
   const { free } = await model.llama.getRamState();
   // More sequences than processors would only slow each other down.
-  const max = Math.min(parallel, availableParallelism());
+  const max = Math.min(MAX_SEQUENCES, availableParallelism());
   for (let sequences = max; sequences > 1; sequences--) {
     const { cpuRam, gpuVram } = await model.fileInsights.estimateContextResourceRequirements({
       contextSize: Math.min(contextTokens, model.trainContextSize),
       modelGpuLayers: model.gpuLayers,
       sequences,
+      swaFullCache: true,
     });
     if (cpuRam + gpuVram < free * MEMORY_SHARE) return sequences;
   }
   return 1;
 }
 
-type Grammars = (schema: NonNullable<AnswerRequest["schema"]>) => Promise<LlamaGrammar>;
+class LlamaLanguageModel implements LanguageModel {
+  readonly totals: ChatTotals = {
+    answers: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+    promptMs: 0,
+    completionTokens: 0,
+    completionMs: 0,
+  };
+  readonly #library: LlamaRuntime["library"];
+  readonly #model: LlamaModel;
+  readonly #contextTokens: number;
+  readonly #reader: PromptReader;
+  readonly #prompts: PromptBuilder;
+  readonly #pool: SequencePool;
+  readonly #queue: FairQueue;
+  #anonymous = 0;
 
-function grammars(llama: LlamaModel["llama"]): Grammars {
-  return (schema) =>
-    schema === "json"
-      ? llama.getGrammarFor("json")
-      : llama.createGrammarForJsonSchema(
-          schema as Parameters<typeof llama.createGrammarForJsonSchema>[0],
-        );
-}
+  constructor(library: LlamaRuntime["library"], context: LlamaContext, contextTokens: number) {
+    this.#library = library;
+    this.#model = context.model;
+    // llama.cpp rounds the size of a context up.
+    this.#contextTokens = Math.min(contextTokens, context.contextSize);
+    this.#reader = new PromptReader(context);
+    this.#prompts = new PromptBuilder(library, this.#model, this.#contextTokens);
+    this.#pool = new SequencePool(context, this.#reader);
+    this.#queue = new FairQueue(this.#pool.size);
+  }
 
-/** node-llama-cpp's error for instructions that leave no room for a conversation. */
-const TOO_LONG = /compress chat history/;
+  get progressAt(): number {
+    return this.#reader.progressAt;
+  }
 
-const FINISH = {
-  eogToken: "stop",
-  stopGenerationTrigger: "stop",
-  customStopTrigger: "stop",
-  abort: "stop",
-  functionCalls: "tool_calls",
-  maxTokens: "length",
-} as const;
-
-async function answer(
-  request: AnswerRequest,
-  pool: SequencePool,
-  grammarFor: Grammars,
-): Promise<Answer> {
-  const grammar = request.schema === undefined ? undefined : await grammarFor(request.schema);
-  const slot = pool.acquire(request.history, request.client);
-  const tokensBefore = slot.sequence.tokenMeter.getState();
-  try {
-    const result = await slot.chat.generateResponse(slot.historyFor(request.history), {
-      onTextChunk: request.onText,
-      signal: request.signal,
-      maxTokens: request.maxTokens ?? DEFAULT_MAX_TOKENS,
-      temperature: request.temperature,
-      topP: request.topP,
-      seed: request.seed,
-      customStopTriggers: request.stop,
-      // Reasoning is not spoken: the listener would wait for it in silence.
-      budgets: { thoughtTokens: 0 },
-      repeatPenalty: {
-        frequencyPenalty: request.frequencyPenalty,
-        presencePenalty: request.presencePenalty,
-      },
-      // The rest has to be evaluated again, which takes long. Half the context makes this rarest.
-      contextShift: { size: Math.floor(slot.sequence.contextSize / 2) },
-      lastEvaluationContextWindow: { history: slot.windowFor(request.history) },
-      ...(grammar ? { grammar } : { functions: request.functions }),
-    });
-    const used = slot.sequence.tokenMeter.diff(tokensBefore);
-    slot.keep(result);
-    const total = Math.max(slot.sequence.nextTokenIndex, used.usedInputTokens);
-    const promptTokens = Math.max(used.usedInputTokens, total - used.usedOutputTokens);
-    return {
-      finish: FINISH[result.metadata.stopReason],
-      calls: (result.functionCalls ?? []).map(({ functionName, params }) => ({
-        name: functionName,
-        params,
-      })),
-      promptTokens,
-      cachedTokens: promptTokens - used.usedInputTokens,
-      completionTokens: used.usedOutputTokens,
+  async prepare(request: AnswerRequest): Promise<PreparedAnswer> {
+    const named = { ...request, client: request.client ?? `anonymous-${++this.#anonymous}` };
+    const prompt = this.#prompts.build(named);
+    const means: Means = {
+      library: this.#library,
+      reader: this.#reader,
+      contextTokens: this.#contextTokens,
+      grammar: await this.#grammar(request.schema),
+      bias: tokenBias(this.#library, this.#model, request.biases),
     };
-  } catch (error) {
-    if (!TOO_LONG.test(messageOf(error))) throw error;
-    throw refusal("invalid", "The instructions are too long for this model.", {
-      code: "context_length_exceeded",
-      param: "messages",
-    });
-  } finally {
-    pool.release(slot);
+    return {
+      promptTokens: prompt.tokens.length,
+      run: (listener) =>
+        this.#queue.run(
+          named.client,
+          () => this.#answer(named, prompt, means, listener),
+          listener.signal,
+        ),
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#model.dispose();
+  }
+
+  async #grammar(schema: AnswerRequest["schema"]): Promise<LlamaGrammar | undefined> {
+    const { llama } = this.#model;
+    if (schema === undefined) return undefined;
+    return schema === "json"
+      ? llama.getGrammarFor("json")
+      : // The type of its parameter is for schemas that are known when this is compiled.
+        llama.createGrammarForJsonSchema<GbnfJsonSchema>(schema as never);
+  }
+
+  async #answer(
+    request: AnswerRequest & { client: string },
+    prompt: Prompt,
+    means: Means,
+    listener: Listener,
+  ): Promise<Answer> {
+    const { tokens, instructionTokens } = prompt;
+    const slot = await this.#pool.acquire({ tokens, instructionTokens, client: request.client });
+    let answered: Answer | undefined;
+    try {
+      answered = await answer(request, prompt, slot, means, listener);
+      this.#count(answered);
+      return answered;
+    } finally {
+      const text = answered?.calls.length === 0 ? answered.text : undefined;
+      this.#pool.release(slot, async (signal) => {
+        if (text !== undefined) await this.#shift(request, prompt, text, slot, signal);
+      });
+    }
+  }
+
+  /** Makes room in the context for the next turn, while nobody waits for it. */
+  async #shift(
+    request: AnswerRequest & { client: string },
+    prompt: Prompt,
+    text: string,
+    { sequence }: Slot,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const next = this.#prompts.next(request, prompt, text);
+      if (next) await this.#reader.read(sequence, next, request.client, signal);
+    } catch {
+      // The next turn came meanwhile, or meets the same error and reports it.
+    }
+  }
+
+  #count(answered: Answer): void {
+    this.totals.answers += 1;
+    for (const name of COUNTED) this.totals[name] += answered[name];
   }
 }
+
+const COUNTED = [
+  "promptTokens",
+  "cachedTokens",
+  "completionTokens",
+  "promptMs",
+  "completionMs",
+] as const;

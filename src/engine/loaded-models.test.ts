@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { fakeModels, LLM, STT, TTS } from "../../test/engine-models.ts";
+import { fakeLanguageModel, fakeModels, LLM, STT, TTS } from "../../test/engine-models.ts";
 
 test("a model is loaded once, when it is first needed", async () => {
   const events: string[] = [];
@@ -28,7 +28,7 @@ test("a model that is replaced is freed after its last request", async () => {
   const models = fakeModels({
     load: {
       llm: async () => ({
-        answer: () => Promise.reject(new Error("not used in this test")),
+        ...fakeLanguageModel(),
         [Symbol.asyncDispose]: async () => {
           disposed += 1;
         },

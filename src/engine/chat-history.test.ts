@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { chatHistory, chatRequest } from "./chat-request.ts";
+import { chatHistory } from "./chat-history.ts";
+import { chatRequest } from "./chat-request.ts";
 
 function historyOf(messages: unknown[]) {
   return chatHistory(chatRequest.parse({ model: "m", messages }).messages);
