@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
-import { ROOT } from "../paths.ts";
 import type { Native } from "./embed.ts";
 import { loadNativeCode, type Patch, unpackedFolderCode } from "./patches.ts";
+import { platformPackage } from "./platform-packages.ts";
 import type { Target } from "./targets.ts";
 import { packageFolder } from "./targets.ts";
 
@@ -11,20 +11,15 @@ const LIBRARY = /\.(?:node|dylib|dll)$|\.so(?:\.|$)/;
 /** Describes how llama.cpp was built; node-llama-cpp reads it before it loads the library. */
 const METADATA = "_nlcBuildMetadata.json";
 
-/** The libraries of the engine for local models. @throws Error if one is missing */
-export function engineNatives(target: Target): Native[] {
-  const speech = join(ROOT, "node_modules", target.sherpa);
-  const llama = join(ROOT, "node_modules", "@node-llama-cpp", target.llama, "bins", target.llama);
-  const found = [speech, llama].flatMap((folder) => {
-    if (!existsSync(folder)) {
-      throw new Error(
-        `${folder} is missing: parley-offline can only be built on the platform that it is for`,
-      );
-    }
-    return readdirSync(folder)
+/** The libraries of the engine for local models. @throws Error if they cannot be had */
+export async function engineNatives(target: Target): Promise<Native[]> {
+  const speech = await platformPackage(target.sherpa);
+  const llama = await platformPackage(`@node-llama-cpp/${target.llama}`);
+  const found = [speech, join(llama, "bins", target.llama)].flatMap((folder) =>
+    readdirSync(folder)
       .filter((name) => LIBRARY.test(name) || name === METADATA)
-      .map((name) => ({ name, path: join(folder, name) }));
-  });
+      .map((name) => ({ name, path: join(folder, name) })),
+  );
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
