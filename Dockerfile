@@ -31,7 +31,9 @@ COPY --from=source --chown=1000:1000 /data /data
 USER 1000:1000
 WORKDIR /data
 # The cache is in the volume too: its disk must allow execution, and it is kept across updates.
-ENV DATA_DIR=/data \
+# `container` is what images usually say that they are one by; `parley update` refuses there.
+ENV container=oci \
+    DATA_DIR=/data \
     PARLEY_CACHE_DIR=/data/cache \
     LOG_FORMAT=json
 VOLUME /data

@@ -15,6 +15,8 @@ Commands:
                models remove ID
   drain        let the running Parley end once its conversations have ended, and wait for that
   backup FILE  copy the database to a new file, even while Parley runs
+  update       replace this executable by the newest release; --check only tells, --rollback
+               brings the version before back
   licenses     print the licences of all parts of Parley
   version      print the version
   --help       print this help
@@ -75,6 +77,10 @@ async function dispatch(
     case "backup": {
       const { backup } = await import("./backup.ts");
       return backup(program, variables, rest);
+    }
+    case "update": {
+      const { update } = await import("./update.ts");
+      return update(program, variables, rest);
     }
     case "licenses":
       return printLicenses(program);

@@ -7,6 +7,7 @@ import { LogOutput } from "../observability/log-output.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
+import type { ReleaseVariant } from "../update/release-list.ts";
 import { DRAIN_SIGNAL, StopSignals } from "./stop-signals.ts";
 
 /** The program that a command belongs to: what differs between a source tree and an executable. */
@@ -18,6 +19,8 @@ export interface Program {
   defaultDataDir?: string | undefined;
   /** Reads the text of `parley licenses`. */
   licenses?: (() => Promise<string>) | undefined;
+  /** The file that `parley update` replaces, and which one it is; undefined: not an executable. */
+  executable?: { path: string; platform: string; variant: ReleaseVariant } | undefined;
   /** Starts the engine for local models; undefined: this program, if it has an engine. */
   createEngine?: CreateEngine | undefined;
 }

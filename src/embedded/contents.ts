@@ -35,3 +35,9 @@ export interface Contents {
   /** livekit-server; undefined in `parley-slim`. */
   livekit: PackedBundle | undefined;
 }
+
+/** Which of the executables of `scripts/build.ts` has these contents. */
+export function variantOf({ engine, livekit }: Contents): "slim" | "full" | "offline" {
+  if (engine) return "offline";
+  return livekit ? "full" : "slim";
+}
