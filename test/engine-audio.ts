@@ -5,20 +5,29 @@ import {
   type SpeechChange,
   type SpeechDetector,
 } from "../src/engine/audio-tools.ts";
+import { FairQueue } from "../src/engine/fair-queue.ts";
+import type { Recogniser } from "../src/engine/recogniser.ts";
+import { BufferedUtterance } from "../src/engine/utterance.ts";
 
 /** Samples that the detector below judges at once: 10 ms. */
 const WINDOW = RECOGNISER_RATE / 100;
 /** Speech is certain after this much of it. */
 const DELAY = 10 * WINDOW;
-const LOUD = 0.01;
+const LOUD = 0.004;
 
 /** Audio tools without a model: what is loud is speech, and every nth sample is taken. */
 export function simpleAudioTools(): AudioTools {
   return {
     resampler: (from, to) => {
+      let [read, written] = [0, 0];
       const resample = (samples: Float32Array) => {
-        const length = Math.floor((samples.length * to) / from);
-        return Float32Array.from({ length }, (_, i) => samples[Math.floor((i * from) / to)] ?? 0);
+        const first = read;
+        read += samples.length;
+        const length = Math.floor((read * to) / from) - written;
+        const at = (i: number) => Math.floor(((written + i) * from) / to) - first;
+        const resampled = Float32Array.from({ length }, (_, i) => samples[at(i)] ?? 0);
+        written += length;
+        return resampled;
       };
       return { resample, flush: resample };
     },
@@ -86,4 +95,29 @@ export function audioOf(...parts: Float32Array[]): Float32Array<ArrayBuffer> {
     at += part.length;
   }
   return all;
+}
+
+/** A recogniser that hears the seconds of sound, in one word each: `one two three`. */
+export function countingRecogniser(options: Partial<Recogniser> = {}): Recogniser {
+  const queue = new FairQueue();
+  return {
+    timesWords: false,
+    listen: ({ client, detector, language }) =>
+      new BufferedUtterance({
+        decode: async (samples) => ({ text: countedTo(samples), language }),
+        detector: detector(),
+        maxSeconds: 8,
+        queue,
+        client,
+      }),
+    ...options,
+  };
+}
+
+const NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+
+function countedTo(samples: Float32Array): string {
+  const loud = samples.filter((sample) => Math.abs(sample) > LOUD).length;
+  // Of a tone as loud as that of the tests, nearly all samples are loud.
+  return NUMBERS.slice(0, Math.round(loud / 0.97 / RECOGNISER_RATE)).join(" ");
 }

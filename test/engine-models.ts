@@ -82,7 +82,9 @@ export function fakeModels({ answer, load, onLoad = () => {} }: FakeModels): Loa
 }
 
 /** The engine's server in this process, with such models. */
-export function serveFakes(fakes: FakeModels & { supervised?: boolean }): EngineServer {
+export function serveFakes(
+  fakes: FakeModels & { supervised?: boolean; audioTools?: AudioTools },
+): EngineServer {
   return serveEngine({
     host: "127.0.0.1",
     port: 0,
@@ -90,6 +92,7 @@ export function serveFakes(fakes: FakeModels & { supervised?: boolean }): Engine
     supervised: fakes.supervised ?? false,
     models: fakeModels(fakes),
     audioTools: async (): Promise<AudioTools> => {
+      if (fakes.audioTools) return fakes.audioTools;
       throw new Error("this test needs no audio tools");
     },
     logger: pino({ level: "silent" }),

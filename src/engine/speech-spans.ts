@@ -10,6 +10,8 @@ export interface SpeechSpan {
   to: number;
   /** Samples at the beginning that the span before it has as well. */
   overlap: number;
+  /** Whether it goes on with what the span before it says, which was too long. */
+  continues: boolean;
 }
 
 /** Audio that is kept before and after speech. */
@@ -44,6 +46,7 @@ export class SpeechSpans {
   #speaking = false;
   #pauses: Pause[] = [];
   #overlap = 0;
+  #continues = false;
 
   /**
    * @param detector finds pauses; not used by others until the utterance is finished
@@ -134,6 +137,7 @@ export class SpeechSpans {
     const spoken = this.#speaking || overlap > 0 ? end : Math.min(end, this.#speechTo);
     const inPause = this.#pauses.findLast(({ from, to }) => from <= end && end <= to);
     const span = {
+      continues: this.#continues,
       samples,
       start,
       end: Math.max(start, inPause?.from ?? spoken),
@@ -145,6 +149,7 @@ export class SpeechSpans {
     this.#speechFrom = goesOn ? Math.max(this.#from, inPause?.to ?? this.#from) : undefined;
     this.#pauses = this.#pauses.filter(({ from }) => from >= end);
     this.#overlap = overlap;
+    this.#continues = goesOn;
     return span;
   }
 

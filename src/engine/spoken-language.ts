@@ -21,7 +21,7 @@ const LANGUAGES_IN_NAME =
 export function languagesOf(model: LocalSttModel): readonly string[] | undefined {
   switch (model.kind) {
     case "whisper": {
-      const { properties } = readOnnxFile(model.encoder);
+      const properties = propertiesOf(model.encoder);
       if (properties.get("is_multilingual") === "0") return ["en"];
       return (properties.get("all_language_codes") ?? WHISPER.replaceAll(" ", ",")).split(",");
     }
@@ -31,6 +31,15 @@ export function languagesOf(model: LocalSttModel): readonly string[] | undefined
       return ["zh", "en", "ja", "ko", "yue"];
     default:
       return LANGUAGES_IN_NAME.exec(model.id)?.[1]?.slice(1).split("-");
+  }
+}
+
+/** What a network says of itself. A file that cannot be read is reported when it is loaded. */
+function propertiesOf(path: string): ReadonlyMap<string, string> {
+  try {
+    return readOnnxFile(path).properties;
+  } catch {
+    return new Map();
   }
 }
 
@@ -47,7 +56,7 @@ export function languageFor(
   param: string,
 ): string | undefined {
   const code = codeOf(asked, param);
-  const known = languagesOf(model);
+  const known = code === undefined ? undefined : languagesOf(model);
   if (code === undefined || known === undefined || known.includes(code)) return code;
   const names = known.length > 5 ? `${known.length} others` : known.map(languageName).join(", ");
   throw refusal(

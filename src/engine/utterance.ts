@@ -153,8 +153,10 @@ export class BufferedUtterance implements Utterance {
       language,
     };
     const before = this.#segments.at(-1);
-    if (span.overlap > 0 && before)
+    if (before && span.overlap > 0) {
       mergeOverlap(before, segment, span.overlap / span.samples.length);
+    }
+    if (before && span.continues) mergeSentence(before, segment);
     this.#segments.push(segment);
   }
 }
@@ -171,6 +173,14 @@ function mergeOverlap(before: Segment, after: Segment, share: number): void {
   const end = before.words?.at(-1)?.end ?? before.end;
   before.end = Math.min(before.end, end);
   after.start = Math.max(after.words?.[0]?.start ?? after.start, before.end);
+}
+
+/** Removes the full stop that a model writes where its audio ends, if the sentence goes on. */
+function mergeSentence(before: Segment, after: Segment): void {
+  if (!/^\p{Ll}/u.test(after.text) || !/[^.][.]$/.test(before.text)) return;
+  before.text = before.text.slice(0, -1);
+  const last = before.words?.at(-1);
+  if (last) last.word = last.word.replace(/[.]$/, "");
 }
 
 /** Silence after which a streaming model outputs the last word, in seconds. */
