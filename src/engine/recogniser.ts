@@ -8,7 +8,7 @@ import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { heardLanguage } from "./spoken-language.ts";
 import { BufferedUtterance, type Heard, StreamingUtterance, type Utterance } from "./utterance.ts";
-import { timedWords } from "./words.ts";
+import { timedWords, withoutLoops } from "./words.ts";
 
 /** How an utterance is listened to. */
 export interface Listening {
@@ -58,6 +58,9 @@ const WITHOUT_TIMES: ReadonlySet<LocalSttModel["kind"]> = new Set([
   "whisper",
   "canary",
 ]);
+
+/** Audio that is left out when speech is recognised again, in samples; silence mostly. */
+const NUDGE = RECOGNISER_RATE / 10;
 
 /** @throws Error of sherpa-onnx, which explains little: call `checkModelFiles` before */
 export async function loadRecogniser(
@@ -110,12 +113,17 @@ async function loadOffline(sherpa: Sherpa, model: OfflineModel, written: Written
   // Called for one stretch of audio at a time, so the language is that of the audio.
   return async (samples: Float32Array, language = ""): Promise<Heard> => {
     const recogniser = await recogniserFor(language);
-    const stream = recogniser.createStream();
-    stream.acceptWaveform({ samples, sampleRate: RECOGNISER_RATE });
-    const result = await recogniser.decodeAsync(stream);
+    const decode = (audio: Float32Array) => {
+      const stream = recogniser.createStream();
+      stream.acceptWaveform({ samples: audio, sampleRate: RECOGNISER_RATE });
+      return recogniser.decodeAsync(stream);
+    };
+    let result = await decode(samples);
+    // A model that fell into a loop mostly does not a moment later in its audio.
+    if (withoutLoops(result.text) !== result.text) result = await decode(samples.subarray(NUDGE));
     const told = /[a-z]{2,3}/.exec(result.lang ?? "")?.[0];
     return {
-      text: written(result.text.trim(), true),
+      text: written(withoutLoops(result.text.trim()), true),
       words: timedWords(result, samples.length / RECOGNISER_RATE),
       language: heardAs(told, language || undefined),
     };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { joinedTexts, overlapOf, timedWords, wordsOf } from "./words.ts";
+import { joinedTexts, overlapOf, timedWords, withoutLoops, wordsOf } from "./words.ts";
 
 function merged(before: string, after: string, share = 0.2): string {
   const [first, second] = [wordsOf(before), wordsOf(after)];
@@ -21,6 +21,26 @@ describe("two texts that overlap are merged by the words that they share", () =>
   ])("%s + %s", (before, after, expected) => {
     expect(merged(before, after)).toBe(expected);
   });
+});
+
+test("a common word far from the cut is no overlap", () => {
+  const before = "Let me know when you are ready to leave the";
+  expect(merged(before, "the soup needs a little more salt and reads the")).toBe(
+    "Let me know when you are ready to leave the soup needs a little more salt and reads the",
+  );
+  expect(merged("It takes an hour to get to the airport", "We had time at the party", 0)).toBe(
+    "It takes an hour to get to the airport We had time at the party",
+  );
+});
+
+test("what a recogniser repeats in a loop is said once", () => {
+  expect(withoutLoops(`looking for a${" little bit of a".repeat(12)} man`)).toBe(
+    "looking for a little bit of a man",
+  );
+  expect(withoutLoops("you ".repeat(20))).toBe("you");
+  for (const text of ["No, no, no, no, no!", "again and again and again", "", "ha ha"]) {
+    expect(withoutLoops(text)).toBe(text);
+  }
 });
 
 test("words keep the space before them, and scripts without spaces have one word a character", () => {

@@ -27,15 +27,15 @@ export function normalised(word: string): string {
   return word.toLowerCase().replace(/[^\p{L}\p{N}\p{M}]/gu, "") || word.trim();
 }
 
-/** Words at the end of one text and the beginning of the next in which they may overlap. */
-const OVERLAPPING_WORDS = 8;
+/** Words at the end of one text and the beginning of the next that a second of overlap can hold. */
+const OVERLAPPING_WORDS = 5;
 
 /**
  * What of `after` is new, where it was recognised from audio that begins before `before` ends. The
  * last words of the one are looked for among the first words of the other; a word at the cut itself
- * may be wrong in either.
+ * may be wrong in either, so it may be left out, but no more than the match is sure of.
  *
- * @param share the part of `after`'s time that overlaps; it decides where the texts have no word in
+ * @param share the part of `after`'s time that overlaps; it decides where the texts have no words in
  *   common
  * @returns how many words of each are kept: the first of `before`, and those after the first of
  *   `after`
@@ -48,23 +48,29 @@ export function overlapOf(
   const from = Math.max(0, before.length - OVERLAPPING_WORDS);
   const last = before.slice(from).map(normalised);
   const first = after.slice(0, OVERLAPPING_WORDS).map(normalised);
-  let best = { length: 0, lost: 0, kept: 0, skipped: 0 };
+  let best = { score: 0, kept: before.length, skipped: Math.round(after.length * share) };
   for (let i = 0; i < last.length; i++) {
     for (let j = 0; j < first.length; j++) {
-      let length = 0;
-      while (i + length < last.length && j + length < first.length) {
-        if (last[i + length] !== first[j + length]) break;
-        length += 1;
-      }
-      // Of equally long matches the one that leaves out the fewest words.
+      const length = matchLength(last.slice(i), first.slice(j));
       const lost = last.length - (i + length) + j;
-      if (length > best.length || (length > 0 && length === best.length && lost < best.lost)) {
-        best = { length, lost, kept: from + i + length, skipped: j + length };
-      }
+      const score = 2 * length - lost;
+      if (score > best.score) best = { score, kept: from + i + length, skipped: j + length };
     }
   }
-  if (best.length > 0) return best;
-  return { kept: before.length, skipped: Math.round(after.length * share) };
+  return best;
+}
+
+function matchLength(a: readonly string[], b: readonly string[]): number {
+  const differs = a.findIndex((word, i) => word !== b[i]);
+  return differs < 0 ? a.length : differs;
+}
+
+/** A phrase of several words four times in a row, or a word eight times: nobody speaks like that. */
+const LOOP = /(\S+\s+)(?:\1){7,}|((?:\S+\s+){2,8}?)(?:\2){3,}/giu;
+
+/** A text in which a recogniser fell into a loop, with what it repeats said once. */
+export function withoutLoops(text: string): string {
+  return `${text} `.replace(LOOP, "$1$2").trimEnd();
 }
 
 /** What the recognisers of sherpa-onnx return for a stretch of audio. */
