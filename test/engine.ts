@@ -10,10 +10,11 @@ export const ENGINE_COMMAND = [process.execPath, join(import.meta.dir, "../src/m
 export async function realEngine(
   models?: readonly LocalModel[],
   command: readonly string[] = ENGINE_COMMAND,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<SupervisedEngine> {
   return startEngine({
     command,
-    variables: Bun.env,
+    variables: { ...Bun.env, ...variables },
     models: models ?? Object.values(await testModels()),
     logger: pino({ level: "silent" }),
   });

@@ -60,7 +60,7 @@ class Client {
     });
   }
 
-  send(event: { type: string } & object): void {
+  send(event: Event): void {
     if (event.type === "session.update") this.#updates += 1;
     this.session.receive(JSON.stringify(event));
   }
@@ -200,6 +200,23 @@ describe("settings that change in the middle of speech", () => {
   });
 });
 
+test("audio is cleaned before speech is looked for in it", async () => {
+  let cleaned = 0;
+  const denoiser = () => ({
+    // This one takes everything for noise.
+    push: (samples: Float32Array) => {
+      cleaned += samples.length;
+      return silence(samples.length / RATE);
+    },
+    flush: () => silence(0),
+  });
+  const client = new Client(async () => countingRecogniser({ denoiser }));
+  client.append(tone(2));
+  await client.settled();
+  expect(cleaned).toBe(2 * RATE);
+  expect(client.of("input_audio_buffer.speech_started")).toEqual([]);
+});
+
 test("samples that are divided between appends are heard", async () => {
   const client = new Client();
   const bytes = pcmBytes(pcmFrom(audioOf(tone(2), silence(1))));
@@ -214,7 +231,9 @@ test("a model that cannot be loaded is one error, and one at each commit", async
   for (let i = 0; i < 50; i++) client.append(tone(0.1));
   await client.settled();
   expect(client.of("error").length).toBe(1);
-  expect(client.of("error")[0]).toMatchObject({ error: { message: expect.stringContaining("ear") } });
+  expect(client.of("error")[0]).toMatchObject({
+    error: { message: expect.stringContaining("ear") },
+  });
   client.commit();
   await client.until("error", 2);
 });

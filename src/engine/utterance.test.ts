@@ -53,7 +53,11 @@ test("a sentence that is cut in a pause has no full stop there", async () => {
   const utterance = buffered(async () => ({ text: texts.shift() ?? "" }));
   utterance.push(audioOf(tone(5), silence(0.3), tone(5), silence(2), tone(1)));
   const segments = await utterance.finish(never);
-  expect(segments.map(({ text }) => text)).toEqual(["It needs more salt", "and pepper.", "The end."]);
+  expect(segments.map(({ text }) => text)).toEqual([
+    "It needs more salt",
+    "and pepper.",
+    "The end.",
+  ]);
 });
 
 test("segments are taken as they become certain, and silence costs nothing", async () => {

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import OpenAI, { toFile } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { testModels } from "../../scripts/test-models.ts";
 import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
-import { pcmBytes, pcmOf, readWav } from "../../src/lib/wav.ts";
+import { pcmBytes, pcmOf, readWav, wav } from "../../src/lib/wav.ts";
 import { realEngine } from "../engine.ts";
+import { SENTENCES, withoutSilence } from "../hearing/sentences.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 
 const { stt, llm, tts } = await testModels();
@@ -55,15 +57,6 @@ const story = [
   { role: "system", content: "You tell long stories." },
   { role: "user", content: "Tell me a story of a boat." },
 ] as const;
-
-test("speech of more than ten seconds is understood to its end", async () => {
-  const calm = "He was as calm as ever, and then he saw the light of the harbour.";
-  const text = [SENTENCE, calm, SENTENCE, calm].join(" ");
-  const audio = await spoken(text);
-  expect(readWav(audio).pcm.length / RATE).toBeGreaterThan(10);
-  const errors = wordErrors(text, await heard(audio));
-  expect(errors / plainWords(text).length).toBeLessThan(0.35);
-});
 
 describe("OpenAI's own client lists models and gets sound and transcripts", () => {
   test("the models are listed, and told one by one", async () => {
@@ -502,36 +495,37 @@ describe("who goes away frees the place", () => {
   });
 });
 
-test("twenty sentences are spoken and understood again", async () => {
-  const sentences = [
-    "The train to the coast leaves at nine in the morning.",
-    "Please bring me a glass of water and some bread.",
-    "My sister lives in a small house near the river.",
-    "It rained all night, but the sun is shining now.",
-    "How many people are coming to dinner on Friday?",
-    "I would like to know more about the history of this town.",
-    "The doctor said that I should walk every day.",
-    "Can you remind me to call my mother this evening?",
-    "We have been waiting for the bus for twenty minutes.",
-    "The children are playing football in the garden.",
-    "She opened the window because the room was too warm.",
-    "There are three apples and two oranges in the basket.",
-    "What is the best way to learn a new language?",
-    "He forgot his umbrella at the office again.",
-    "The meeting has been moved to Tuesday afternoon.",
-    "Turn left after the bridge and then go straight ahead.",
-    "I have never seen such a beautiful garden before.",
-    "The old clock on the wall does not work any more.",
-    "Would you mind closing the door behind you?",
-    "They are building a new school next to the library.",
-  ];
-  let words = 0;
-  let errors = 0;
+test("twenty sentences are understood, alone and in one recording that has to be cut", async () => {
+  const sentences = SENTENCES.slice(0, 20);
+  const text = sentences.join(" ");
+  const words = plainWords(text).length;
+  let alone = 0;
+  const parts: Int16Array[] = [];
   for (const sentence of sentences) {
-    const understood = await heard(await spoken(sentence));
-    words += plainWords(sentence).length;
-    errors += wordErrors(sentence, understood);
+    const audio = await spoken(sentence);
+    alone += wordErrors(sentence, await heard(audio));
+    parts.push(withoutSilence(readWav(audio).pcm));
   }
-  console.log(`word error rate ${(errors / words).toFixed(3)} (${errors} of ${words} words)`);
-  expect(errors / words).toBeLessThan(0.35);
+  const recording = wav(pcmOf(Buffer.concat(parts.map(pcmBytes))), RATE);
+  const joined = wordErrors(text, await heard(recording));
+  console.log(`wrong of ${words} words: ${alone} alone, ${joined} in one recording`);
+  // Of a hundred sentences 2.5 % and 4 % are wrong (`npm run test:hearing`); twenty vary more.
+  expect(alone / words).toBeLessThan(0.06);
+  expect(joined / words).toBeLessThan(0.1);
+});
+
+test("noise is suppressed by a model beside the recogniser, and its file is named where it lacks", async () => {
+  // A network with GTCRN's interface that only makes the sound half as loud.
+  const denoiser = join(import.meta.dir, "../hearing/half-as-loud.onnx");
+  const bare = { ...stt, id: "bare" };
+  const models = [{ ...stt, denoiser }, bare];
+  await using denoising = await realEngine(models, undefined, { ENGINE_DENOISE: "true" });
+  await denoising.ready();
+  const { baseURL, apiKey } = denoising;
+  const other = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+  const file = await toFile(await spoken("Good morning, my friend."), "speech.wav");
+  const { text } = await other.audio.transcriptions.create({ model: stt.id, file });
+  expect(plainWords(text)).toEqual(["good", "morning", "my", "friend"]);
+  const refused = other.audio.transcriptions.create({ model: bare.id, file });
+  await expect(refused).rejects.toThrow("gtcrn_simple.onnx");
 });

@@ -101,3 +101,12 @@ export const SENTENCES: readonly string[] = [
   "The winter was long and there was a lot of snow.",
   "Thank you very much for your kind letter.",
 ];
+
+/** Quieter samples at the ends of a recording are silence. */
+const SILENT = 300;
+
+/** A recording that begins and ends with speech. */
+export function withoutSilence(pcm: Int16Array): Int16Array {
+  const loud = (sample: number) => Math.abs(sample) > SILENT;
+  return pcm.subarray(Math.max(0, pcm.findIndex(loud)), pcm.findLastIndex(loud) + 1);
+}

@@ -5,14 +5,12 @@ import { testModels } from "../../scripts/test-models.ts";
 import { readWav, wav } from "../../src/lib/wav.ts";
 import { realEngine } from "../engine.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
-import { SENTENCES } from "./sentences.ts";
+import { SENTENCES, withoutSilence } from "./sentences.ts";
 
 /** One and a half times what was measured. */
 const BOUNDS = { alone: 0.06, joined: 0.06 };
 /** Sentences in one recording. */
 const JOINED = 20;
-/** Quieter samples at the ends of a recording are silence. */
-const SILENT = 300;
 
 const { stt, tts } = await testModels();
 await using engine = await realEngine([stt, tts]);
@@ -43,16 +41,12 @@ async function heard(pcm: Int16Array, rate: number): Promise<string> {
   return response.text();
 }
 
-function withoutSilence(pcm: Int16Array): Int16Array {
-  const loud = (sample: number) => Math.abs(sample) > SILENT;
-  return pcm.subarray(Math.max(0, pcm.findIndex(loud)), pcm.findLastIndex(loud) + 1);
-}
-
 const total = { words: 0, alone: 0, joined: 0 };
 
 function report(kind: string, expected: string, actual: string): number {
   const errors = wordErrors(expected, actual);
-  if (errors > 0) console.log(`${kind}: ${errors} wrong\n  said  ${expected}\n  heard ${actual.trim()}`);
+  if (errors > 0)
+    console.log(`${kind}: ${errors} wrong\n  said  ${expected}\n  heard ${actual.trim()}`);
   return errors;
 }
 
@@ -69,7 +63,11 @@ for (let at = 0; at < SENTENCES.length; at += JOINED) {
   }
   const joined = Int16Array.from(parts.flatMap((part) => [...part]));
   const text = sentences.join(" ");
-  total.joined += report(`joined, ${Math.round(joined.length / rate)} s`, text, await heard(joined, rate));
+  total.joined += report(
+    `joined, ${Math.round(joined.length / rate)} s`,
+    text,
+    await heard(joined, rate),
+  );
 }
 
 const rates = { alone: total.alone / total.words, joined: total.joined / total.words };

@@ -95,15 +95,27 @@ describe("a file is refused with what is wrong", () => {
     ["a rate above 2³¹", withRate(0xffff_fff0), "Hz"],
     ["AAC in MP4", encode(PCM, RATE, aac), "ffmpeg -i"],
     ["AAC", encode(PCM, RATE, { codec: "aac", container: "adts" }), "ffmpeg -i"],
-    ["text", Buffer.from("This is no sound at all, only a text that somebody wrote."), "file: it is"],
-    ["random bytes", Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * i * 7919) % 251)), "file: it is"],
+    [
+      "text",
+      Buffer.from("This is no sound at all, only a text that somebody wrote."),
+      "file: it is",
+    ],
+    [
+      "random bytes",
+      Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * i * 7919) % 251)),
+      "file: it is",
+    ],
     ["nothing", new Uint8Array(), "is empty"],
     ["a header alone", wavHeader(RATE), "has no sound"],
   ])("%s", async (_, file, why) => {
     const { status, text } = await transcribe(file);
     expect({ status, error: JSON.parse(text).error }).toMatchObject({
       status: 400,
-      error: { param: "file", type: "invalid_request_error", message: expect.stringContaining(why) },
+      error: {
+        param: "file",
+        type: "invalid_request_error",
+        message: expect.stringContaining(why),
+      },
     });
   });
 });
@@ -179,7 +191,10 @@ describe("OpenAI's own client gets the transcript as", () => {
 
 describe("a field is refused", () => {
   const cases: [Record<string, string>, string][] = [
-    [{ response_format: "verbose_json", "timestamp_granularities[]": "word" }, "does not tell when"],
+    [
+      { response_format: "verbose_json", "timestamp_granularities[]": "word" },
+      "does not tell when",
+    ],
     [{ "timestamp_granularities[]": "word" }, "verbose_json"],
     [{ response_format: "verbose_json", "timestamp_granularities[]": "letter" }, "word or segment"],
     [{ response_format: "srt", stream: "true" }, "must be json"],
@@ -196,7 +211,12 @@ describe("a field is refused", () => {
   });
 
   test("but not what changes nothing, or what the model knows", async () => {
-    const fields = { prompt: "Ada", temperature: "0.2", language: "de-AT", chunking_strategy: "auto" };
+    const fields = {
+      prompt: "Ada",
+      temperature: "0.2",
+      language: "de-AT",
+      chunking_strategy: "auto",
+    };
     const { text } = await transcribe(WAV, { ...fields, response_format: "verbose_json" });
     expect(JSON.parse(text)).toMatchObject({ language: "german" });
   });
