@@ -50,6 +50,7 @@ const SPDX_IDS: ReadonlySet<string> = new Set([
   "BlueOak-1.0.0",
   "CC0-1.0",
   "ISC",
+  "LGPL-2.0-or-later",
   "LGPL-2.1-only",
   "LGPL-2.1-or-later",
   "LGPL-3.0-or-later",

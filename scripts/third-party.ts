@@ -51,7 +51,7 @@ export function componentsOf({
   further?: readonly Component[];
 }): Component[] {
   const packages = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
-  return [...programs(), ...decoderParts(), ...packages, ...further];
+  return [...programs(), ...codecParts(), ...packages, ...further];
 }
 
 /**
@@ -153,6 +153,12 @@ mpg123-decoder; its source, and how to build it, is at
 https://github.com/eshaz/wasm-audio-decoders. To use a changed version, put it into node_modules and
 build Parley's executable again from the source at https://github.com/parley/parley.`;
 
+const LAME_NOTICE = `LAME is under the GNU Library General Public License, version 2 or later:
+https://www.gnu.org/licenses/old-licenses/lgpl-2.0.html. It is compiled to WebAssembly in the package
+wasm-media-encoders; its source, and how to build it, is at
+https://github.com/arseneyr/wasm-media-encoders. To use a changed version, put it into node_modules
+and build Parley's executable again from the source at https://github.com/parley/parley.`;
+
 const XIPH_NOTICE = `Copyright the Xiph.Org Foundation and contributors
 
 Redistribution and use in source and binary forms, with or without modification, are permitted
@@ -175,8 +181,8 @@ INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT
 TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF
 ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;
 
-/** Libraries that the decoders' packages contain as WebAssembly, and do not list. */
-function decoderParts(): Component[] {
+/** Libraries that the decoders' and encoders' packages contain as WebAssembly, and do not list. */
+function codecParts(): Component[] {
   const part = (name: string, within: string, license: string, text: string): Component => ({
     name,
     version: `as in ${within}`,
@@ -191,6 +197,9 @@ function decoderParts(): Component[] {
     part("opus", "opus-decoder", bsd, XIPH_NOTICE),
     part("flac", "@wasm-audio-decoders/flac", bsd, XIPH_NOTICE),
     part("vorbis", "@wasm-audio-decoders/ogg-vorbis", bsd, XIPH_NOTICE),
+    part("lame", "wasm-media-encoders", "LGPL-2.0-or-later", LAME_NOTICE),
+    part("vorbis", "wasm-media-encoders", bsd, XIPH_NOTICE),
+    part("opus", "libopus-wasm", bsd, XIPH_NOTICE),
   ];
 }
 

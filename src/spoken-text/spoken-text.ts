@@ -236,7 +236,7 @@ export class SpokenText {
 
 /** The length of a sentence that ended before the last word, which a name could have followed. */
 function endBeforeLastWord(text: string): number | undefined {
-  const [, sentence = "", gap = "", word = ""] = /^([^]*\S)(\s+)(\S+)$/.exec(text) ?? [];
+  const [, sentence = "", gap = "", word = ""] = /^(.*\S)(\s+)(\S+)$/s.exec(text) ?? [];
   if (sentenceEnd(sentence) !== "unclear" || !isBeforeName(sentence)) return undefined;
   const isEnd = endsBefore(sentence, word[0] ?? "") && isCommonWord(word);
   return isEnd && !isInsideConstruct(sentence) ? sentence.length + gap.length : undefined;

@@ -360,7 +360,7 @@ describe("errors have the form of OpenAI's", () => {
       ["/audio/speech", JSON.stringify({ model: tts.id, voice: "a", input: " " }), "input"],
       [
         "/audio/speech",
-        JSON.stringify({ model: tts.id, voice: "a", input: "a", response_format: "mp3" }),
+        JSON.stringify({ model: tts.id, voice: "joe", input: "a", response_format: "aac" }),
         "response_format",
       ],
       ["/audio/transcriptions", form({ model: stt.id }), "file"],
