@@ -194,12 +194,10 @@ function codecParts(): Component[] {
   const bsd = "BSD-3-Clause";
   return [
     part("mpg123", "mpg123-decoder", "LGPL-2.1-only", MPG123_NOTICE),
-    part("opus", "opus-decoder", bsd, XIPH_NOTICE),
+    part("opus", "opus-decoder and libopus-wasm", bsd, XIPH_NOTICE),
     part("flac", "@wasm-audio-decoders/flac", bsd, XIPH_NOTICE),
-    part("vorbis", "@wasm-audio-decoders/ogg-vorbis", bsd, XIPH_NOTICE),
+    part("vorbis", "@wasm-audio-decoders/ogg-vorbis and wasm-media-encoders", bsd, XIPH_NOTICE),
     part("lame", "wasm-media-encoders", "LGPL-2.0-or-later", LAME_NOTICE),
-    part("vorbis", "wasm-media-encoders", bsd, XIPH_NOTICE),
-    part("opus", "libopus-wasm", bsd, XIPH_NOTICE),
   ];
 }
 

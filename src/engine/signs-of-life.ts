@@ -33,6 +33,35 @@ export async function* withSigns(
   }
 }
 
+/**
+ * Waits until the first piece is there, but no longer than two seconds, so that a voice that fails
+ * at once can still set the status of the response.
+ *
+ * @throws what the voice throws until then
+ */
+export async function begun(
+  pieces: AsyncGenerator<Int16Array>,
+  longestMs = EVERY_MS,
+): Promise<AsyncGenerator<Int16Array>> {
+  const first = pieces.next();
+  if (await isSettled(first, longestMs)) await first;
+  return resumed(first, pieces);
+}
+
+async function* resumed(
+  first: Promise<IteratorResult<Int16Array>>,
+  rest: AsyncGenerator<Int16Array>,
+): AsyncGenerator<Int16Array> {
+  try {
+    const { done, value } = await first;
+    if (done) return;
+    yield value;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
 /** Whether a promise settles within `ms`. */
 async function isSettled(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const { promise: timeout, resolve } = Promise.withResolvers<false>();

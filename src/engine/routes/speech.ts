@@ -12,7 +12,7 @@ import type { LocalTtsModel } from "../../domain/model.ts";
 import { speakersOf } from "../../lib/speakers.ts";
 import type { LoadedModels } from "../loaded-models.ts";
 import { clientOf, jsonBody, openAiError, parse } from "../openai-http.ts";
-import { withSigns } from "../signs-of-life.ts";
+import { begun, withSigns } from "../signs-of-life.ts";
 import { SPEECH_RATE } from "../voice.ts";
 
 const NO_AAC =
@@ -71,8 +71,7 @@ export function speech({ models, logger }: { models: LoadedModels; logger: Logge
     const signal = AbortSignal.any([c.req.raw.signal, disconnected.signal]);
     try {
       const client = clientOf(c.req.raw, body.user) ?? randomUUID();
-      // A speaker or language that there is not is refused here, before the head is sent.
-      const pieces = lease.model.speak(body.input, { ...body, client, signal });
+      const pieces = await begun(lease.model.speak(body.input, { ...body, client, signal }));
       const encoder = await createSoundEncoder(body.response_format, SPEECH_RATE);
       const isEvents = body.stream_format === "sse";
       const sound = encoded(withSigns(pieces, SPEECH_RATE), encoder);
@@ -114,7 +113,7 @@ async function listOf(model: LocalTtsModel, logger: Logger) {
   });
 }
 
-/** The head comes at once, so that a client sees that its request is served. */
+/** The head does not wait for the first piece, so that a client sees that its request is served. */
 async function* encoded(
   pieces: AsyncGenerator<Int16Array>,
   encoder: SoundEncoder,
