@@ -74,7 +74,8 @@ export async function measureConversation(options: {
   return { voiceToVoice, provider: provided, sessionStart, idleMiB, talkingMiB };
 }
 
-function isState(event: Envelope, state: string): boolean {
+/** Whether an event says that the agent's state is now this one. */
+export function isState(event: Envelope, state: string): boolean {
   return event.type === "agent_state" && event.data.state === state;
 }
 

@@ -6,6 +6,7 @@ import { startEngine } from "../src/engine/engine-process.ts";
 import { readWav } from "../src/lib/wav.ts";
 import { ENGINE_COMMAND } from "../test/engine.ts";
 import { residentMiB } from "./executable.ts";
+import { measureLongPrompt } from "./models.ts";
 
 const SENTENCES = [
   "The train to the coast leaves at nine in the morning.",
@@ -38,6 +39,10 @@ export interface EngineBench {
   loadedMiB: number;
   afterWorkMiB: number;
   figures: EngineFigures[];
+  /** A prompt of 1,900 tokens, alone and beside an answer, and how long that answer stood still, ms. */
+  longPromptMs: number;
+  besideMs: number;
+  longestGapMs: number;
 }
 
 /** Measures a real engine process, from outside. @param rounds requests by each client and kind */
@@ -54,7 +59,11 @@ export async function measureEngine(rounds: number): Promise<EngineBench> {
     const loadedMiB = await residentMiB(pid);
     const figures: EngineFigures[] = [];
     for (const clients of [1, 2, 4]) figures.push(await measureClients(openai, clients, rounds));
-    return { answers, ready, idleMiB, loadedMiB, afterWorkMiB: await residentMiB(pid), figures };
+    const { baseURL, apiKey } = openai;
+    const { llm } = await testModels();
+    const long = await measureLongPrompt({ baseURL, apiKey: apiKey ?? "", id: llm.id });
+    const afterWorkMiB = await residentMiB(pid);
+    return { answers, ready, idleMiB, loadedMiB, afterWorkMiB, figures, ...long };
   });
 }
 

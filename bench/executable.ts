@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { residentMemory } from "../src/lib/resident-memory.ts";
 import { startParley } from "../test/parley.ts";
 import { startOnce } from "./start-up.ts";
 
@@ -98,7 +99,5 @@ async function restingMiB(executable: string, env: Record<string, string>): Prom
 
 /** Resident memory of a process; Linux only, else NaN. */
 export async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const kib = /VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN;
-  return Number(kib) / 1024;
+  return ((await residentMemory(pid)) ?? Number.NaN) / MIB;
 }

@@ -3,6 +3,7 @@ import { speak } from "../test/audio/speech.ts";
 import { joinRoom } from "../test/caller.ts";
 import { modelVariables } from "../test/engine.ts";
 import { type Parley, SOURCE, startParley } from "../test/parley.ts";
+import { isState } from "./conversation.ts";
 import { residentMiB } from "./executable.ts";
 
 const SENTENCES = [
@@ -44,14 +45,15 @@ async function converse(parley: Parley, room: string, turns: number): Promise<nu
   await using listener = await parley.listen(id);
   await caller.listenedTo();
   const times: number[] = [];
+  let { seq } = await listener.waitFor((event) => isState(event, "listening"));
   for (let turn = 0; turn < turns; turn++) {
-    const after = listener.events.length;
     const { to: spoken } = await caller.speak(speak(SENTENCES[turn % 3] ?? "", { rate: 48_000 }));
     times.push((await caller.hears(spoken)) - spoken);
-    await listener.waitFor(
-      ({ seq, type, data }) =>
-        seq > after && type === "transcript" && data.role === "agent" && data.final,
-    );
+    // Who speaks into the answer would measure an interruption.
+    for (const state of ["speaking", "listening"]) {
+      const after = seq;
+      ({ seq } = await listener.waitFor((event) => event.seq > after && isState(event, state)));
+    }
   }
   await parley.fetch(`/session/${id}`, { method: "DELETE" });
   return times;

@@ -6,15 +6,21 @@ import { measureConversation, type ProviderDelays } from "./conversation.ts";
 import { measureEngine } from "./engine.ts";
 import { measureExecutable } from "./executable.ts";
 import { measureHistory } from "./history.ts";
+import { MODEL_HEAD, measureLanguageModels, modelRow } from "./models.ts";
 import { measureOffline } from "./offline.ts";
+import { readArguments } from "./read-arguments.ts";
 import { measureStartUp } from "./start-up.ts";
 import { percentile, summary, table } from "./statistics.ts";
 
-const [only] = process.argv.slice(2);
-const TURNS = Number(only ?? 16);
+const { section, turns: TURNS, ids, isLong } = readArguments(process.argv.slice(2));
 const INSTANT: ProviderDelays = { stt: 0, llm: 0, tts: 0 };
 const CLOUD: ProviderDelays = { stt: 300, llm: 300, tts: 200 };
 const HEAD = ["measured", "median", "p95", "samples"];
+
+if (section === "models") {
+  await printModels();
+  process.exit(0);
+}
 
 console.log("## A long history\n");
 const history = await measureHistory(40);
@@ -29,7 +35,7 @@ console.log(
   `\n${Math.round(sizeMiB)} MiB, written in ${Math.round(seedSeconds)} s. Meanwhile ten conversations were stored and ` +
     `${removed} old interims removed; the event loop was not free for ${longestStall.toFixed(1)} ms at most.`,
 );
-if (only === "history") process.exit(0);
+if (section === "history") process.exit(0);
 
 await provide({ dev: false, liveKit: true });
 
@@ -86,6 +92,9 @@ console.log(
     summary("resident without a model", [engine.idleMiB], "MiB"),
     summary("resident with all models", [engine.loadedMiB], "MiB"),
     summary("resident after the work below", [engine.afterWorkMiB], "MiB"),
+    summary("first token of a prompt of 1,900 tokens", [engine.longPromptMs], "ms"),
+    summary("the same beside an answer", [engine.besideMs], "ms"),
+    summary("for which that answer stood still", [engine.longestGapMs], "ms"),
   ]),
 );
 for (const { clients, ...measured } of engine.figures) {
@@ -114,6 +123,8 @@ console.log(
     ]),
   ),
 );
+
+await printModels();
 
 for (const name of ["parley", "parley-slim", "parley-offline"] as const) {
   const figures = await measureExecutable(name, 7);
@@ -150,3 +161,14 @@ for (const name of ["parley", "parley-slim", "parley-offline"] as const) {
   );
 }
 process.exit(0);
+
+async function printModels(): Promise<void> {
+  console.log("\n## Language models of random weights, in the shapes of the catalogue's\n");
+  const rows: string[][] = [];
+  for await (const figures of measureLanguageModels({ ids, conversation: isLong })) {
+    rows.push(modelRow(figures));
+    // Each takes minutes; who stops the run has those that were done.
+    console.error(`${figures.id}: done`);
+  }
+  console.log(table(MODEL_HEAD, rows));
+}

@@ -5,7 +5,7 @@ import { ROOT } from "./paths.ts";
 
 /** Tests of the whole program: they start processes and measure them, so each file runs alone. */
 const WHOLE = /^test\/(?:e2e|lifecycle|executable|faults)\//;
-const EVERYTHING = ["src", "views", "scripts", "test"];
+const EVERYTHING = ["src", "views", "scripts", "test", "bench"];
 
 /** What to run: unit tests together, each end-to-end file by itself. */
 export interface TestPlan {

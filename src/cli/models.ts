@@ -9,44 +9,67 @@ import { catalogSource } from "../models/catalog.ts";
 import { downloadModel, type ModelProgress } from "../models/download.ts";
 import { removeModel, storedState } from "../models/model-folder.ts";
 import { recommended, thisMachine } from "../models/recommend.ts";
+import { benchModels } from "./models-bench.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = `usage: parley models [list [--json]]
        parley models pull ID...|recommended
        parley models remove ID...
+       parley models bench [ID...] [--json]
 `;
 /** The exit code that shells report for a program that Ctrl-C stopped. */
 const INTERRUPTED = 130;
 const TERMINAL_UPDATE_MS = 100;
 
 /**
- * `parley models`: lists, downloads and removes local models. It may run while Parley runs.
+ * `parley models`: lists, downloads, removes and measures local models. It may run while Parley runs.
  *
- * @returns the exit code: 0, 2 for wrong arguments, 130 when Ctrl-C stopped a download
+ * @returns the exit code: 0, 1 if a model could not be measured, 2 for wrong arguments, 130 when
+ *   Ctrl-C stopped a download or a measurement
  * @throws Failure that says what went wrong
  */
 export async function models(
-  { defaultDataDir }: Program,
+  program: Program,
   variables: NodeJS.ProcessEnv,
   args: readonly string[],
 ): Promise<number> {
   const [verb = "list", ...rest] = args;
   const json = rest.includes("--json");
   const ids = rest.filter((arg) => arg !== "--json");
-  const isInvalid = verb === "list" ? ids.length > 0 : json || ids.length === 0;
-  if (
-    isInvalid ||
-    !["list", "pull", "remove"].includes(verb) ||
-    ids.some((id) => id.startsWith("-"))
-  ) {
+  if (!isValid(verb, json, ids)) {
     process.stderr.write(USAGE);
     return 2;
   }
+  const { defaultDataDir } = program;
   const config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
   const folder = join(config.dataDir, "models");
   const catalog = await catalogSource(config.modelsCatalog)();
-  if (verb === "list") return list(catalog, folder, json);
-  return verb === "pull" ? pull(catalog, folder, ids) : remove(catalog, folder, ids);
+  switch (verb) {
+    case "pull":
+      return pull(catalog, folder, ids);
+    case "remove":
+      return remove(catalog, folder, ids);
+    case "bench":
+      for (const id of ids) findModel(catalog, id);
+      return untilStopped("the figures so far are stored", (signal) =>
+        benchModels({ program, variables, catalog, folder, ids, json, signal }),
+      );
+    default:
+      return list(catalog, folder, json);
+  }
+}
+
+function isValid(verb: string, json: boolean, ids: readonly string[]): boolean {
+  if (ids.some((id) => id.startsWith("-"))) return false;
+  switch (verb) {
+    case "list":
+      return ids.length === 0;
+    case "pull":
+    case "remove":
+      return !json && ids.length > 0;
+    default:
+      return verb === "bench";
+  }
 }
 
 function list(catalog: Catalog, folder: string, json: boolean): number {
@@ -88,19 +111,16 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
   return 0;
 }
 
-async function pull(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
+function pull(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
   const best = Object.values(recommended(catalog, thisMachine()));
   const wanted = ids.flatMap((id) => (id === "recommended" ? best : [id]));
   const chosen = wanted.map((id) => findModel(catalog, id));
-  const cancel = new AbortController();
-  const stop = () => cancel.abort();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  try {
+  return untilStopped("the next pull resumes this download", async (signal) => {
     for (const model of chosen) {
       const line = progressLine(model);
       await downloadModel(model, {
         folder,
-        signal: cancel.signal,
+        signal,
         onProgress: line.update,
         onWait: () =>
           process.stderr.write(`waiting for another process that is downloading ${model.id}\n`),
@@ -108,9 +128,22 @@ async function pull(catalog: Catalog, folder: string, ids: readonly string[]): P
       process.stdout.write(`${model.id}: ${formatBytes(bytesOf(model))}, verified\n`);
     }
     return 0;
+  });
+}
+
+/** Runs work that Ctrl-C stops. @param after what a person reads then */
+async function untilStopped(
+  after: string,
+  work: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const cancel = new AbortController();
+  const stop = () => cancel.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    return await work(cancel.signal);
   } catch (error) {
     if (!cancel.signal.aborted) throw error;
-    process.stderr.write("stopped; the next pull resumes this download\n");
+    process.stderr.write(`stopped; ${after}\n`);
     return INTERRUPTED;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);

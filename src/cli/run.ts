@@ -11,8 +11,8 @@ Commands:
   serve        run the server (the default); configured by environment variables
   doctor       check every part that Parley needs and say how to fix it; --json for programs
   engine       serve local models over OpenAI's API; --help for its arguments
-  models       list, download and remove local models: models [list], models pull ID,
-               models remove ID
+  models       list, download, remove and measure local models: models [list],
+               models pull ID, models remove ID, models bench
   drain        let the running Parley end once its conversations have ended, and wait for that
   backup FILE  copy the database to a new file, even while Parley runs
   update       replace this executable by the newest release; --check only tells, --rollback

@@ -16,14 +16,16 @@ const modelMeasurement = z.object({
   realTimeFactor: figure.optional(),
   /** Of a voice: from the request for a sentence to its first sound, in ms. */
   firstSoundMs: figure.optional(),
-  /** From the start of the load to the first answer, in ms. */
+  /** From the start of the engine's process until it is loaded, in ms. */
   loadMs: figure,
-  /** What the engine's process grew by, with the context in use, in bytes; unknown on some systems. */
+  /** What the engine's process takes with it after some work, in bytes; unknown on some systems. */
   memory: figure.optional(),
   /** ISO 8601. */
   measuredAt: z.iso.datetime(),
 });
 export type ModelMeasurement = z.infer<typeof modelMeasurement>;
+/** What of it depends on the speed and the size alone, so that it can be estimated as well. */
+export type Figures = Omit<ModelMeasurement, "loadMs" | "measuredAt">;
 
 /** By model id. */
 export type Measurements = Readonly<Record<string, ModelMeasurement>>;
