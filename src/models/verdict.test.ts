@@ -37,6 +37,8 @@ test("voice to voice adds up the stages, and is never shorter than the end of th
       tts: { firstSoundMs: 1 },
     }),
   ).toBe(300);
-  expect(voiceToVoiceMs({ stt, llm: speeds(60, 14), tts: { realTimeFactor: 0.3 } })).toBeUndefined();
+  expect(
+    voiceToVoiceMs({ stt, llm: speeds(60, 14), tts: { realTimeFactor: 0.3 } }),
+  ).toBeUndefined();
   expect(voiceToVoiceMs({ stt: undefined, llm: speeds(60, 14), tts })).toBeUndefined();
 });
