@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import type { OfflineModelConfig, OfflineRecognizer, OnlineModelConfig } from "sherpa-onnx-node";
 import type { EngineSettings } from "../domain/engine-settings.ts";
 import type { LocalSttModel } from "../domain/model.ts";
@@ -222,7 +223,8 @@ async function denoiserOf(sherpa: Sherpa, model: LocalSttModel): Promise<() => D
     throw new Failure(
       "unavailable",
       `Noise suppression is switched on (ENGINE_DENOISE), but the model ${model.id} has no ` +
-        "gtcrn_simple.onnx beside its files. Put it there, or switch noise suppression off.",
+        `gtcrn_simple.onnx in ${dirname(model.tokens)}. Put it there (docs/OFFLINE.md says where it ` +
+        "is), or switch noise suppression off.",
     );
   }
   return () => {

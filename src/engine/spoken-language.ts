@@ -18,7 +18,7 @@ const LANGUAGES_IN_NAME =
  *
  * @returns undefined where its files do not say
  */
-export function languagesOf(model: LocalSttModel): readonly string[] | undefined {
+function languagesOf(model: LocalSttModel): readonly string[] | undefined {
   switch (model.kind) {
     case "whisper": {
       const properties = propertiesOf(model.encoder);
