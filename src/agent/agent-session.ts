@@ -6,6 +6,7 @@ import { describeProviderError } from "../providers/provider-errors.ts";
 import { RealtimeModelError } from "../providers/realtime-model-errors.ts";
 import { spokenText } from "./chat-messages.ts";
 import { SILENCE_MS } from "./end-of-turn.ts";
+import { MessageTimes } from "./message-times.ts";
 import type { AgentSignal, Latency } from "./normalize-events.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
 import { type SpeechOptions, speak } from "./speech.ts";
@@ -76,6 +77,7 @@ export function createSession(pipeline: Pipeline, prepares: boolean): voice.Agen
 export class TurnReportingAgent extends voice.Agent {
   readonly #emit: (signal: AgentSignal) => void;
   readonly #speech: Pick<SpeechOptions, "tts" | "language">;
+  readonly #times = new MessageTimes();
   /** The answer that was begun last, prepared ones included. */
   #newest: voice.SpeechHandle | undefined;
 
@@ -87,6 +89,13 @@ export class TurnReportingAgent extends voice.Agent {
     super({ id: "parley", instructions });
     this.#speech = speech;
     this.#emit = emit;
+  }
+
+  override llmNode(
+    ...[history, ...rest]: Parameters<voice.Agent["llmNode"]>
+  ): ReturnType<voice.Agent["llmNode"]> {
+    this.#times.settle(history.items);
+    return super.llmNode(history, ...rest);
   }
 
   override ttsNode(
@@ -111,6 +120,9 @@ export class TurnReportingAgent extends voice.Agent {
   override async onEnter(): Promise<void> {
     this.session.on(voice.AgentSessionEventTypes.SpeechCreated, ({ speechHandle }) => {
       this.#newest = speechHandle;
+    });
+    this.session.on(voice.AgentSessionEventTypes.ConversationItemAdded, ({ item }) => {
+      this.#times.settle([item]);
     });
   }
 
