@@ -6,7 +6,11 @@ import { type SupervisedEngine, startEngine } from "../src/engine/engine-process
 
 export const ENGINE_COMMAND = [process.execPath, join(import.meta.dir, "../src/main.ts"), "engine"];
 
-/** An engine in a child process, not started yet; by default with the small real models. */
+/**
+ * An engine in a child process, not started yet; by default with the small real models.
+ *
+ * @param variables added to the environment, such as `ENGINE_CONTEXT`
+ */
 export async function realEngine(
   models?: readonly LocalModel[],
   command: readonly string[] = ENGINE_COMMAND,

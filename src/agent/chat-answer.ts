@@ -11,7 +11,13 @@ import {
 } from "../providers/provider-client.ts";
 import { AnswerError, webPageError } from "../providers/provider-errors.ts";
 import { alwaysThinks, thinkingFields } from "../providers/thinking-models.ts";
-import { type Conversation, messagesOf, tokensOf, trimmed } from "./chat-messages.ts";
+import {
+  type Conversation,
+  messagesOf,
+  tokensOf,
+  trimmed,
+  withoutUnanswered,
+} from "./chat-messages.ts";
 import { ThoughtFilter } from "./thoughts.ts";
 
 /** A model at a server, what is known of it, and how it is waited for. */
@@ -20,6 +26,8 @@ export interface ChatModel {
   facts: ModelFacts;
   patience: Patience;
   thinking: Thinking;
+  /** The server is the local engine: it drops old turns itself, and refuses only what is newest. */
+  isEngine?: boolean | undefined;
   /** How long it may take to its first words because another can answer, in ms. */
   firstWordsMs?: number | undefined;
 }
@@ -64,11 +72,12 @@ export async function* answerOf(
   conversation: Conversation,
   signal: AbortSignal,
 ): AsyncGenerator<Said> {
+  let asked = conversation;
   let isHinted = false;
   let doubted: string[] = [];
   for (let requests = 1; ; requests++) {
     const { facts } = model;
-    const fitting = trimmed(conversation, facts.budget);
+    const fitting = trimmed(asked, facts.budget);
     const sent = isHinted
       ? { ...fitting, system: [fitting.system, NO_TOOLS].filter(Boolean).join("\n\n") }
       : fitting;
@@ -86,6 +95,10 @@ export async function* answerOf(
       if (hasWords || signal.aborted || requests >= MAX_REQUESTS) throw plain(error);
       if (error instanceof ToolCalled && !isHinted) {
         isHinted = true;
+      } else if (error instanceof Refusal && isTooLong(error, model, sent)) {
+        const shorter = withoutUnanswered(asked);
+        if (!shorter) throw new AnswerError(model.isEngine ? "too_large" : "context");
+        asked = shorter;
       } else if (error instanceof Refusal && learnLimit(error, facts, sent)) {
         // The next request is shorter.
       } else if (error instanceof Refusal && refusesSystem(error, facts, sent)) {
@@ -155,11 +168,20 @@ function fieldsFor({ access, facts, thinking }: ChatModel): Record<string, unkno
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !facts.refused.has(name)));
 }
 
-/** Takes a refusal for its length into account. @throws AnswerError if nothing more can be left out */
+/** Whether what the person said last is too long, so that no shorter history would help. */
+function isTooLong(
+  { status, text }: Refusal,
+  { isEngine }: ChatModel,
+  sent: Conversation,
+): boolean {
+  if (!contextRefusal(status, text)) return false;
+  return isEngine === true || sent.turns.length === 1;
+}
+
+/** Takes a refusal for its length into account. */
 function learnLimit(refusal: Refusal, facts: ModelFacts, sent: Conversation): boolean {
   const context = contextRefusal(refusal.status, refusal.text);
   if (!context) return false;
-  if (sent.turns.length === 1) throw new AnswerError("context");
   const size = tokensOf(sent);
   const scale = context.requested ? size / context.requested : 1;
   const told = context.limit === undefined ? size : context.limit * scale * MARGIN;

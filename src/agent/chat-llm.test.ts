@@ -23,6 +23,7 @@ import {
 } from "../../test/stand-in/quirks/llm.ts";
 import type { Quirk } from "../../test/stand-in/quirks.ts";
 import { describeProviderError } from "../providers/provider-errors.ts";
+import { type ProviderSource, unknownSource } from "../providers/provider-source.ts";
 import { ChatLlm, type ChatLlmOptions } from "./chat-llm.ts";
 import { RETRACTED } from "./chat-messages.ts";
 
@@ -268,6 +269,19 @@ describe("a conversation that is too long", () => {
   test("fails clearly when one message is too long", async () => {
     ai.quirks = [smallContext(20, "OpenAI")];
     expect(await answer(model(), history(long.join(" ")))).toBe("provider_context");
+  });
+
+  test("fails where the engine refuses a message, which does not disturb the next", async () => {
+    ai.quirks = [smallContext(120, "OpenAI")];
+    const source: ProviderSource = { ...unknownSource("llm"), isEngine: true };
+    const first = { baseURL: ai.url, apiKey: "k", model: "m", source };
+    const chat = model({ first });
+    const said = history("Hi.", "Hello.", long.join(" "));
+    expect(await answer(chat, said)).toBe("provider_too_large");
+    said.addMessage({ role: "user", content: "And now?" });
+    expect(await answer(chat, said)).toBe(ANSWER);
+    const { messages = [] } = requests().at(-1) ?? {};
+    expect(messages.slice(1).map(({ content }) => content)).toEqual(["Hi.", "Hello.", "And now?"]);
   });
 });
 

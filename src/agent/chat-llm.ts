@@ -81,7 +81,7 @@ export class ChatLlm extends llm.LLM {
   }
 
   /** @param isLast whether there is nobody else to ask, so that loading is waited for and reported */
-  #model(access: ChatModel["access"], isLast: boolean): ChatModel {
+  #model(access: Access, isLast: boolean): ChatModel {
     const { memory, thinking, onNotice } = this.#options;
     const facts = memory.of(access);
     const isSlow = thinksLong(access.model);
@@ -91,7 +91,14 @@ export class ChatLlm extends llm.LLM {
     };
     const loading = loadingOf("llm", access, memory, isLast ? onNotice : undefined);
     const firstWordsMs = isLast ? undefined : FIRST_WORDS_MS;
-    return { access, facts, thinking, patience: { ...patience, loading }, firstWordsMs };
+    return {
+      access,
+      facts,
+      thinking,
+      isEngine: access.source?.isEngine,
+      patience: { ...patience, loading },
+      firstWordsMs,
+    };
   }
 }
 

@@ -10,6 +10,8 @@ export interface Conversation {
   /** Empty: there are no instructions. */
   system: string;
   turns: readonly { role: "user" | "assistant"; content: string }[];
+  /** The person's last message, where the last turn has several: earlier ones had no answer. */
+  newest?: string | undefined;
 }
 
 /** The name of the field in a message that holds thoughts which were shown before they were known. */
@@ -26,13 +28,18 @@ const GO_ON = "Please go on.";
 export function conversationOf(history: llm.ChatContext): Conversation {
   const system: string[] = [];
   const turns: { role: "user" | "assistant"; content: string }[] = [];
+  let newest: string | undefined;
   for (const item of history.items) {
     if (item.type !== "message") continue;
     const content = spokenText(item).trim();
     if (content === "") continue;
     const last = turns.at(-1);
-    if (item.role === "system" || item.role === "developer") system.push(content);
-    else if (last?.role === item.role) last.content += `\n${content}`;
+    if (item.role === "system" || item.role === "developer") {
+      system.push(content);
+      continue;
+    }
+    newest = last?.role === item.role && item.role === "user" ? content : undefined;
+    if (last?.role === item.role) last.content += `\n${content}`;
     else turns.push({ role: item.role, content });
   }
   if (turns[0]?.role === "assistant") {
@@ -40,7 +47,20 @@ export function conversationOf(history: llm.ChatContext): Conversation {
     turns.shift();
   }
   if (turns.at(-1)?.role !== "user") turns.push({ role: "user", content: GO_ON });
-  return { system: system.join("\n\n"), turns };
+  return { system: system.join("\n\n"), turns, ...(newest !== undefined && { newest }) };
+}
+
+/**
+ * The conversation without messages that were joined to the person's last one; undefined if there
+ * are none. A message that is too long for the model does not make the next one too long with it.
+ */
+export function withoutUnanswered({
+  system,
+  turns,
+  newest,
+}: Conversation): Conversation | undefined {
+  if (newest === undefined) return undefined;
+  return { system, turns: [...turns.slice(0, -1), { role: "user", content: newest }] };
 }
 
 /** The text of a message without thoughts that were taken for its beginning. */
@@ -62,8 +82,9 @@ const ANSWER_TOKENS = 512;
  *
  * @param budget undefined: everything
  */
-export function trimmed({ system, turns }: Conversation, budget: number | undefined): Conversation {
-  if (budget === undefined) return { system, turns };
+export function trimmed(conversation: Conversation, budget: number | undefined): Conversation {
+  if (budget === undefined) return conversation;
+  const { system, turns } = conversation;
   const room = budget - Math.min(ANSWER_TOKENS, budget / 4) - tokensIn(system);
   let kept = turns.length - 1;
   let used = tokensIn(turns[kept]?.content ?? "");
@@ -72,7 +93,7 @@ export function trimmed({ system, turns }: Conversation, budget: number | undefi
     if (used > room) break;
     kept = at;
   }
-  return { system, turns: turns.slice(kept) };
+  return { ...conversation, turns: turns.slice(kept) };
 }
 
 /** The messages of a conversation. @param withSystem whether the model takes instructions */

@@ -213,6 +213,10 @@ export const FAULTS = {
     finding: "cannot take a conversation of this length",
     remedy: () => "Start a new conversation, or give the model a longer context.",
   },
+  too_large: {
+    finding: "cannot take a message of this length with this model",
+    remedy: () => "Send it in shorter parts.",
+  },
 } as const satisfies Record<
   string,
   { finding: string; remedy: (source: ProviderSource) => string }

@@ -410,31 +410,6 @@ describe("errors have the form of OpenAI's", () => {
   }
 });
 
-test("instructions that are too long are 400, and a long conversation is answered", async () => {
-  const words = "river lake ".repeat(2500);
-  const asked = openai.chat.completions.create({
-    model: llm.id,
-    messages: [
-      { role: "system", content: words },
-      { role: "user", content: "Hello." },
-    ],
-  });
-  const error = await asked.catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(OpenAI.BadRequestError);
-  expect(error).toMatchObject({ code: "context_length_exceeded" });
-  const said = Array.from({ length: 40 }, (_, i) => ({
-    role: i % 2 === 0 ? ("user" as const) : ("assistant" as const),
-    content: words.slice(0, 1000),
-  }));
-  const { usage } = await openai.chat.completions.create({
-    model: llm.id,
-    messages: [...said, { role: "user", content: "Hello." }],
-    max_tokens: 3,
-  });
-  expect(usage?.prompt_tokens).toBeLessThan(4096);
-  expect(usage?.completion_tokens).toBe(3);
-});
-
 test("a long text does not hold up the short ones of others", async () => {
   const done: string[] = [];
   const long = speak(`${SENTENCE} `.repeat(20), "pcm").then(async (response) => {

@@ -11,7 +11,7 @@ import type { Lease, LoadedModels } from "../loaded-models.ts";
 import { clientOf, jsonBody, parse } from "../openai-http.ts";
 
 /** A request that is refused by then is answered with a status. Later the stream has begun, in ms. */
-const HEAD_AFTER_MS = 500;
+const HEAD_AFTER_MS = 1000;
 
 interface Ready extends Disposable {
   lease: Lease<"llm">;
