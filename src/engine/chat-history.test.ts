@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { failureOf } from "../../test/failure-of.ts";
 import { chatHistory } from "./chat-history.ts";
 import { chatRequest } from "./chat-request.ts";
 
@@ -55,4 +56,27 @@ test("an image is refused, and the error names the field", () => {
   });
   expect(result.error?.issues[0]).toMatchObject({ path: ["messages", 0, "content"] });
   expect(result.error?.issues[0]?.message).toContain("type text");
+});
+
+test("a result goes to the newest call of its id that waits, and one without a call is refused", async () => {
+  const turn = (city: string) => [
+    { role: "user", content: `The weather in ${city}?` },
+    {
+      role: "assistant",
+      tool_calls: [
+        { id: "call_0", function: { name: "weather", arguments: `{"city":"${city}"}` } },
+      ],
+    },
+    { role: "tool", tool_call_id: "call_0", content: `sunny in ${city}` },
+  ];
+  const calls = historyOf([...turn("Rome"), ...turn("Oslo")]).flatMap((item) =>
+    item.type === "model" ? item.response : [],
+  );
+  expect(calls).toMatchObject([
+    { params: { city: "Rome" }, result: "sunny in Rome" },
+    { params: { city: "Oslo" }, result: "sunny in Oslo" },
+  ]);
+  const twice = [...turn("Rome"), { role: "tool", tool_call_id: "call_0", content: "again" }];
+  const failure = await failureOf(Promise.try(() => historyOf(twice)));
+  expect(failure).toMatchObject({ kind: "invalid", details: { param: "messages" } });
 });

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import OpenAI from "openai";
-import { type FakeModels, LLM, serveFakes, TTS } from "../../test/engine-models.ts";
+import {
+  type FakeModels,
+  fakeLanguageModel,
+  LLM,
+  serveFakes,
+  TTS,
+} from "../../test/engine-models.ts";
 import { Failure } from "../errors.ts";
 import type { EngineServer } from "./server.ts";
 
@@ -155,6 +161,59 @@ for (const stream of [true, false]) {
     await ended.promise;
   });
 }
+
+test("a stream shows that it works while there are no words, from its beginning", async () => {
+  const loaded = Promise.withResolvers<void>();
+  const read = Promise.withResolvers<void>();
+  await using server = serveFakes({
+    load: {
+      llm: async () => {
+        await loaded.promise;
+        return fakeLanguageModel(async ({ onProgress }) => {
+          onProgress(5);
+          await read.promise;
+          return {};
+        });
+      },
+    },
+  });
+  const response = await post(server, "/v1/chat/completions", {
+    model: LLM.id,
+    messages: MESSAGES,
+    stream: true,
+  });
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    text += decoder.decode(bytes, { stream: true });
+    if (text.includes(": loading the model\n\n")) loaded.resolve();
+    if (text.includes(": reading 5 of 7\n\n")) read.resolve();
+  }
+  expect(text).toEndWith("data: [DONE]\n\n");
+});
+
+test("a call is streamed with its name first, and its arguments as they are written", async () => {
+  await using server = serveFakes({
+    answer: async ({ onCall }) => {
+      for (const text of ['{"city":', '"Rome"}']) onCall({ index: 0, name: "weather", text });
+      return { finish: "tool_calls", calls: [{ name: "weather", params: { city: "Rome" } }] };
+    },
+  });
+  const stream = await clientOf(server).chat.completions.create({
+    model: LLM.id,
+    messages: MESSAGES,
+    tools: [TOOL],
+    stream: true,
+  });
+  const parts: unknown[] = [];
+  for await (const { choices } of stream) parts.push(...(choices[0]?.delta.tool_calls ?? []));
+  const id = expect.stringMatching(/^call_/);
+  expect(parts).toEqual([
+    { index: 0, id, type: "function", function: { name: "weather", arguments: "" } },
+    { index: 0, function: { arguments: '{"city":' } },
+    { index: 0, function: { arguments: '"Rome"}' } },
+  ]);
+});
 
 test("a voice that fails before its first audio sets the status", async () => {
   await using server = serveFakes({
