@@ -66,6 +66,8 @@ export interface AppOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** Creates the engine for local models; undefined for a program without one. */
   createEngine?: CreateEngine | undefined;
+  /** What language models compute on, for people; undefined if no GPU is wished. */
+  gpuNotice?(): string | undefined;
   /** How many errors reached no handler so far. */
   uncaughtErrors?(): number;
 }
@@ -253,7 +255,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
       sessionRoutes({ sessions, others, manager: parts.manager }),
       transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub }),
-      modelRoutes({ models, providers, shell }),
+      modelRoutes({ models, providers, gpuNotice: options.gpuNotice, shell }),
       providerRoutes({ models, providers }),
       stageTestRoutes({ test: (...of) => testStage(parts, ...of) }),
       offerRoutes({ models, providers, offline }),

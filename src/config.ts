@@ -300,7 +300,8 @@ function engineSettings(env: Pick<Variables, keyof typeof engineVariables>): Eng
     threads: env.ENGINE_THREADS,
     parallel: env.ENGINE_PARALLEL,
     keepAliveMs: (env.ENGINE_KEEP_ALIVE_MINUTES ?? 5) * 60_000,
-    gpu: env.ENGINE_GPU ?? "off",
+    // Macs have their GPU's library already; others would download one.
+    gpu: env.ENGINE_GPU ?? (process.platform === "darwin" ? "auto" : "off"),
     denoise: env.ENGINE_DENOISE === "true",
   };
 }

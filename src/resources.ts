@@ -1,6 +1,15 @@
-import { readdirSync, readFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { MaintenanceModule } from "./db/maintenance.ts";
 import { readMigrations } from "./db/migrations.ts";
@@ -29,6 +38,8 @@ export interface Resources {
    * Undefined if this build has no engine.
    */
   readonly engine: (() => Promise<void>) | undefined;
+  /** Makes llama.cpp come from a folder with a build for a GPU. Call it before the engine loads it. */
+  readonly useLlama: ((folder: string) => void) | undefined;
   /** Returns the path of the embedded livekit-server; undefined if there is none. */
   readonly livekitServer: (() => Promise<string>) | undefined;
 }
@@ -51,8 +62,23 @@ export function sourceResources(): Resources {
       return { vadModel: join(dirname(plugin), "silero_vad.onnx") };
     },
     engine: async () => {},
+    useLlama: linkLlama,
     livekitServer: undefined,
   };
+}
+
+/** node-llama-cpp looks for builds in a folder of its own before it looks for packages. */
+function linkLlama(folder: string): void {
+  const library = dirname(fileURLToPath(import.meta.resolve("node-llama-cpp")));
+  const builds = join(library, "..", "bins");
+  const name = basename(folder).replace(/^gpu-|-[\d.]+$/g, "");
+  const link = join(builds, name);
+  mkdirSync(builds, { recursive: true });
+  if (lstatSync(link, { throwIfNoEntry: false })) {
+    if (realpathSync(link) === realpathSync(folder)) return;
+    rmSync(link);
+  }
+  symlinkSync(folder, link, "junction");
 }
 
 /** The files of a folder, read from disk on every call. */

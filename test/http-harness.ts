@@ -52,6 +52,7 @@ export interface HttpOptions {
   /** Variables beside the defaults, such as `AUTH_PASSWORD`. */
   variables?: Record<string, string>;
   dev?: boolean;
+  gpuNotice?: () => string | undefined;
   livekitUrl?: string;
   /** LiveKit can be reached if omitted. */
   livekitReachable?: () => Promise<void>;
@@ -213,7 +214,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       sessionRoutes({ sessions, others, manager }),
       transcriptRoutes({ sessions, transcripts, others }),
       transcriptSocketRoutes({ hub, maxSockets: options.maxSockets }),
-      modelRoutes({ models, providers, shell }),
+      modelRoutes({ models, providers, gpuNotice: options.gpuNotice, shell }),
       providerRoutes({ models, providers }),
       stageTestRoutes({ test: options.testStage ?? noTest }),
       offerRoutes({ models, providers, offline }),

@@ -24,11 +24,13 @@ interface ModelsPageProps {
   models: readonly ListedModel[] | string;
   /** The folder of the model files. */
   folder: string;
+  /** What language models compute on; undefined if no GPU is wished. */
+  gpu?: string | undefined;
 }
 
 /** The provider of each stage, and the local models. */
 export function ModelsPage(props: ModelsPageProps) {
-  const { shell, overview, speechToSpeech, hasOpenAiKey, models, folder } = props;
+  const { shell, overview, speechToSpeech, hasOpenAiKey, models, folder, gpu } = props;
   const listed = typeof models === "string" ? [] : models;
   return (
     <Layout shell={shell} title="Models" current="models" script="/build/models.js">
@@ -57,6 +59,7 @@ export function ModelsPage(props: ModelsPageProps) {
             They need no account, and nothing you say leaves the machine that runs Parley. Their
             files are stored in {folder}.
           </p>
+          {gpu === undefined ? null : <p class="small muted wrap">{gpu}</p>}
         </div>
         <ErrorSlot id="models-problem" />
         {typeof models === "string" ? (

@@ -2,6 +2,7 @@ import { type Config, readConfig } from "../config.ts";
 import type { StageOverview } from "../domain/provider.ts";
 import type { SpeechToSpeechProvider } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
+import { decideGpu } from "../gpu/gpu-support.ts";
 import { ProviderCheck } from "../providers/provider-check.ts";
 import { openProviderChoice } from "../providers/provider-choice.ts";
 import {
@@ -9,18 +10,24 @@ import {
   type CheckResult,
   failed,
   formatReport,
+  ok,
   type Report,
   reportOf,
   runCheck,
+  warning,
 } from "./doctor/check.ts";
 import { liveKitChecks } from "./doctor/livekit.ts";
 import { checkClock, checkOpenFiles, libraryChecks } from "./doctor/machine.ts";
 import { speechToSpeechCheck } from "./doctor/realtime-model.ts";
 import { stageChecks } from "./doctor/second-providers.ts";
 import { checkDatabase, checkDataDirectory } from "./doctor/storage.ts";
+import { gpuOptions } from "./gpu.ts";
 import type { Program } from "./serve.ts";
 
 const DEADLINE_MS = 4000;
+/** Drivers compile at their first start. */
+const GPU_DEADLINE_MS = 65_000;
+const GPU_HINT = "See docs/OFFLINE.md about GPUs, or unset ENGINE_GPU.";
 const USAGE = "usage: parley doctor [--json]\n";
 
 /**
@@ -80,10 +87,21 @@ async function examine(program: Program, variables: NodeJS.ProcessEnv): Promise<
         () => checkClock(serversOf(config, realtimeModel), config.livekit !== undefined),
         8000,
       ),
+      ...gpuChecks(program, variables, config),
       check("open files", () => checkOpenFiles(config.maxSessions)),
     ].map(runCheck),
   );
   return reportOf([...first, ...rest]);
+}
+
+/** The GPU, if local models are to use it. */
+function gpuChecks(program: Program, variables: NodeJS.ProcessEnv, { engine }: Config): Check[] {
+  if (program.resources.engine === undefined || engine.gpu === "off") return [];
+  const run = async () => {
+    const { text = "", isFallback } = await decideGpu(gpuOptions(program, variables, engine));
+    return isFallback ? warning(text, GPU_HINT) : ok(text);
+  };
+  return [check("GPU", run, GPU_DEADLINE_MS)];
 }
 
 function check(name: string, run: Check["run"], deadlineMs = DEADLINE_MS): Check {

@@ -3,10 +3,12 @@ import { readEngineSettings } from "../config.ts";
 import { STAGES } from "../domain/stage.ts";
 import { serveModels } from "../engine/server.ts";
 import { Failure } from "../errors.ts";
+import { decideGpu } from "../gpu/gpu-support.ts";
 import { isLoopback } from "../lib/loopback.ts";
 import { NO_ENGINE } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
 import { createLogger } from "../observability/logger.ts";
+import { gpuOptions, reportGpu } from "./gpu.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = `Usage: parley engine [--host HOST] [--port PORT] [--stt PATH] [--llm PATH] [--tts PATH]
@@ -25,10 +27,11 @@ ENGINE_KEEP_ALIVE_MINUTES, ENGINE_GPU and ENGINE_DENOISE are as in docs/CONFIGUR
  * @throws Failure when a path is not a model, or the port is taken
  */
 export async function engine(
-  { resources }: Program,
+  program: Program,
   variables: NodeJS.ProcessEnv,
   args: readonly string[],
 ): Promise<number> {
+  const { resources } = program;
   const options = readArguments(args);
   if (options === undefined) {
     process.stderr.write(USAGE);
@@ -43,6 +46,9 @@ export async function engine(
   }
   if (resources.engine === undefined) throw new Failure("unavailable", NO_ENGINE);
   await resources.engine();
+  if (options["probe-gpu"] !== undefined) {
+    return reportGpu(program, variables, options["probe-gpu"]);
+  }
   const models = STAGES.flatMap((stage) => {
     const path = options[stage];
     return path === undefined ? [] : [resolveModel(stage, path, `--${stage}`)];
@@ -50,12 +56,22 @@ export async function engine(
   const terminal = process.stdout.isTTY === true && !options.supervised;
   const logger = await createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
   const stopped = Promise.race([stopSignal(), ...(options.supervised ? [parentExit()] : [])]);
+  const settings = readEngineSettings(variables);
+  const gpu = async () => {
+    const { use, folder, text, isFallback } = await decideGpu(
+      gpuOptions(program, variables, settings),
+    );
+    if (folder !== undefined) resources.useLlama?.(folder);
+    if (text !== undefined) logger[isFallback ? "warn" : "info"]({ gpu: use }, text);
+    return use;
+  };
   await using server = serveModels({
     host: options.host,
     port: options.port,
     apiKey,
     models,
-    settings: readEngineSettings(variables),
+    settings,
+    gpu,
     vadModel: async () => (await resources.speech()).vadModel,
     logger,
     supervised: options.supervised,
@@ -76,6 +92,7 @@ function readArguments(args: readonly string[]) {
         llm: { type: "string" },
         tts: { type: "string" },
         key: { type: "string" },
+        "probe-gpu": { type: "string" },
         supervised: { type: "boolean", default: false },
       },
     });

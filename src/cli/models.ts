@@ -9,14 +9,17 @@ import { catalogSource } from "../models/catalog.ts";
 import { downloadModel, type ModelProgress } from "../models/download.ts";
 import { removeModel, storedState } from "../models/model-folder.ts";
 import { recommended, thisMachine } from "../models/recommend.ts";
+import { pullGpu } from "./gpu.ts";
 import { benchModels } from "./models-bench.ts";
 import type { Program } from "./serve.ts";
 
 const USAGE = `usage: parley models [list [--json]]
-       parley models pull ID...|recommended
+       parley models pull ID...|recommended|gpu
        parley models remove ID...
        parley models bench [ID...] [--json]
 `;
+/** What `pull` calls the library for the GPU, which is no model. */
+const GPU = "gpu";
 /** The exit code that shells report for a program that Ctrl-C stopped. */
 const INTERRUPTED = 130;
 const TERMINAL_UPDATE_MS = 100;
@@ -46,7 +49,12 @@ export async function models(
   const catalog = await catalogSource(config.modelsCatalog)();
   switch (verb) {
     case "pull":
-      return pull(catalog, folder, ids);
+      if (ids.includes(GPU)) await pullGpu(program, variables, config.engine);
+      return pull(
+        catalog,
+        folder,
+        ids.filter((id) => id !== GPU),
+      );
     case "remove":
       return remove(catalog, folder, ids);
     case "bench":

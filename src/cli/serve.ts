@@ -2,12 +2,14 @@ import type { Logger } from "pino";
 import { type App, startApp } from "../app.ts";
 import { type Config, readConfig } from "../config.ts";
 import { startEngine } from "../engine/engine-process.ts";
+import { GpuStatus } from "../gpu/gpu-support.ts";
 import { DeadlineExceeded, withDeadline } from "../lib/deadline.ts";
 import { LogOutput } from "../observability/log-output.ts";
 import { createLogger } from "../observability/logger.ts";
 import type { CreateEngine } from "../providers/provider-choice.ts";
 import type { Resources } from "../resources.ts";
 import type { ReleaseVariant } from "../update/release-list.ts";
+import { gpuOptions } from "./gpu.ts";
 import { DRAIN_SIGNAL, StopSignals } from "./stop-signals.ts";
 
 /** The program that a command belongs to: what differs between a source tree and an executable. */
@@ -54,7 +56,9 @@ export async function serve(
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const signals = listenForSignals();
   const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
-  const options = { config, logger, resources, createEngine, uncaughtErrors };
+  await using gpu = wishedGpu(program, variables, config);
+  const gpuNotice = () => gpu?.text;
+  const options = { config, logger, resources, createEngine, gpuNotice, uncaughtErrors };
   const app = await startApp({ ...options, environment: variables });
   const mayDrain = await Promise.race([
     signals.quick.then(() => false),
@@ -82,6 +86,16 @@ function ownEngine(
 ): Program["createEngine"] {
   if (resources.engine === undefined) return undefined;
   return (models) => startEngine({ command: [...command, "engine"], variables, models, logger });
+}
+
+/** Fetches and probes the library for the GPU in the background; null: none is wished or needed. */
+function wishedGpu(
+  program: Program,
+  variables: NodeJS.ProcessEnv,
+  { engine }: Config,
+): GpuStatus | null {
+  if (program.resources.engine === undefined || engine.gpu === "off") return null;
+  return new GpuStatus(gpuOptions(program, variables, engine));
 }
 
 /** Lets the conversations that run end, for a limited time; resolves in any case. */

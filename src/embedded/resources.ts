@@ -40,6 +40,7 @@ export function embeddedResources(contents: Contents, cache: string): Resources 
       return { vadModel: join(folder, "silero_vad.onnx") };
     },
     engine: engine && (() => unpackEngine(engine, cache)),
+    useLlama: (folder) => registerNative("llama-addon.node", join(folder, "llama-addon.node")),
     livekitServer: livekit && (() => unpackServer(livekit, cache)),
   };
 }

@@ -14,7 +14,7 @@ import { once } from "../lib/lazy.ts";
 import { type Answer, answer, type Listener, type Means, tokenBias } from "./answer.ts";
 import { loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { type LlamaRuntime, loadLlama } from "./native-libraries.ts";
+import { type LlamaGpu, type LlamaRuntime, loadLlama } from "./native-libraries.ts";
 import { type Prompt, PromptBuilder } from "./prompt.ts";
 import { PromptReader } from "./prompt-reader.ts";
 import { SequencePool, type Slot } from "./sequence-pool.ts";
@@ -72,12 +72,16 @@ const MAX_SEQUENCES = 4;
 /** The share of free memory that these KV caches may take. */
 const MEMORY_SHARE = 0.3;
 
-/** Returns a function that loads language models, all with one instance of llama.cpp. */
-export function languageModelLoader({
-  contextTokens = MAX_CONTEXT_TOKENS,
-  parallel,
-}: EngineSettings): (local: LocalLlmModel) => Promise<LanguageModel> {
-  const runtime = once(loadLlama);
+/**
+ * Returns a function that loads language models, all with one instance of llama.cpp.
+ *
+ * @param gpu decides what it computes on, once
+ */
+export function languageModelLoader(
+  { contextTokens = MAX_CONTEXT_TOKENS, parallel }: EngineSettings,
+  gpu: () => Promise<LlamaGpu>,
+): (local: LocalLlmModel) => Promise<LanguageModel> {
+  const runtime = once(async () => loadLlama(await gpu()));
   /** @throws Failure that says why the model cannot be loaded */
   return async (local) => {
     const { library, llama, errors } = await runtime();

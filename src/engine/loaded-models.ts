@@ -6,7 +6,7 @@ import { Failure, messageOf } from "../errors.ts";
 import { checkModelFiles, loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { type LanguageModel, languageModelLoader } from "./language-model.ts";
-import { loadSherpa } from "./native-libraries.ts";
+import { type LlamaGpu, loadSherpa } from "./native-libraries.ts";
 import { refusal } from "./openai-http.ts";
 import { loadRecogniser, type Recogniser } from "./recogniser.ts";
 import { loadVoice, type Voice } from "./voice.ts";
@@ -21,8 +21,8 @@ interface LoadedModel {
 type Loaders = { [S in Stage]: (model: LocalModel & { stage: S }) => Promise<LoadedModel[S]> };
 
 /** What loads models of each stage by the native libraries. @throws Failure that says what is wrong */
-export function modelLoaders(settings: EngineSettings): Loaders {
-  const loadLanguageModel = languageModelLoader(settings);
+export function modelLoaders(settings: EngineSettings, gpu: () => Promise<LlamaGpu>): Loaders {
+  const loadLanguageModel = languageModelLoader(settings, gpu);
   return {
     stt: (model) =>
       loadChecked(model, async () => loadRecogniser(await loadSherpa(), model, settings)),

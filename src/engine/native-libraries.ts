@@ -48,12 +48,16 @@ export interface LlamaRuntime {
   errors: string[];
 }
 
+/** What llama.cpp computes on besides the processor. */
+export type LlamaGpu = "vulkan" | "cuda" | "metal" | false;
+
 /**
  * Loads llama.cpp, the library for language models.
  *
+ * @param gpu one that was probed in another process: a fault in its driver would end this one
  * @throws Failure where this program has none
  */
-export async function loadLlama(): Promise<LlamaRuntime> {
+export async function loadLlama(gpu: LlamaGpu): Promise<LlamaRuntime> {
   const library = await import("node-llama-cpp").catch((cause) => {
     throw new Failure(
       "unavailable",
@@ -64,8 +68,7 @@ export async function loadLlama(): Promise<LlamaRuntime> {
   });
   const errors: string[] = [];
   const llama = await library.getLlama({
-    // Metal comes with macOS; other GPUs would need builds of hundreds of megabytes.
-    gpu: process.platform === "darwin" ? "auto" : false,
+    gpu,
     build: "never",
     skipDownload: true,
     progressLogs: false,

@@ -9,7 +9,7 @@ import { once } from "../lib/lazy.ts";
 import { authorise, protocolsOf } from "./access.ts";
 import { createAudioTools } from "./audio-tools.ts";
 import { LoadedModels, modelLoaders } from "./loaded-models.ts";
-import { loadSherpa } from "./native-libraries.ts";
+import { type LlamaGpu, loadSherpa } from "./native-libraries.ts";
 import { clientOf, jsonBody, openAiError, parse, refusal } from "./openai-http.ts";
 import { type RealtimeDeps, RealtimeSession } from "./realtime-session.ts";
 import { chat } from "./routes/chat.ts";
@@ -49,13 +49,15 @@ export function serveModels(
   options: ListenOptions & {
     models: readonly LocalModel[];
     settings: EngineSettings;
+    /** Decides what language models compute on, when the first is loaded; unset: the processor. */
+    gpu?: () => Promise<LlamaGpu>;
     vadModel: () => Promise<string>;
     logger: Logger;
   },
 ): EngineServer {
   const { logger } = options;
   const models = new LoadedModels({
-    load: modelLoaders(options.settings),
+    load: modelLoaders(options.settings, options.gpu ?? (async () => false)),
     // The program that supervises the engine reads `event` and `model`.
     onLoad: (event, { id }) => logger.info({ event, model: id }, `${event} ${id}`),
   });

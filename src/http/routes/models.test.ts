@@ -87,6 +87,14 @@ test.each(PATHS.filter(([method]) => method === "POST"))(
 );
 
 describe("the page of models", () => {
+  test("says what language models compute on, if a GPU is wished", async () => {
+    const notice = "Language models use the processor: no device was found.";
+    await using wished = side({ gpuNotice: () => notice });
+    expect(await (await wished.guest("/models")).text()).toContain(notice);
+    await using unset = side();
+    expect(await (await unset.guest("/models")).text()).not.toContain("Language models use");
+  });
+
   test("shows the catalogue as text, without inline script or style", async () => {
     await using http = side();
     const response = await http.guest("/models");

@@ -10,11 +10,13 @@ import { acknowledge, liveFragment } from "../live-fragment.ts";
 export interface ModelDeps {
   models: ModelService;
   providers: ProviderSettingsService;
+  /** What language models compute on, for people; undefined if no GPU is wished. */
+  gpuNotice?: (() => string | undefined) | undefined;
   shell: Shell;
 }
 
 /** The Models page and the actions of its buttons. */
-export function modelRoutes({ models, providers, shell }: ModelDeps): Hono {
+export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps): Hono {
   const app = new Hono();
   const catalog = async () =>
     String(<CatalogList models={await models.list()} overview={providers.overview()} />);
@@ -29,6 +31,7 @@ export function modelRoutes({ models, providers, shell }: ModelDeps): Hono {
         hasOpenAiKey={providers.hasOpenAiKey}
         models={await listOrReason(models)}
         folder={models.folder}
+        gpu={gpuNotice?.()}
       />,
     );
   });
