@@ -10,6 +10,12 @@ test("a conversation that outgrows what the language model sees goes on", async 
     wordsPerTurn: 140,
     spokenEvery: Number.POSITIVE_INFINITY,
   });
+  console.log("answers began after, ms:", conversation.answerMs.map(Math.round));
   expect(conversation.typedWords).toBeGreaterThan(contextTokens);
-  expect(conversation).toMatchObject({ turns, answers: turns, endReason: "stopped", complaints: [] });
+  expect(conversation).toMatchObject({
+    turns,
+    answers: turns,
+    endReason: "stopped",
+    complaints: [],
+  });
 }, 300_000);

@@ -27,7 +27,8 @@ const conversation = await holdLongConversation({
 const { turns, answers, typedWords, endReason, complaints } = conversation;
 const failures = [...complaints];
 if (typedWords < CONTEXTS * CONTEXT_TOKENS) failures.push(`only ${typedWords} words were typed`);
-if (turns < TURNS || answers < TURNS) failures.push(`${turns} turns and ${answers} answers were kept`);
+if (turns < TURNS || answers < TURNS)
+  failures.push(`${turns} turns and ${answers} answers were kept`);
 if (endReason !== "stopped") failures.push(`the conversation ended as ${endReason}`);
 const sorted = conversation.answerMs.toSorted((a, b) => a - b);
 const seconds = (ms = Number.NaN) => `${(ms / 1000).toFixed(1)} s`;
