@@ -79,6 +79,11 @@ export class RealtimeItem implements Disposable {
     }
   }
 
+  /** Resolves once the recognition keeps up with the audio; what is wrong with it `finish` reports. */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#utterance.ready(signal).catch(() => {});
+  }
+
   /** The final text, and what of it no delta has contained yet. Nothing may be pushed afterwards. */
   async finish(signal: AbortSignal): Promise<{ text: string; rest: string | undefined }> {
     this.#finished = true;

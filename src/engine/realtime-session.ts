@@ -192,7 +192,10 @@ export class RealtimeSession {
       if (this.#closed.signal.aborted) return;
       const audio = resampler.resample(samples.subarray(at, at + PART));
       this.#hear(denoiser ? denoiser.push(audio) : audio, tools);
-      if (this.#item) void this.#sendInterim(this.#item);
+      if (this.#item) {
+        void this.#sendInterim(this.#item);
+        await this.#item.ready(this.#closed.signal);
+      }
     }
   }
 

@@ -59,6 +59,14 @@ test("speech without a pause is cut where it is quietest, and the spans overlap 
   expect(spans.at(-1)?.to).toBe(audio.length);
 });
 
+test("quiet speech is found, and passed on as it is", () => {
+  const quiet = audioOf(silence(1), tone(1), silence(1)).map((sample) => sample / 100);
+  const [span, ...others] = spansOf(quiet);
+  expect(others).toEqual([]);
+  expect(seconds(span as SpeechSpan)).toEqual([1, 2]);
+  expect(Math.max(...(span?.samples ?? []))).toBeCloseTo(0.0025, 4);
+});
+
 test("pauses within a span keep it whole, and silence alone is nothing", () => {
   const spans = spansOf(audioOf(tone(1), silence(0.4), tone(1), silence(0.6), tone(1)));
   expect(spans.map(seconds)).toEqual([[0, 4]]);

@@ -23,6 +23,13 @@ const OVERLAP = RECOGNISER_RATE;
 /** A pause before this share of the longest span is used only if there is no later one. */
 const EARLIEST_SHARE = 1 / 3;
 
+/** The detector misses what is quiet, so it gets its audio with peaks of this height. */
+const PEAK = 0.5;
+/** The most by which audio is made louder for it: more would make noise of silence. */
+const MAX_GAIN = 30;
+/** How much of a peak's height is left after a part of audio, where nothing louder follows. */
+const PEAK_DECAY = 0.95;
+
 interface Pause {
   from: number;
   to: number;
@@ -47,6 +54,8 @@ export class SpeechSpans {
   #pauses: Pause[] = [];
   #overlap = 0;
   #continues = false;
+  /** How loud the audio was lately. */
+  #peak = 0;
 
   /**
    * @param detector finds pauses; not used by others until the utterance is finished
@@ -82,7 +91,7 @@ export class SpeechSpans {
 
   #add(samples: Float32Array, spans: SpeechSpan[]): void {
     this.#audio = concatenated(this.#audio, samples);
-    for (const { kind, from } of this.#detector.push(samples)) {
+    for (const { kind, from } of this.#detector.push(this.#levelled(samples))) {
       this.#speaking = kind === "started";
       if (kind === "stopped") this.#speechTo = from;
       else this.#begin(from, spans);
@@ -97,6 +106,13 @@ export class SpeechSpans {
       return;
     }
     while (this.#audio.length > this.#maxSamples) spans.push(this.#cut());
+  }
+
+  #levelled(samples: Float32Array): Float32Array {
+    const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+    this.#peak = Math.max(peak, this.#peak * PEAK_DECAY);
+    const gain = Math.max(1, Math.min(MAX_GAIN, PEAK / this.#peak));
+    return samples.map((sample) => sample * gain);
   }
 
   #begin(at: number, spans: SpeechSpan[]): void {

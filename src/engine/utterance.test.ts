@@ -60,6 +60,25 @@ test("a sentence that is cut in a pause has no full stop there", async () => {
   ]);
 });
 
+test("audio that arrives faster than it is recognised has to wait", async () => {
+  const decoding = Promise.withResolvers<void>();
+  const utterance = buffered(async () => {
+    await decoding.promise;
+    return { text: "" };
+  });
+  utterance.push(tone(16));
+  await utterance.ready(never);
+  utterance.push(tone(30));
+  let isReady = false;
+  const ready = utterance.ready(never).then(() => {
+    isReady = true;
+  });
+  await Bun.sleep(0);
+  expect(isReady).toBe(false);
+  decoding.resolve();
+  await ready;
+});
+
 test("segments are taken as they become certain, and silence costs nothing", async () => {
   let decoded = 0;
   const utterance = buffered((samples) => {

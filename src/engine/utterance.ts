@@ -24,6 +24,8 @@ export interface Utterance extends Disposable {
   readonly revisable: boolean;
   /** @param samples mono, at `RECOGNISER_RATE` */
   push(samples: Float32Array): void;
+  /** Resolves once little of the pushed audio waits for its recognition. @throws the signal's reason */
+  ready(signal: AbortSignal): Promise<void>;
   /** The text so far; undefined where asking for it would delay other clients. */
   interim(signal: AbortSignal): Promise<string | undefined>;
   /**
@@ -39,6 +41,10 @@ export interface Utterance extends Disposable {
 export function textOf(segments: readonly Segment[]): string {
   return segments.reduce((text, segment) => joinedTexts(text, segment.text), "");
 }
+
+/** Spans that may wait for their recognition before `ready` does, and audio of a streaming model. */
+const WAITING_SPANS = 3;
+const WAITING_SAMPLES = 30 * RECOGNISER_RATE;
 
 /** Recognises audio that is short enough for the model. */
 export type Decode = (samples: Float32Array) => Promise<Heard>;
@@ -79,6 +85,10 @@ export class BufferedUtterance implements Utterance {
 
   push(samples: Float32Array): void {
     for (const span of this.#spans.push(samples)) this.#decode(span);
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    if (this.#waiting > WAITING_SPANS) await this.#settled(signal);
   }
 
   async interim(signal: AbortSignal): Promise<string | undefined> {
@@ -175,12 +185,13 @@ function mergeOverlap(before: Segment, after: Segment, share: number): void {
   after.start = Math.max(after.words?.[0]?.start ?? after.start, before.end);
 }
 
-/** Removes the full stop that a model writes where its audio ends, if the sentence goes on. */
+/** Removes the stop that a model writes where its audio ends, if the sentence goes on. */
 function mergeSentence(before: Segment, after: Segment): void {
-  if (!/^\p{Ll}/u.test(after.text) || !/[^.][.]$/.test(before.text)) return;
-  before.text = before.text.slice(0, -1);
+  if (!/^\p{Ll}/u.test(after.text)) return;
+  const withoutStop = (text: string) => text.replace(/[.…]+$/, "");
+  before.text = withoutStop(before.text);
   const last = before.words?.at(-1);
-  if (last) last.word = last.word.replace(/[.]$/, "");
+  if (last) last.word = withoutStop(last.word);
 }
 
 /** Silence after which a streaming model outputs the last word, in seconds. */
@@ -207,6 +218,7 @@ export class StreamingUtterance implements Utterance {
   readonly #options: StreamingOptions;
   readonly #stream: ReturnType<OnlineRecognizer["createStream"]>;
   #samples = 0;
+  #decoded = 0;
 
   constructor(options: StreamingOptions) {
     this.#options = options;
@@ -217,6 +229,10 @@ export class StreamingUtterance implements Utterance {
   push(samples: Float32Array): void {
     this.#samples += samples.length;
     this.#stream.acceptWaveform({ samples, sampleRate: RECOGNISER_RATE });
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    if (this.#samples - this.#decoded > WAITING_SAMPLES) await this.#decode(signal);
   }
 
   async interim(signal: AbortSignal): Promise<string> {
@@ -252,6 +268,7 @@ export class StreamingUtterance implements Utterance {
 
   async #decode(signal: AbortSignal): Promise<void> {
     const { recogniser, queue, client } = this.#options;
+    this.#decoded = this.#samples;
     while (recogniser.isReady(this.#stream)) {
       await queue.run(
         client,

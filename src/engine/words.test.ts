@@ -38,6 +38,7 @@ test("what a recogniser repeats in a loop is said once", () => {
     "looking for a little bit of a man",
   );
   expect(withoutLoops("you ".repeat(20))).toBe("you");
+  expect(withoutLoops(`a ${"beautiful, ".repeat(5)}garden`)).toBe("a beautiful, garden");
   for (const text of ["No, no, no, no, no!", "again and again and again", "", "ha ha"]) {
     expect(withoutLoops(text)).toBe(text);
   }

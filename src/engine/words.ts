@@ -65,8 +65,8 @@ function matchLength(a: readonly string[], b: readonly string[]): number {
   return differs < 0 ? a.length : differs;
 }
 
-/** A phrase of several words four times in a row, or a word eight times: nobody speaks like that. */
-const LOOP = /(\S+\s+)(?:\1){7,}|((?:\S+\s+){2,8}?)(?:\2){3,}/giu;
+/** A phrase or a longer word four times in a row, or any word eight times: hardly anybody says it. */
+const LOOP = /(\S+\s+)(?:\1){7,}|(\S{5,}\s+|(?:\S+\s+){2,8}?)(?:\2){3,}/giu;
 
 /** A text in which a recogniser fell into a loop, with what it repeats said once. */
 export function withoutLoops(text: string): string {

@@ -167,6 +167,7 @@ describe("OpenAI's own client gets the transcript as", () => {
       listen: () => ({
         revisable: true,
         push: () => {},
+        ready: async () => {},
         interim: async () => undefined,
         take: async () => [],
         finish: async () => [{ text: "one", start: 0.5, end: 1, words, language: "de" }],
