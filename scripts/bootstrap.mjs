@@ -23,6 +23,36 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const BUN_VERSION = "1.4.5";
+/**
+ * The hashes of Bun's packages, by the names of @oven's packages on npm, which a forged registry could
+ * replace. A new version needs new ones: `npm view @oven/NAME@VERSION dist.integrity`.
+ */
+const BUN_PACKAGES = {
+  "bun-linux-x64":
+    "sha512-IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==",
+  "bun-linux-aarch64":
+    "sha512-4BXmsSKnjOrlGWqZV4x/oWa7AVoR+B6lCXddMzOAXBIm3t50eslg9wb66gmtW1AamEQ1l1CDvmmruysEhqOWMg==",
+  "bun-linux-x64-baseline":
+    "sha512-s8yMwYcFnnrA178gji0gZbkE2WVDej/Ti1x770oPfihxyRxSMNhGhiAQNXV53aDeraZxksdvKV/RAdQBCd0qPA==",
+  "bun-linux-x64-musl":
+    "sha512-10QoW/YfTgnURaGEaHpJCiXjLI2e5iTtfVDaA5JKcyUzaa1cq6cVUY9/Uq5XkYzvtRjHLRe9Oj/lTDIQcxy8HQ==",
+  "bun-linux-x64-musl-baseline":
+    "sha512-cWJhU8h0+MiUgpSt99sQhjxLIIosKEcKYdtKddohokUvAuN6jKOy7g7+QDTZTXtwHxz93wL3BX+L6wXVPDUH3A==",
+  "bun-linux-aarch64-musl":
+    "sha512-XCNc+WvvMAdNNb+OWTogpy+N9wm62fkVeEVLb6how0RZhW5LPi6c7BlkeVCuWps7XjEl2saFpHFa20/1E+PAHg==",
+  "bun-darwin-aarch64":
+    "sha512-4MIFXHmctH2EhAxLXm2/qxNtv17dFtLJylvaOCsrgq6KSqHTs6eW5YSrJjRbJxYUJaR901fsN8JfZOa+CsWpWQ==",
+  "bun-darwin-x64":
+    "sha512-qkLPMGHZM9NI6CeHTWwVezzmlo6cC4Ta7yUAjYIWXS366qQcOlcp75t2uZyiuVRBMPS0h9qE0tCcvCHGaFqjJg==",
+  "bun-darwin-x64-baseline":
+    "sha512-zqfLA5A4B+hYMh5WYzYSot3uZ06FzhdP0OEwQisEzdirYtXGj5cQFlfy31BGfNsAsk1Gd/w/OxJ/jqqJ3cMclw==",
+  "bun-windows-x64":
+    "sha512-FNvply651vcE/GHgNWz6mZvhmkwBuu8Hw54oNzA+CQog+HW+542rXQmZqNHRkFxazD9L3xi+iTtvO3engAgJfw==",
+  "bun-windows-x64-baseline":
+    "sha512-/U3Dc74uGqE6EUqef7mPtg9KwJs7iJH4JHRMfIZIn18MrJh6Xz4gVvWDXRvzCL2j8wPlTnJVyrO4n7Qq4uM7TQ==",
+  "bun-windows-aarch64":
+    "sha512-MiPFZnBNDnBXgr1oONc5pizC4fOLjnIOfNkYdFEnWzLmoFTg86naZIG3SvS7d/GglpQSAnCKMAzSjI/TAckiRw==",
+};
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const TOOLS = join(ROOT, ".tools");
 const BUN_STAMP = join(TOOLS, "bun.json");
@@ -118,7 +148,12 @@ function platformBinary() {
   const arch = process.arch === "arm64" ? "aarch64" : process.arch;
   const prefix = `bun-${system}-${arch}`;
   const packages = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const installed = readJson(join(TOOLS, "node_modules", ".package-lock.json"))?.packages ?? {};
   for (const name of packages.filter((name) => name.startsWith(prefix))) {
+    // npm has compared the archive with the hash that the registry named; this is the right hash.
+    if (installed[`node_modules/@oven/${name}`]?.integrity !== BUN_PACKAGES[name]) {
+      throw new SetupError(`the registry's @oven/${name}@${BUN_VERSION} is not the published one.`);
+    }
     const path = join(folder, name, "bin", IS_WINDOWS ? "bun.exe" : "bun");
     if (existsSync(path) && versionOf(path) === BUN_VERSION) return path;
   }

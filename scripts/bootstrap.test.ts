@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ROOT } from "./paths.ts";
@@ -72,6 +72,32 @@ test("the script stops when npm is stopped, whose shell keeps signals to itself"
 test("a set-up that is complete says nothing", async () => {
   const child = bootstrap(["exit", "0"]);
   expect(await new Response(child.stderr).text()).toBe("");
+});
+
+test("a Bun that is not the published one is not run", async () => {
+  const clone = join(folder, "forged");
+  mkdirSync(join(clone, "scripts"), { recursive: true });
+  for (const name of ["package.json", "bun.lock", "scripts/bootstrap.mjs"]) {
+    cpSync(join(ROOT, name), join(clone, name));
+  }
+  const marker = join(folder, "forged-bun-ran");
+  const name = `bun-${process.platform}-${process.arch === "arm64" ? "aarch64" : process.arch}`;
+  // Stands in for npm with a registry that names its own hash for its own archive.
+  const npm = join(folder, "npm-cli.js");
+  await Bun.write(
+    npm,
+    `const { mkdirSync, writeFileSync } = require("node:fs");
+mkdirSync("node_modules/@oven/${name}/bin", { recursive: true });
+const bun = "#!/bin/sh\\ntouch ${marker}\\necho 1.4.5\\n";
+writeFileSync("node_modules/@oven/${name}/bin/bun", bun, { mode: 0o755 });
+const packages = { "node_modules/@oven/${name}": { integrity: "sha512-forged" } };
+writeFileSync("node_modules/.package-lock.json", JSON.stringify({ packages }));`,
+  );
+  const path = [dirname(node()), "/usr/bin", "/bin"].join(":");
+  const child = bootstrap(["exit", "0"], clone, { PATH: path, npm_execpath: npm });
+  expect(await new Response(child.stderr).text()).toContain("is not the published one");
+  expect(await child.exited).toBe(1);
+  expect(existsSync(marker)).toBe(false);
 });
 
 test("without a network it says what is missing", async () => {

@@ -85,6 +85,13 @@ test("a release with parley-offline has its licences, and a signed list of all e
     const licences = await text("THIRD-PARTY-LICENSES.txt");
     expect(licences).toContain("conveyed as a whole under the GNU");
     expect(licences).toContain("sherpa-onnx-node ");
+    for (const part of ["ggml", "llama.cpp", "openfst", "kaldi-native-fbank", "piper-phonemize"]) {
+      expect(licences).toContain(`\n${part} as in `);
+    }
+    expect(licences).toContain("Copyright (c) 2023-2026 The ggml authors");
+    // npm installs it here too, and no executable for this machine contains it.
+    const foreign = process.arch === "x64" ? "linux-arm64" : "linux-x64";
+    expect(licences).not.toContain(`@node-llama-cpp/${foreign} `);
     expect(await text("parley.cdx.json")).toContain("sherpa-onnx-node");
 
     // What `parley update` reads.

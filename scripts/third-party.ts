@@ -50,7 +50,9 @@ export function componentsOf({
   engine: boolean;
   further?: readonly Component[];
 }): Component[] {
-  const packages = engine ? [...engineParts(), ...npmComponents()] : npmComponents(ENGINE_PACKAGES);
+  const packages = engine
+    ? [...engineParts(), ...npmComponents(otherPlatforms())]
+    : npmComponents(ENGINE_PACKAGES);
   return [...programs(), ...codecParts(), ...packages, ...further];
 }
 
@@ -147,6 +149,9 @@ The source of sherpa-onnx is at https://github.com/k2-fsa/sherpa-onnx; its file
 cmake/espeak-ng-for-piper.cmake names the commit of https://github.com/csukuangfj/espeak-ng that it
 is built with. Of Parley's executables only parley-offline contains it.`;
 
+const EIGEN_NOTICE = `Eigen is under the Mozilla Public License 2.0: https://www.mozilla.org/en-US/MPL/2.0/. Its source
+is at https://gitlab.com/libeigen/eigen; sherpa-onnx's file cmake/eigen.cmake names the version.`;
+
 const MPG123_NOTICE = `mpg123 is under the GNU Lesser General Public License, version 2.1:
 https://www.gnu.org/licenses/old-licenses/lgpl-2.1.html. It is compiled to WebAssembly in the package
 mpg123-decoder; its source, and how to build it, is at
@@ -159,7 +164,9 @@ wasm-media-encoders; its source, and how to build it, is at
 https://github.com/arseneyr/wasm-media-encoders. To use a changed version, put it into node_modules
 and build Parley's executable again from the source at https://github.com/parley/parley.`;
 
-const XIPH_NOTICE = `Copyright the Xiph.Org Foundation and contributors
+/** The BSD licence of three clauses. @param holder as in "neither the name of …" */
+function bsd(copyright: string, holder: string): string {
+  return `${copyright}
 
 Redistribution and use in source and binary forms, with or without modification, are permitted
 provided that the following conditions are met:
@@ -169,7 +176,7 @@ provided that the following conditions are met:
 - Redistributions in binary form must reproduce the above copyright notice, this list of conditions
   and the following disclaimer in the documentation and/or other materials provided with the
   distribution.
-- Neither the name of the Xiph.Org Foundation nor the names of its contributors may be used to endorse
+- Neither the name of ${holder} may be used to endorse
   or promote products derived from this software without specific prior written permission.
 
 THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED
@@ -180,7 +187,12 @@ TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; 
 INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR
 TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF
 ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;
+}
 
+const XIPH_NOTICE = bsd(
+  "Copyright the Xiph.Org Foundation and contributors",
+  "the Xiph.Org Foundation nor the names of its contributors",
+);
 /** Libraries that the decoders' and encoders' packages contain as WebAssembly, and do not list. */
 function codecParts(): Component[] {
   const part = (name: string, within: string, license: string, text: string): Component => ({
@@ -201,18 +213,82 @@ function codecParts(): Component[] {
   ];
 }
 
-/** Parts of the engine's native libraries that its packages do not list. */
+const KISSFFT_NOTICE = bsd(
+  "Copyright (c) 2003,4 Mark Borgerding",
+  "the author nor the names of any contributors",
+);
+
+/**
+ * Libraries that sherpa-onnx and llama.cpp link statically, and their packages do not list. Those of
+ * sherpa-onnx are what its library names in its own text (`strings`) and its folder `cmake` declares.
+ */
 function engineParts(): Component[] {
+  const within =
+    (holder: string) => (name: string, license: string, at: string, author: string) => ({
+      name,
+      version: `as in ${holder}`,
+      license,
+      purl: `pkg:github/${at}`,
+      texts: [] as string[],
+      author,
+    });
+  const speech = within("sherpa-onnx-node");
+  const language = within("node-llama-cpp");
   return [
     {
-      name: "espeak-ng",
-      version: "as in sherpa-onnx-node",
-      license: "GPL-3.0-or-later",
-      purl: "pkg:github/csukuangfj/espeak-ng",
+      ...speech(
+        "espeak-ng",
+        "GPL-3.0-or-later",
+        "csukuangfj/espeak-ng",
+        "the authors of eSpeak NG",
+      ),
       texts: [ESPEAK_NOTICE],
-      author: "the authors of eSpeak NG",
     },
+    {
+      ...speech("eigen", "MPL-2.0", "libeigen/eigen", "the authors of Eigen"),
+      texts: [EIGEN_NOTICE],
+    },
+    {
+      ...speech("kissfft", "BSD-3-Clause", "mborgerding/kissfft", "Mark Borgerding"),
+      texts: [KISSFFT_NOTICE],
+    },
+    speech(
+      "sherpa-onnx",
+      "Apache-2.0",
+      "k2-fsa/sherpa-onnx",
+      "Xiaomi Corporation and the authors of sherpa-onnx",
+    ),
+    speech(
+      "kaldi-native-fbank",
+      "Apache-2.0",
+      "csukuangfj/kaldi-native-fbank",
+      "the authors of kaldi-native-fbank",
+    ),
+    speech("kaldi-decoder", "Apache-2.0", "k2-fsa/kaldi-decoder", "the authors of kaldi-decoder"),
+    speech("kaldifst", "Apache-2.0", "k2-fsa/kaldifst", "the authors of kaldifst"),
+    speech("openfst", "Apache-2.0", "csukuangfj/openfst", "Google LLC and the authors of OpenFst"),
+    speech(
+      "simple-sentencepiece",
+      "Apache-2.0",
+      "pkufool/simple-sentencepiece",
+      "the authors of simple-sentencepiece",
+    ),
+    speech("piper-phonemize", "MIT", "rhasspy/piper-phonemize", "2023 Michael Hansen"),
+    speech("nlohmann-json", "MIT", "nlohmann/json", "2013-2026 Niels Lohmann"),
+    speech("onnxruntime", "MIT", "microsoft/onnxruntime", "Microsoft Corporation"),
+    language("llama.cpp", "MIT", "ggml-org/llama.cpp", "2023-2026 The ggml authors"),
+    language("ggml", "MIT", "ggml-org/ggml", "2023-2026 The ggml authors"),
   ];
+}
+
+/** Packages with libraries for other platforms, which npm installs as well and no executable contains. */
+function otherPlatforms(): string[] {
+  const scope = join(ROOT, "node_modules", "@node-llama-cpp");
+  if (!existsSync(scope)) return [];
+  const own = `${{ darwin: "mac", win32: "win" }[process.platform as string] ?? process.platform}-${process.arch}`;
+  return readdirSync(scope)
+    .filter((name) => name !== own && !name.startsWith(`${own}-`))
+    .map((name) => `@node-llama-cpp/${name}`);
 }
 
 /** Programs that the executable contains or runs. */
