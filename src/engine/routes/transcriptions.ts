@@ -27,7 +27,11 @@ interface Deps {
 }
 
 const FORMATS = ["json", "text", "srt", "vtt", "verbose_json"] as const;
-const flag = z.enum(["true", "false"], { error: "must be true or false" });
+/** Python's `True` is what some clients send. */
+const flag = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(["true", "false"], { error: "must be true or false" }));
 
 /**
  * https://platform.openai.com/docs/api-reference/audio/createTranscription. `prompt` and
