@@ -8,7 +8,7 @@ import { residentMiB } from "./executable.ts";
 
 const SENTENCES = [
   "What is the capital of France?",
-  "Tell me about the weather in the mountains.",
+  "How many people live in London?",
   "My sister lives in a small house near the river.",
 ];
 

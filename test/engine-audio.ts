@@ -49,7 +49,7 @@ class LoudnessDetector implements SpeechDetector {
   }
 
   push(samples: Float32Array): SpeechChange[] {
-    const all = Float32Array.from([...this.#pending, ...samples]);
+    const all = audioOf(this.#pending, samples);
     const changes: SpeechChange[] = [];
     let at = 0;
     for (; at + WINDOW <= all.length; at += WINDOW) {
