@@ -49,7 +49,7 @@ import {
   openProviderChoice,
   type ProviderChoice,
 } from "./providers/provider-choice.ts";
-import { testStage } from "./providers/stage-test.ts";
+import { listenTo, testStage } from "./providers/stage-test.ts";
 import type { Resources } from "./resources.ts";
 import { localLeases } from "./session/local-leases.ts";
 import { SessionManager } from "./session/session-manager.ts";
@@ -257,16 +257,21 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
       transcriptSocketRoutes({ hub }),
       modelRoutes({ models, providers, gpuNotice: options.gpuNotice, shell }),
       providerRoutes({ models, providers }),
-      stageTestRoutes({ test: (...of) => testStage(parts, ...of) }),
+      stageTestRoutes({
+        test: (...of) => testStage(parts, ...of),
+        listen: (...of) => listenTo(providers, ...of),
+        models,
+      }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
         ...{ sessions, transcripts, others, shell, livekitUrl },
-        defaults: () => ({
+        defaults: async () => ({
           systemPrompt: config.systemPrompt,
           greeting: config.greeting,
           language: config.language,
           keyterms: config.keyterms,
           ...providers.defaults(),
+          speakers: await providers.speakersInUse(),
         }),
         offer: () => offerOf({ providers, offline }),
         now: Date.now,

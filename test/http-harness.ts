@@ -8,6 +8,7 @@ import { SqliteSessionLog } from "../src/db/session-log.ts";
 import { SqliteSessionStore } from "../src/db/session-store.ts";
 import { SqliteTranscriptStore } from "../src/db/transcript-store.ts";
 import { noOtherNodes, type OtherNodes } from "../src/domain/other-nodes.ts";
+import type { StageTest } from "../src/domain/provider.ts";
 import type { Session, SessionRequest } from "../src/domain/session.ts";
 import { Failure } from "../src/errors.ts";
 import { createAssets } from "../src/http/assets.ts";
@@ -60,6 +61,8 @@ export interface HttpOptions {
   servers?: Partial<ProviderChoiceOptions["servers"]>;
   /** Tries a stage. */
   testStage?: StageTestDeps["test"];
+  /** Has a voice heard before it is chosen. */
+  listen?: StageTestDeps["listen"];
   /** What `/ready` and `/metrics` look at. */
   status?: Partial<StatusDeps>;
   now?: () => number;
@@ -82,7 +85,7 @@ export const agreeableServers: ProviderChoiceOptions["servers"] = {
   offered: async (_stage, { baseURL }) => ({ baseURL, models: [], voices: [] }),
 };
 
-const noTest: StageTestDeps["test"] = async () => {
+const noTest = async (): Promise<StageTest> => {
   throw new Failure("unavailable", "Nothing can be tested here.");
 };
 
@@ -169,6 +172,7 @@ export interface HttpSide extends AsyncDisposable {
 /** The whole HTTP side over SQLite in a temporary folder, with a fake session manager. */
 export function openHttp(options: HttpOptions = {}): HttpSide {
   const { others = noOtherNodes, variables = {}, now = Date.now } = options;
+  const { testStage: test = noTest, listen = noTest } = options;
   const livekitUrl = () => options.livekitUrl ?? "ws://127.0.0.1:7880";
   const open = new AsyncDisposableStack();
   const database = options.database ?? open.use(temporaryDatabase()).database;
@@ -216,15 +220,14 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
       transcriptSocketRoutes({ hub, maxSockets: options.maxSockets }),
       modelRoutes({ models, providers, gpuNotice: options.gpuNotice, shell }),
       providerRoutes({ models, providers }),
-      stageTestRoutes({ test: options.testStage ?? noTest }),
+      stageTestRoutes({ test, listen, models }),
       offerRoutes({ models, providers, offline }),
       pageRoutes({
         ...{ sessions, transcripts, others, shell, livekitUrl, now },
-        defaults: () => ({
-          systemPrompt: "Be brief.",
-          ...{ language: config.language, keyterms: config.keyterms },
-          voice: "alloy",
-          llmModel: "gpt-4o-mini",
+        defaults: async () => ({
+          ...{ systemPrompt: "Be brief.", language: config.language, keyterms: config.keyterms },
+          ...providers.defaults(),
+          speakers: await providers.speakersInUse(),
         }),
         offer: () => offerOf({ providers, offline }),
         warmUp: () => {},

@@ -1,5 +1,6 @@
 import type { ListedModel } from "../src/domain/catalog.ts";
 import type { SpeechToSpeechOverview, StageOverview } from "../src/domain/provider.ts";
+import type { Speaker } from "../src/domain/speaker.ts";
 import { STAGE_NAMES } from "../src/lib/words.ts";
 import { CatalogList } from "./fragments/catalog.tsx";
 import { ErrorNotice, ErrorSlot } from "./fragments/htmx.tsx";
@@ -22,6 +23,8 @@ interface ModelsPageProps {
   hasOpenAiKey: boolean;
   /** The catalogue, or why it cannot be read. */
   models: readonly ListedModel[] | string;
+  /** The speakers of the downloaded voice that is chosen, or of the first. */
+  speakers: readonly Speaker[];
   /** The folder of the model files. */
   folder: string;
   /** What language models compute on; undefined if no GPU is wished. */
@@ -47,6 +50,7 @@ export function ModelsPage(props: ModelsPageProps) {
                 downloaded={listed.filter(
                   ({ model, state }) => model.stage === stage.stage && state.state === "present",
                 )}
+                speakers={stage.stage === "tts" ? props.speakers : []}
               />
             ))}
           </ul>
@@ -84,9 +88,11 @@ interface StageRowProps {
   stage: StageOverview;
   hasOpenAiKey: boolean;
   downloaded: readonly ListedModel[];
+  speakers: readonly Speaker[];
 }
 
-function StageRow({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
+function StageRow(props: StageRowProps) {
+  const { stage, hasOpenAiKey, downloaded } = props;
   return (
     <li class="provider stack tight" data-stage={stage.stage} data-use={stage.use}>
       <div class="row">
@@ -100,7 +106,7 @@ function StageRow({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
           <summary>
             Change<span class="visually-hidden"> {STAGE_NAMES[stage.stage].toLowerCase()}</span>
           </summary>
-          <ProviderForms stage={stage} hasOpenAiKey={hasOpenAiKey} downloaded={downloaded} />
+          <ProviderForms {...props} />
         </details>
       ) : (
         <p class="small muted wrap">
@@ -119,7 +125,7 @@ function StageProblem({ stage: { problem, use, hasKey } }: { stage: StageOvervie
   return <ErrorNotice>{problem}</ErrorNotice>;
 }
 
-function ProviderForms({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
+function ProviderForms({ stage, hasOpenAiKey, downloaded, speakers }: StageRowProps) {
   const place = (kind: string): FormPlace => ({ next: "/models", id: `${stage.stage}-${kind}` });
   const stages = [stage.stage];
   return (
@@ -130,7 +136,12 @@ function ProviderForms({ stage, hasOpenAiKey, downloaded }: StageRowProps) {
       </section>
       <section class="stack" aria-label="This machine">
         <h4 class="small muted">This machine</h4>
-        <LocalForm place={place("local")} stage={stage} downloaded={downloaded} />
+        <LocalForm
+          place={place("local")}
+          stage={stage}
+          downloaded={downloaded}
+          speakers={speakers}
+        />
       </section>
       <section class="stack" aria-label="Another server">
         <h4 class="small muted">Another server</h4>

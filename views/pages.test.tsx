@@ -82,12 +82,13 @@ async function get(path: string, world: World = {}, headers: Record<string, stri
     others: noOtherNodes,
     shell: { asset, authEnabled: true },
     livekitUrl: () => "ws://127.0.0.1:7880",
-    defaults: () => ({
+    defaults: async () => ({
       systemPrompt: world.prompt ?? "Be kind.",
       voice: "alloy",
       llmModel: "llm",
       language: world.language ?? null,
       keyterms: world.keyterms ?? [],
+      speakers: [],
     }),
     offer: async () => servedBy("OpenAI"),
     warmUp: () => {},

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { CatalogModel } from "./catalog.ts";
 import { serverAddress } from "./server-address.ts";
+import type { Speaker } from "./speaker.ts";
 import { STAGES, type Stage } from "./stage.ts";
 
 /** A text of one line; `what` names it in error messages. */
@@ -53,7 +55,13 @@ export const stageChoice = z.discriminatedUnion("use", [
     realtime: z.boolean().optional(),
   }),
   /** A downloaded model; its kind allows finding its files without the catalogue. */
-  z.strictObject({ use: z.literal("local"), model: providerModel, kind: z.string() }),
+  z.strictObject({
+    use: z.literal("local"),
+    model: providerModel,
+    kind: z.string(),
+    /** For speech synthesis only: a speaker of the model. */
+    voice: providerVoice.optional(),
+  }),
 ]);
 export type StageChoice = z.infer<typeof stageChoice>;
 
@@ -122,6 +130,9 @@ export interface FoundServer {
   models: string[];
 }
 
+/** A downloaded model as the page's form names it. */
+export type LocalChoice = Pick<CatalogModel, "id" | "kind"> & { voice?: string | undefined };
+
 /** A server as the page's form names it. */
 export type Endpoint = Omit<Extract<StageChoice, { use: "endpoint" }>, "use">;
 /** The servers to use, by stage. */
@@ -170,7 +181,11 @@ export interface ProviderSettingsService {
   useEndpoints(endpoints: EndpointChoices): Promise<void>;
   /** What a server offers for a stage. @throws Failure as `useEndpoints` */
   offered(stage: Stage, endpoint: Endpoint): Promise<OfferedNames>;
-  useLocal(stage: Stage, model: { id: string; kind: string }): void;
+  useLocal(stage: Stage, model: LocalChoice): void;
+  /** The speakers of a downloaded voice; none if its files are missing. */
+  speakers(model: { id: string; kind: string }): Promise<Speaker[]>;
+  /** The speakers of the local voice that serves conversations; none if a server does. */
+  speakersInUse(): Promise<Speaker[]>;
   speechToSpeech(): SpeechToSpeechOverview;
   /**
    * Has one realtime model serve all stages; with undefined, the stages are served again.

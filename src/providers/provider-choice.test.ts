@@ -211,6 +211,31 @@ describe("models on this machine", () => {
     expect(engine).toEqual(["created for amy", "ready", "uses amy,qwen", "gone"]);
   });
 
+  test("speak with the speaker that was chosen, and not with a server's voice", () => {
+    using world = open({ TTS_VOICE: "sky" });
+    const { choice } = world;
+    choice.useLocal("tts", { id: "amy", kind: "piper", voice: "angry" });
+    expect(choice.stages().tts.voice).toBe("angry");
+    expect(choice.overview()[2]).toMatchObject({ model: "amy", voice: "angry" });
+    expect(choice.defaults().voice).toBe("angry");
+    choice.useLocal("tts", { id: "amy", kind: "piper" });
+    expect(choice.stages().tts.voice).toBe("alloy");
+  });
+
+  test("can be heard before they are chosen, by the engine that serves the others", async () => {
+    using world = open();
+    const { choice, engine } = world;
+    const lease = choice.trial({ id: "amy", kind: "piper", voice: "angry" });
+    const heard = { baseURL: "http://127.0.0.1:7000/v1", model: "amy", voice: "angry" };
+    expect(lease.tts).toMatchObject({ ...heard, isEngine: true });
+    await lease.ready();
+    expect(choice.overview()[2]?.use).toBe("openai");
+    lease[Symbol.dispose]();
+    choice.useLocal("llm", { id: "qwen", kind: "gguf" });
+    choice.stages();
+    expect(engine).toEqual(["created for amy", "ready", "uses qwen"]);
+  });
+
   test("stay with the sessions that use them, while others are chosen", async () => {
     using world = open();
     const { choice, engine } = world;

@@ -4,6 +4,7 @@ import type {
   Endpoint,
   EndpointChoices,
   FoundServer,
+  LocalChoice,
   OfferedNames,
   ProviderSettings,
   ProviderSettingsService,
@@ -14,6 +15,7 @@ import type {
 } from "../domain/provider.ts";
 import { apiAddresses } from "../domain/server-address.ts";
 import type { SessionMode } from "../domain/session.ts";
+import type { Speaker } from "../domain/speaker.ts";
 import {
   OPENAI_URL,
   type SpeechToSpeechProvider,
@@ -22,6 +24,7 @@ import {
   type StageProviders,
 } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
+import { speakersOf } from "../lib/speakers.ts";
 import { downloadedModel } from "../models/model-folder.ts";
 import { noEngine } from "../models/no-engine.ts";
 import { resolveModel } from "../models/resolve-model.ts";
@@ -133,6 +136,29 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     }
     const first = localModels((stage) => this.#localModel(stage));
     const second = localModels((stage) => this.#localSecond(stage));
+    return this.#lease(first, second);
+  }
+
+  /**
+   * A downloaded voice in place of the one that is chosen, to be heard.
+   *
+   * @param voice a speaker of the model; undefined: its first
+   * @throws Failure when its files are missing
+   */
+  trial({ voice, ...model }: LocalChoice): StageLease {
+    const lease = this.#lease({ tts: this.#options.downloaded("tts", model) }, {});
+    return { ...lease, tts: { ...lease.tts, voice: voice ?? "" } };
+  }
+
+  speakers(model: { id: string; kind: string }): Promise<Speaker[]> {
+    return speakersIn(() => this.#options.downloaded("tts", model));
+  }
+
+  async speakersInUse(): Promise<Speaker[]> {
+    return this.speechToSpeech().chosen ? [] : speakersIn(() => this.#localModel("tts"));
+  }
+
+  #lease(first: LocalModels, second: LocalModels): StageLease {
     const models = [...Object.values(first), ...Object.values(second)];
     if (models.length > 0) this.#inUse.add(models);
     const engine = models.length === 0 ? undefined : this.#engineFor(this.#modelsInUse());
@@ -284,11 +310,17 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return undefined;
   }
 
-  useLocal(stage: Stage, model: { id: string; kind: string }): void {
+  useLocal(stage: Stage, model: LocalChoice): void {
     this.#free([stage]);
     // Missing files are refused now rather than at the start of a conversation.
     this.#options.downloaded(stage, model);
-    const choice = { use: "local" as const, model: model.id, kind: model.kind };
+    const { id, kind, voice } = model;
+    const choice = {
+      use: "local" as const,
+      model: id,
+      kind,
+      ...(voice !== undefined && { voice }),
+    };
     this.#store({
       ...this.#settings,
       stages: { ...this.#settings.stages, [stage]: choice },
@@ -382,6 +414,16 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     else if (served !== this.#served) this.#engine.use(models);
     this.#served = served;
     return this.#engine;
+  }
+}
+
+/** The speakers of a voice; none where it cannot be read, as the overview and a start say. */
+async function speakersIn(find: () => LocalModel | undefined): Promise<Speaker[]> {
+  try {
+    const model = find();
+    return model?.stage === "tts" ? await speakersOf(model) : [];
+  } catch {
+    return [];
   }
 }
 

@@ -38,7 +38,8 @@ function describe(
 ): Omit<ProviderOverview, "fixedBy"> {
   if (pick.use === "path" || pick.use === "local" || provider === undefined) {
     const local = tryLocal(stage, pick, known);
-    return { use: "local", baseURL: undefined, voice: undefined, hasKey: false, ...local };
+    const voice = pick.use === "local" ? pick.voice : undefined;
+    return { use: "local", baseURL: undefined, voice, hasKey: false, ...local };
   }
   const { apiKey, baseURL } = provider;
   const usesOpenAi = baseURL === OPENAI_URL;

@@ -78,6 +78,13 @@ function remoteSecond(
   return { baseURL, apiKey, fixedBy: config.fallbackFixedBy[stage] };
 }
 
+/** The voice of the first provider. One that was meant for a server is none of a local model's. */
+function voiceOf(config: StageConfig, settings: ProviderSettings): string {
+  const choice = choiceOf(config, settings, "tts");
+  if (choice.use === "local") return choice.voice ?? OPENAI_DEFAULTS.voice;
+  return (choice.use === "endpoint" ? choice.voice : undefined) ?? config.tts.voice;
+}
+
 /** Local models by stage. */
 export type LocalModels = Partial<Record<Stage, LocalModel>>;
 
@@ -142,7 +149,7 @@ export function resolveStages(
     tts: {
       ...server("tts"),
       model: first.tts?.id ?? chosen("tts")?.model ?? tts.model,
-      voice: chosen("tts")?.voice ?? tts.voice,
+      voice: voiceOf(config, settings),
       fallback: ttsSecond && {
         ...ttsSecond,
         model:

@@ -1,4 +1,5 @@
-import type { StageTest } from "../domain/provider.ts";
+import type { LocalChoice, StageTest } from "../domain/provider.ts";
+import { speakerNumber } from "../domain/speaker.ts";
 import { type Stage, sttModelFor } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { untilAborted } from "../lib/deadline.ts";
@@ -10,6 +11,22 @@ import { sourceOf } from "./provider-source.ts";
 import { ask, speak, transcribe } from "./stage-requests.ts";
 
 const TEST_SENTENCE = "Hello, this is Parley. Can you hear me well?";
+/** For voices of other languages. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  ar: "مرحبا، هذا بارلي. هل تسمعني جيدا؟",
+  de: "Hallo, hier ist Parley. Hörst du mich gut?",
+  es: "Hola, soy Parley. ¿Me oyes bien?",
+  fr: "Bonjour, ici Parley. Est-ce que vous m'entendez bien ?",
+  hi: "नमस्ते, मैं पार्ले हूँ। क्या आप मुझे सुन सकते हैं?",
+  it: "Ciao, sono Parley. Mi senti bene?",
+  ja: "こんにちは、パーレイです。よく聞こえますか？",
+  ko: "안녕하세요, 팔리입니다. 잘 들리세요?",
+  nl: "Hallo, dit is Parley. Hoor je me goed?",
+  pl: "Cześć, tu Parley. Dobrze mnie słychać?",
+  pt: "Olá, aqui é o Parley. Você me ouve bem?",
+  ru: "Здравствуйте, это Парли. Вы меня хорошо слышите?",
+  zh: "你好，我是帕利。你听得清楚吗？",
+};
 const QUESTION = "Say hello in one short sentence.";
 /** A person waits, and knows that the first request may load a model. */
 const TIMEOUTS = { answerMs: 60_000, idleMs: 20_000 };
@@ -64,6 +81,27 @@ export async function testStage(
       ? await check.answersRealtime({ stage: "stt", ...stt }, sttModelFor(stt, true))
       : stt.realtime;
   return { stage, ...heard, realtime };
+}
+
+/**
+ * Has a speaker of a downloaded voice say a sentence in its language, whatever is chosen.
+ *
+ * @throws Failure in the words of a conversation's errors, or the signal's reason
+ */
+export async function listenTo(
+  providers: Pick<ProviderChoice, "trial" | "speakers">,
+  choice: LocalChoice,
+  signal: AbortSignal,
+): Promise<StageTest> {
+  const speakers = await providers.speakers(choice);
+  const { language = "en" } = speakers[speakerNumber(speakers, choice.voice ?? "") ?? 0] ?? {};
+  const text = SENTENCES[language.split("-")[0] ?? ""] ?? TEST_SENTENCE;
+  using lease = providers.trial(choice);
+  await untilAborted(signal, lease.ready());
+  const speaking = speak(lease.tts, text, { ...TIMEOUTS, signal });
+  const { firstMs, totalMs, audio } = await inWords("tts", lease.tts, speaking);
+  const sound = { bytes: wav(audio.pcm, audio.rate), type: "audio/wav" };
+  return { stage: "tts", firstMs, totalMs, text, sound };
 }
 
 /** The test's sentence as the voice says it. */

@@ -1,9 +1,11 @@
 import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
 import type { FoundServer, StageOverview } from "../../src/domain/provider.ts";
+import type { Speaker } from "../../src/domain/speaker.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { ErrorSlot, formAttributes } from "./htmx.tsx";
 import { listId } from "./offered-names.tsx";
+import { SpeakerField } from "./speakers.tsx";
 
 /** Where a form stands. */
 export interface FormPlace {
@@ -207,8 +209,10 @@ export function LocalForm(props: {
   place: FormPlace;
   stage: StageOverview;
   downloaded: readonly ListedModel[];
+  /** Of the voice that is chosen, or of the first. */
+  speakers: readonly Speaker[];
 }) {
-  const { place, stage, downloaded } = props;
+  const { place, stage, downloaded, speakers } = props;
   if (downloaded.length === 0) {
     return (
       <p class="small muted">
@@ -236,6 +240,14 @@ export function LocalForm(props: {
           </button>
         </div>
       </div>
+      {stage.stage === "tts" ? (
+        <SpeakerField
+          id={`${place.id}-voice`}
+          modelField={id}
+          speakers={speakers}
+          chosen={stage.use === "local" ? stage.voice : undefined}
+        />
+      ) : null}
       <ErrorSlot id={problem} />
     </form>
   );

@@ -5,13 +5,17 @@ import {
   languageName,
   ownLanguageName,
 } from "../../src/domain/language.ts";
+import { type Speaker, speakerNumber } from "../../src/domain/speaker.ts";
 import { onceSync } from "../../src/lib/lazy.ts";
+import { SpeakerOptions } from "./speakers.tsx";
 
 /** What a conversation uses unless the person changes it. */
 export interface SetupDefaults {
   systemPrompt: string;
   greeting?: string | undefined;
   voice: string;
+  /** Of a local voice; empty where a server speaks, whose voices are not known here. */
+  speakers: readonly Speaker[];
   llmModel: string;
   /** A BCP 47 tag; null: the recogniser finds out. */
   language: string | null;
@@ -139,6 +143,21 @@ function MicrophoneField() {
   );
 }
 
+function VoiceField({ voice, speakers }: Pick<SetupDefaults, "voice" | "speakers">) {
+  const attributes = { id: "voice", name: "voice", "aria-describedby": "voice-hint" };
+  if (speakers.length === 0) {
+    return <input {...attributes} type="text" maxlength={64} value={voice} dir="auto" />;
+  }
+  return (
+    <select {...attributes}>
+      <SpeakerOptions
+        speakers={speakers}
+        chosen={speakers[speakerNumber(speakers, voice) ?? 0]?.id}
+      />
+    </select>
+  );
+}
+
 function AgentFields({ defaults }: { defaults: SetupDefaults }) {
   return (
     <div class="stack">
@@ -165,15 +184,7 @@ function AgentFields({ defaults }: { defaults: SetupDefaults }) {
       </div>
       <div class="stack tight">
         <label for="voice">Voice</label>
-        <input
-          id="voice"
-          name="voice"
-          type="text"
-          maxlength={64}
-          value={defaults.voice}
-          dir="auto"
-          aria-describedby="voice-hint"
-        />
+        <VoiceField voice={defaults.voice} speakers={defaults.speakers} />
         <p id="voice-hint" class="small muted">
           It must speak the language of the conversation.
         </p>

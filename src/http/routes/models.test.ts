@@ -59,6 +59,8 @@ const PATHS = [
   ["POST", "/providers/test/llm"],
   ["GET", "/providers/test/sounds/1"],
   ["POST", "/providers/local"],
+  ["GET", "/providers/speakers"],
+  ["POST", "/providers/listen"],
   ["POST", "/providers/forget"],
 ] as const;
 

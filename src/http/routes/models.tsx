@@ -4,6 +4,7 @@ import type { Shell } from "../../../views/layout.tsx";
 import { ModelsPage } from "../../../views/models.tsx";
 import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
+import type { Speaker } from "../../domain/speaker.ts";
 import { Failure } from "../../errors.ts";
 import { acknowledge, liveFragment } from "../live-fragment.ts";
 
@@ -30,6 +31,7 @@ export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps):
         speechToSpeech={providers.speechToSpeech()}
         hasOpenAiKey={providers.hasOpenAiKey}
         models={await listOrReason(models)}
+        speakers={await chosenSpeakers(models, providers)}
         folder={models.folder}
         gpu={gpuNotice?.()}
       />,
@@ -57,6 +59,21 @@ export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps):
     return acknowledge(c, "/models");
   });
   return app;
+}
+
+/** The speakers of the voice that the page's form begins with. */
+async function chosenSpeakers(
+  models: ModelService,
+  providers: ProviderSettingsService,
+): Promise<Speaker[]> {
+  const listed = await listOrReason(models);
+  if (typeof listed === "string") return [];
+  const voices = listed.filter(({ model, state }) => {
+    return model.stage === "tts" && state.state === "present";
+  });
+  const used = providers.overview().find(({ stage }) => stage === "tts");
+  const shown = voices.find(({ model }) => model.id === used?.model) ?? voices[0];
+  return shown === undefined ? [] : providers.speakers(shown.model);
 }
 
 /** The catalogue, or the reason why it cannot be read. */

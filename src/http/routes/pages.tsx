@@ -21,7 +21,7 @@ export interface PageDeps {
   /** Where browsers reach LiveKit now. */
   livekitUrl(): string;
   /** The initial values of the setup form; read again for each page. */
-  defaults(): SetupDefaults;
+  defaults(): Promise<SetupDefaults>;
   /** What the first page offers while a stage has no provider. */
   offer(): Promise<OfferProps>;
   now(): number;
@@ -47,7 +47,7 @@ export function pageRoutes(deps: PageDeps): Hono {
         shell={shell}
         livekitUrl={deps.livekitUrl()}
         room={newRoom()}
-        defaults={deps.defaults()}
+        defaults={await deps.defaults()}
         recent={await recent(c, deps)}
         offer={await deps.offer()}
         now={now()}

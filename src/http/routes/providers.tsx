@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { type OfferedByStage, OfferedLists } from "../../../views/fragments/offered-names.tsx";
 import { FoundServers } from "../../../views/fragments/provider-forms.tsx";
+import { SpeakerOptions } from "../../../views/fragments/speakers.tsx";
 import { type ModelService, modelId } from "../../domain/catalog.ts";
 import {
   type Endpoint,
@@ -12,6 +13,7 @@ import {
   providerVoice,
   type StageChoice,
 } from "../../domain/provider.ts";
+import { speakerNumber } from "../../domain/speaker.ts";
 import { STAGES, type Stage } from "../../domain/stage.ts";
 import { Failure } from "../../errors.ts";
 import { formFields, isHtmx, optional, parse } from "../request.ts";
@@ -58,7 +60,11 @@ const secondForm = z.object({
   model: optional(providerModel),
   voice: optional(providerVoice),
 });
-const localForm = z.object({ stage: z.enum(STAGES), model: modelId });
+const localForm = z.object({
+  stage: z.enum(STAGES),
+  model: modelId,
+  voice: optional(providerVoice),
+});
 
 /** The forms that choose who serves each stage. */
 export function providerRoutes({ models, providers }: ProviderDeps): Hono {
@@ -94,8 +100,20 @@ export function providerRoutes({ models, providers }: ProviderDeps): Hono {
     const { model } = await models.find(form.model);
     if (model.stage !== form.stage)
       throw new Failure("invalid", "This model cannot be used for that.");
-    providers.useLocal(model.stage, model);
+    const { id, kind } = model;
+    if (form.stage === "tts" && form.voice !== undefined) {
+      const speakers = await providers.speakers(model);
+      if (speakerNumber(speakers, form.voice) === undefined)
+        throw new Failure("invalid", `${model.name} has no voice ${form.voice}.`);
+    }
+    const voice = form.stage === "tts" ? form.voice : undefined;
+    providers.useLocal(model.stage, { id, kind, voice });
     return goTo(c, "/models");
+  });
+  app.get("/providers/speakers", async (c) => {
+    c.header("Cache-Control", "no-store");
+    const { model } = await models.find(parse(modelId, c.req.query("model")));
+    return c.html(<SpeakerOptions speakers={await providers.speakers(model)} />);
   });
   app.post("/providers/speech-to-speech", async (c) => {
     const { api_key, ...choice } = parse(speechToSpeechForm, await formFields(c));

@@ -1,22 +1,27 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { StageTestResult } from "../../../views/fragments/stage-test.tsx";
-import type { StageTest } from "../../domain/provider.ts";
+import { type ModelService, modelId } from "../../domain/catalog.ts";
+import { type LocalChoice, providerVoice, type StageTest } from "../../domain/provider.ts";
 import { STAGES, type Stage } from "../../domain/stage.ts";
 import { Failure } from "../../errors.ts";
-import { formFields } from "../request.ts";
+import { formFields, optional, parse } from "../request.ts";
 
 export interface StageTestDeps {
   /** Tries a stage, with a recording for speech recognition. @throws Failure, the signal's reason */
   test(stage: Stage, recording: Uint8Array | undefined, signal: AbortSignal): Promise<StageTest>;
+  /** Has a speaker of a downloaded voice say a sentence. @throws Failure, the signal's reason */
+  listen(voice: LocalChoice, signal: AbortSignal): Promise<StageTest>;
+  models: Pick<ModelService, "find">;
 }
 
 /** Sentences of the voice that can still be played. */
 const MAX_SOUNDS = 4;
 const stageName = z.enum(STAGES);
+const voiceForm = z.object({ model: modelId, voice: optional(providerVoice) });
 
-/** The Test buttons of the Models page. */
-export function stageTestRoutes({ test }: StageTestDeps): Hono {
+/** The Test and Listen buttons of the Models page. */
+export function stageTestRoutes({ test, listen, models }: StageTestDeps): Hono {
   const app = new Hono();
   const sounds = new Map<string, NonNullable<StageTest["sound"]>>();
   app.post("/providers/test/:stage", async (c) => {
@@ -25,6 +30,15 @@ export function stageTestRoutes({ test }: StageTestDeps): Hono {
     const recording = recordingIn(await formFields(c));
     const bytes = recording && (await recording.bytes());
     const result = await test(stage.data, bytes, c.req.raw.signal);
+    const sound = result.sound && keep(sounds, result.sound);
+    c.header("Cache-Control", "no-store");
+    return c.html(<StageTestResult test={result} sound={sound} />);
+  });
+  app.post("/providers/listen", async (c) => {
+    const { model: id, voice } = parse(voiceForm, await formFields(c));
+    const { model } = await models.find(id);
+    if (model.stage !== "tts") throw new Failure("invalid", `${model.name} is no voice.`);
+    const result = await listen({ id, kind: model.kind, voice }, c.req.raw.signal);
     const sound = result.sound && keep(sounds, result.sound);
     c.header("Cache-Control", "no-store");
     return c.html(<StageTestResult test={result} sound={sound} />);
