@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { type LocalModel, MODEL_KINDS, type ModelKind, type ModelPart } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
@@ -68,7 +68,7 @@ export function kindOf(
 ): ModelKind | undefined {
   const has = (pattern: RegExp) => paths.some((path) => pattern.test(path));
   if (stage === "llm") return has(MODEL_KINDS.gguf.parts.model.pattern) ? "gguf" : undefined;
-  if (stage === "tts") return kindOfVoice(basename(folder), has);
+  if (stage === "tts") return kindOfVoice(folder, paths);
   if (!has(MODEL_KINDS.whisper.parts.tokens.pattern)) return undefined;
   if (has(/decoder.*merged/)) return "moonshine";
   return recogniserKind(folder, paths);
@@ -97,12 +97,17 @@ function recogniserKind(folder: string, paths: readonly string[]): ModelKind | u
   return type === "EncDecMultiTaskModel" ? "canary" : "whisper";
 }
 
-function kindOfVoice(folder: string, has: (pattern: RegExp) => boolean): ModelKind | undefined {
+function kindOfVoice(folder: string, paths: readonly string[]): ModelKind | undefined {
+  const has = (pattern: RegExp) => paths.some((path) => pattern.test(path));
   const { supertonic, pocket, zipvoice, kokoro, piper } = MODEL_KINDS;
   if (has(supertonic.parts.durationPredictor.pattern)) return "supertonic";
   if (has(pocket.parts.lmFlow.pattern)) return "pocket";
   if (!has(piper.parts.tokens.pattern) || !has(piper.parts.model.pattern)) return undefined;
-  if (has(kokoro.parts.voices.pattern)) return /kitten/i.test(folder) ? "kitten" : "kokoro";
+  if (has(kokoro.parts.voices.pattern)) {
+    const [network = ""] = matchesOf(paths, kokoro.parts.model);
+    const type = readOnnxFile(join(folder, network)).properties.get("model_type");
+    return type === "kitten-tts" ? "kitten" : "kokoro";
+  }
   if (has(zipvoice.parts.encoder.pattern) && has(zipvoice.parts.decoder.pattern)) return "zipvoice";
   return has(zipvoice.parts.vocoder.pattern) ? "matcha" : "piper";
 }

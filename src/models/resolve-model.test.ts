@@ -74,12 +74,6 @@ const KNOWN: [stage: Stage, folder: string, files: string[], parts: Parts][] = [
   ],
   [
     "tts",
-    "kitten-nano-en-v0_1-fp16",
-    ["model.fp16.onnx", "voices.bin", "tokens.txt", ...PHONEMES],
-    { kind: "kitten", model: "model.fp16.onnx" },
-  ],
-  [
-    "tts",
     "matcha-icefall-zh-baker",
     ["model-steps-3.onnx", "vocos-22khz-univ.onnx", "tokens.txt", "lexicon.txt", "date.fst"],
     {
@@ -220,4 +214,12 @@ test.each([
   using folder = folderOf("m", ["a.gguf"]);
   expect(() => resolveModel(stage, folder.path)).toThrow(wanted);
   expect(() => resolveModel(stage, "file://elsewhere/m")).toThrow(stage.toUpperCase());
+});
+
+test("a voice that says so of itself is Kitten's, whatever its folder is called", () => {
+  const files = ["model.onnx", "voices.bin", "tokens.txt", ...PHONEMES];
+  using folder = folderOf("small", files, { model_type: "kitten-tts" });
+  expect(resolveModel("tts", folder.path).kind).toBe("kitten");
+  using other = folderOf("kitten", files, { model_type: "kokoro" });
+  expect(resolveModel("tts", other.path).kind).toBe("kokoro");
 });
