@@ -3,7 +3,7 @@ import pino from "pino";
 import { testModels } from "../scripts/test-models.ts";
 import type { LocalModel } from "../src/domain/model.ts";
 import { startEngine } from "../src/engine/engine-process.ts";
-import { readWav } from "../src/lib/wav.ts";
+import { lengthMs } from "../src/models/measure-model.ts";
 import { ENGINE_COMMAND } from "../test/engine.ts";
 import { residentMiB } from "./executable.ts";
 import { measureLongPrompt } from "./models.ts";
@@ -157,9 +157,4 @@ async function measureClients(
     );
   }
   return figures;
-}
-
-function lengthMs(sound: Uint8Array): number {
-  const { pcm, rate } = readWav(sound);
-  return (pcm.length / rate) * 1000;
 }

@@ -81,11 +81,11 @@ async function probeOnThread(): Promise<MachineSpeed> {
  * (a byte of a file in 4 bits holds about 1.65), tokens written a second are bytes by the file's.
  * Measured with files of random weights (bench/README.md has the figures and how far off they are).
  */
-const READING = 0.5;
-const WRITING = 0.5;
+const READING = 60;
+const WRITING = 0.6;
 const WEIGHTS_PER_BYTE = 1.65;
 /** The time of the work by the time of the audio, for a byte of the files and a multiplied addition a second. */
-const BY_KIND: Readonly<Record<string, number>> = { moonshine: 6, piper: 8 };
+const BY_KIND: Readonly<Record<string, number>> = { moonshine: 1, piper: 1.7 };
 
 /** What a model would do on a machine; nothing for kinds that were never measured. */
 export function estimated(model: CatalogModel, speed: MachineSpeed): Figures {
