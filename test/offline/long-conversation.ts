@@ -16,11 +16,13 @@ export interface LongConversation {
   complaints: string[];
 }
 
+/** So many words of an answer are heard before the person goes on. */
+const WORDS_HEARD = 4;
 const SPOKEN = "What is the capital of France?";
 
 /**
- * Holds one conversation through the page with the small real models, in which the person goes on as
- * soon as an answer begins. @throws Error when a turn is not answered
+ * Holds one conversation through the page with the small real models, in which the person goes on
+ * after the first words of an answer. @throws Error when a turn is not answered
  *
  * @param options.contextTokens what the language model sees at most
  * @param options.wordsPerTurn of a typed turn
@@ -48,10 +50,10 @@ export async function holdLongConversation(options: {
   let typedWords = 0;
   for (let turn = 1; turn <= options.turns; turn++) {
     const begun = performance.now();
-    const answers = agentTexts(listener);
+    const answers = answersIn(listener);
     if (turn % options.spokenEvery === 0) await speak(user, listener);
     else typedWords += await type(user, messageOf(turn, options.wordsPerTurn));
-    await event(listener, `an answer to turn ${turn}`, () => agentTexts(listener) > answers);
+    await event(listener, `an answer to turn ${turn}`, () => answersIn(listener) > answers);
     answerMs.push(performance.now() - begun);
     options.onTurn?.(turn, performance.now() - begun);
   }
@@ -70,12 +72,15 @@ export async function holdLongConversation(options: {
   };
 }
 
-/** How many answers have begun. */
-function agentTexts({ events }: Listener): number {
-  const ids = events.flatMap(({ type, data }) =>
-    type === "transcript" && data.role === "agent" && data.text.trim() ? [data.segment_id] : [],
-  );
-  return new Set(ids).size;
+/** How many answers are under way or over. */
+function answersIn({ events }: Listener): number {
+  const begun = new Set<string>();
+  for (const { type, data } of events) {
+    if (type !== "transcript" || data.role !== "agent") continue;
+    const words = data.text.split(/\s+/).filter(Boolean).length;
+    if (words >= WORDS_HEARD || (data.final && words > 0)) begun.add(data.segment_id);
+  }
+  return begun.size;
 }
 
 async function speak(user: PageUser, listener: Listener): Promise<void> {
