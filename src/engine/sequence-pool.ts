@@ -67,6 +67,8 @@ export class SequencePool {
     const cached = this.#reader.cached(sequence, request.tokens);
     if (cached > request.instructionTokens) return 3 + cached;
     if (request.client !== undefined && request.client === client) return 3;
+    // A prompt that goes on from all that was read loses nothing, as after a request that was aborted.
+    if (cached > 0 && cached === sequence.nextTokenIndex) return 3;
     return sequence.nextTokenIndex === 0 ? 2 : cached / request.tokens.length;
   }
 }
