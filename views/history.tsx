@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { SessionPage } from "../src/domain/stores.ts";
 import { SessionRows } from "./fragments/sessions.tsx";
 import { Layout, type Shell } from "./layout.tsx";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { raw } from "hono/html";
 import type { Child } from "hono/jsx";
 import { HTMX_CONFIG, KEEP_CONTENT_ON_ERROR } from "./fragments/htmx.tsx";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { ListedModel } from "../src/domain/catalog.ts";
 import type { SpeechToSpeechOverview, StageOverview } from "../src/domain/provider.ts";
 import type { Speaker } from "../src/domain/speaker.ts";

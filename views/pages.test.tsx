@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { describe, expect, test } from "bun:test";
 import { noOtherNodes } from "../src/domain/other-nodes.ts";
 import type { Session, SessionCounts } from "../src/domain/session.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { ErrorNotice } from "./fragments/htmx.tsx";
 import { Layout } from "./layout.tsx";
 

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { languageName, sameLanguage } from "../src/domain/language.ts";
 import type { Session } from "../src/domain/session.ts";
 import type { Segment } from "../src/domain/transcript.ts";

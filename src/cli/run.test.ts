@@ -171,3 +171,12 @@ test("invalid configuration is the only result", async () => {
   expect([...byName.keys()]).toEqual(["configuration"]);
   expect(byName.get("configuration")?.detail).toContain("PORT");
 });
+
+test("the sources run from any folder", async () => {
+  // The pages name their JSX library themselves, since Bun reads only the tsconfig.json of the folder
+  // in which it is started.
+  const page = join(import.meta.dir, "../http/error-handler.tsx");
+  const child = Bun.spawn([process.execPath, page], { cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
+  expect(await new Response(child.stderr).text()).toBe("");
+  expect(await child.exited).toBe(0);
+});

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { bytesOf, type ListedModel, type ModelState } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";

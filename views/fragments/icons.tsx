@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 
 /** Parley's mark: two speech bubbles, one answering the other. Colours come from the stylesheet. */

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { OfferedNames } from "../../src/domain/provider.ts";
 import type { Stage } from "../../src/domain/stage.ts";
 import { STAGE_NAMES } from "../../src/lib/words.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
 import type { ProviderOverview, StageOverview } from "../../src/domain/provider.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { languageName } from "../../src/domain/language.ts";
 import type { Session } from "../../src/domain/session.ts";
 import type { SessionPage } from "../../src/domain/stores.ts";

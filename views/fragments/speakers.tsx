@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { languageName } from "../../src/domain/language.ts";
 import type { Speaker } from "../../src/domain/speaker.ts";
 import { showErrorsIn } from "./htmx.tsx";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { SpeechToSpeechOverview } from "../../src/domain/provider.ts";
 import { ErrorNotice, ErrorSlot, formAttributes } from "./htmx.tsx";
 import { TextField } from "./provider-forms.tsx";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import type { EndReason, SessionState } from "../../src/domain/session.ts";
 import { onceSync } from "../../src/lib/lazy.ts";
 

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { type Context, Hono } from "hono";
 import { CatalogList } from "../../../views/fragments/catalog.tsx";
 import type { Shell } from "../../../views/layout.tsx";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { Hono } from "hono";
 import { OfferContent, type OfferProps } from "../../../views/fragments/offer.tsx";
 import type { ModelService, OfflineSetup } from "../../domain/catalog.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { type Context, Hono } from "hono";
 import { ChatPage } from "../../../views/chat.tsx";
 import type { OfferProps } from "../../../views/fragments/offer.tsx";

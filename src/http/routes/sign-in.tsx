@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { Hono } from "hono";
 import { SignInPage } from "../../../views/sign-in.tsx";
 import { Failure } from "../../errors.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 import { Hono } from "hono";
 import { z } from "zod";
 import { StageTestResult } from "../../../views/fragments/stage-test.tsx";
