@@ -4,12 +4,12 @@ import type { LocalTtsModel } from "../domain/model.ts";
 import type { Speaker } from "../domain/speaker.ts";
 import { refusal } from "./openai-http.ts";
 
-/** Kokoro's languages: espeak-ng's name of each, its dictionary and its settings. */
+/** Kokoro's languages: the name of espeak-ng's file for each, which is no tag, and what it reads. */
 const KOKORO: Readonly<Record<string, { voice: string; files: readonly string[] }>> = {
   "en-US": { voice: "en-us", files: ["en_dict", "lang/gmw/en-US"] },
-  "en-GB": { voice: "en-gb", files: ["en_dict", "lang/gmw/en"] },
+  "en-GB": { voice: "en", files: ["en_dict", "lang/gmw/en"] },
   es: { voice: "es", files: ["es_dict", "lang/roa/es"] },
-  fr: { voice: "fr-fr", files: ["fr_dict", "lang/roa/fr"] },
+  fr: { voice: "fr", files: ["fr_dict", "lang/roa/fr"] },
   hi: { voice: "hi", files: ["hi_dict", "lang/inc/hi"] },
   it: { voice: "it", files: ["it_dict", "lang/roa/it"] },
   ja: { voice: "ja", files: ["ja_dict", "lang/jpx/ja"] },

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { GenerationConfig } from "sherpa-onnx-node";
 import type { LocalTtsModel } from "../domain/model.ts";
 import { type Speaker, speakerNumber } from "../domain/speaker.ts";
+import { messageOf } from "../errors.ts";
 import { speakersOf, withTranscript } from "../lib/speakers.ts";
 import { floatsOf, pcmFrom, readWav } from "../lib/wav.ts";
 import { languageOf } from "../spoken-text/language.ts";
@@ -62,12 +63,14 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
       const { samples } = await queue.run(
         client,
         () =>
-          tts.generateAsync({
-            text,
-            generationConfig: config,
-            enableExternalBuffer: false,
-            onProgress: () => (signal.aborted ? 0 : 1),
-          }),
+          tts
+            .generateAsync({
+              text,
+              generationConfig: config,
+              enableExternalBuffer: false,
+              onProgress: () => (signal.aborted ? 0 : 1),
+            })
+            .catch(asSilence),
         signal,
       );
       signal.throwIfAborted();
@@ -92,6 +95,12 @@ export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<V
       return synthesise(sentences(text), config, turn);
     },
   };
+}
+
+/** A piece in letters that the voice cannot read is no reason to leave the others out. */
+function asSilence(error: unknown): { samples: Float32Array } {
+  if (/produced no audio/.test(messageOf(error))) return { samples: new Float32Array() };
+  throw error;
 }
 
 type Turn = Pick<SpeakOptions, "client" | "signal">;
