@@ -72,15 +72,18 @@ export async function holdLongConversation(options: {
   };
 }
 
-/** How many answers are under way or over. */
+/** How many answers were heard, by how often the agent spoke and said some words. */
 function answersIn({ events }: Listener): number {
-  const begun = new Set<string>();
+  let answers = 0;
+  let isCounted = true;
   for (const { type, data } of events) {
-    if (type !== "transcript" || data.role !== "agent") continue;
-    const words = data.text.split(/\s+/).filter(Boolean).length;
-    if (words >= WORDS_HEARD || (data.final && words > 0)) begun.add(data.segment_id);
+    if (type === "agent_state" && data.state === "speaking") isCounted = false;
+    if (isCounted || type !== "transcript" || data.role !== "agent") continue;
+    if (!data.final && data.text.split(/\s+/).length < WORDS_HEARD) continue;
+    isCounted = true;
+    answers += 1;
   }
-  return begun.size;
+  return answers;
 }
 
 async function speak(user: PageUser, listener: Listener): Promise<void> {
