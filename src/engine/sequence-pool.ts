@@ -28,6 +28,8 @@ interface FreeSlot {
 export class SequencePool {
   /** The one released longest ago is first. */
   readonly #free: FreeSlot[];
+  /** Each with what resolves when it is free. */
+  readonly #busy = new Map<Slot, PromiseWithResolvers<void>>();
   readonly #reader: PromptReader;
   readonly size: number;
 
@@ -40,14 +42,19 @@ export class SequencePool {
     }));
   }
 
-  /** Takes the free slot that fits best; of equals, the one released longest ago. */
+  /**
+   * Takes the free slot that fits best; of equals, the one released longest ago. It waits for a slot
+   * where the same client's last request, which it may have just aborted, has read more of the prompt.
+   */
   async acquire(request: PoolRequest): Promise<Slot> {
+    for (let busy = this.#ownBusy(request); busy; busy = this.#ownBusy(request)) await busy;
     const scores = this.#free.map(({ slot }) => this.#score(slot, request));
     const [best] = this.#free.splice(scores.indexOf(Math.max(...scores)), 1);
     if (!best) throw new Error("more requests than sequences");
+    this.#busy.set(best.slot, Promise.withResolvers());
     best.background?.stop.abort();
-    await best.background?.done;
     best.slot.client = request.client;
+    await best.background?.done;
     return best.slot;
   }
 
@@ -60,6 +67,15 @@ export class SequencePool {
   release(slot: Slot, prepare: (signal: AbortSignal) => Promise<void>): void {
     const stop = new AbortController();
     this.#free.push({ slot, background: { done: prepare(stop.signal), stop } });
+    this.#busy.get(slot)?.resolve();
+    this.#busy.delete(slot);
+  }
+
+  #ownBusy({ tokens, client }: PoolRequest): Promise<void> | undefined {
+    const cached = ({ sequence }: Slot) => this.#reader.cached(sequence, tokens);
+    const most = Math.max(...this.#free.map(({ slot }) => cached(slot)));
+    const own = [...this.#busy].find(([slot]) => slot.client === client && cached(slot) > most);
+    return own?.[1].promise;
   }
 
   /** How much of a conversation this slot can reuse; higher is better. */

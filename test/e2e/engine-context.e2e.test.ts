@@ -74,7 +74,9 @@ async function readingOf(messages: Messages, count: number): Promise<number[]> {
   const decoder = new TextDecoder();
   for await (const bytes of response.body ?? []) {
     text += decoder.decode(bytes, { stream: true });
-    read = [...text.matchAll(/: reading ([1-9]\d*) of \d+\n\n/g)].map(([, tokens]) => Number(tokens));
+    read = [...text.matchAll(/: reading ([1-9]\d*) of \d+\n\n/g)].map(([, tokens]) =>
+      Number(tokens),
+    );
     if (read.length >= count) break;
   }
   gone.abort();
