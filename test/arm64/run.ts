@@ -4,6 +4,8 @@
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { strippedLiveKitServer } from "../../scripts/build/livekit.ts";
+import { targetNamed } from "../../scripts/build/targets.ts";
 import { VERSION } from "../../src/version.ts";
 import { temporaryFolder } from "../database.ts";
 import { ParticipantCall } from "../e2e/participant-call.ts";
@@ -43,9 +45,7 @@ const { checks } = report.parse(JSON.parse(await run(["doctor", "--json"], "{"))
 for (const { name, status } of checks) say(`the doctor says of ${name}: ${status}`);
 
 // The system cannot start a program of another processor by itself, so this starts the server.
-const unpacked = new Bun.Glob(".cache/parley/livekit-*/livekit-server");
-const [server] = [...unpacked.scanSync({ cwd: folder, dot: true, absolute: true })];
-if (server === undefined) throw new Error("the doctor unpacked no livekit-server");
+const server = await strippedLiveKitServer(targetNamed("linux-arm64"));
 const wrapper = join(folder, "livekit-server");
 await Bun.write(wrapper, `#!/bin/sh\nexec ${QEMU[0]} ${server} "$@"\n`);
 await chmod(wrapper, 0o755);
