@@ -13,7 +13,7 @@ export interface TokenCounts {
 const ANSWER_TOKENS = 1024;
 
 /** The room for an answer in a context of so many tokens. */
-export function answerRoom(contextTokens: number, maxTokens?: number): number {
+function answerRoom(contextTokens: number, maxTokens?: number): number {
   return Math.min(ANSWER_TOKENS, Math.floor(contextTokens / 4), maxTokens ?? ANSWER_TOKENS);
 }
 
