@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { moonshineTokens, piperTokens } from "./test-models/convert.ts";
+import { piperTokens } from "../src/models/piper-voice.ts";
+import { moonshineTokens } from "./test-models/convert.ts";
 
 test("Moonshine's tokens are lengths and bytes", () => {
   const long = "x".repeat(130);

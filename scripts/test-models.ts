@@ -6,10 +6,11 @@ import { basename, dirname, join } from "node:path";
 import type { LocalLlmModel, LocalModel, LocalSttModel } from "../src/domain/model.ts";
 import { readFromArchive } from "../src/lib/archive.ts";
 import { lock } from "../src/lib/lock.ts";
+import { piperMetadata, piperTokens } from "../src/models/piper-voice.ts";
 import { userCache } from "./paths.ts";
 import { say } from "./say.ts";
 import { findPart } from "./system-parts.ts";
-import { moonshineTokens, piperMetadata, piperTokens } from "./test-models/convert.ts";
+import { moonshineTokens } from "./test-models/convert.ts";
 
 export interface TestModels {
   stt: LocalSttModel;

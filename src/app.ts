@@ -198,10 +198,11 @@ function openServices(options: AppOptions, group: ClosingGroup) {
   const check = new ProviderCheck();
   const providers = open("the engine", openProviderChoice(config, check, options.createEngine));
   const { dataDir, modelsCatalog } = config;
+  const language = config.language ?? undefined;
   const hasEngine = options.createEngine !== undefined;
   const { models, offline } = open(
     "the downloads",
-    openLocalModels({ dataDir, modelsCatalog, hasEngine, providers, logger }),
+    openLocalModels({ dataDir, modelsCatalog, hasEngine, language, providers, logger }),
   );
   return { livekit, stack, check, providers, models, offline };
 }
@@ -273,7 +274,7 @@ function createHttp(options: AppOptions, parts: HttpParts): Hono {
           ...providers.defaults(),
           speakers: await providers.speakersInUse(),
         }),
-        offer: () => offerOf({ providers, offline }),
+        offer: (language) => offerOf({ providers, models, offline }, language),
         now: Date.now,
         warmUp: parts.warmUp,
       }),

@@ -169,6 +169,16 @@ export interface HttpSide extends AsyncDisposable {
   signIn(password?: string): Promise<string>;
 }
 
+/** Fast and with memory, so that what is recommended does not depend on where the tests run. */
+const ENGINE_ON_FAST_MACHINE = {
+  hasEngine: true,
+  machine: async () => ({
+    memory: 16 * 2 ** 30,
+    speed: { multiplyAddsPerSecond: 1e12, bytesPerSecond: 1e11 },
+    measured: {},
+  }),
+};
+
 /** The whole HTTP side over SQLite in a temporary folder, with a fake session manager. */
 export function openHttp(options: HttpOptions = {}): HttpSide {
   const { others = noOtherNodes, variables = {}, now = Date.now } = options;
@@ -189,7 +199,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
   );
   const { modelsCatalog } = config;
   const { models, offline } = open.use(
-    openLocalModels({ dataDir, modelsCatalog, providers, logger, hasEngine: true }),
+    openLocalModels({ ...ENGINE_ON_FAST_MACHINE, dataDir, modelsCatalog, providers, logger }),
   );
   const manager = new FakeManager(log);
   const assets = createAssets(assetFolder(open.use(publicFolder()).path), false);
@@ -229,7 +239,7 @@ export function openHttp(options: HttpOptions = {}): HttpSide {
           ...providers.defaults(),
           speakers: await providers.speakersInUse(),
         }),
-        offer: () => offerOf({ providers, offline }),
+        offer: (language) => offerOf({ providers, models, offline }, language),
         warmUp: () => {},
       }),
     ],

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { onnxMetadata } from "../scripts/test-models/convert.ts";
 import type { LocalModel } from "../src/domain/model.ts";
+import { onnxMetadata } from "../src/lib/onnx-file.ts";
 
 const STYLE = 4;
 const MAX_TOKENS = 500;

@@ -3,7 +3,7 @@ import type { ListedModel } from "../src/domain/catalog.ts";
 import type { SpeechToSpeechOverview, StageOverview } from "../src/domain/provider.ts";
 import type { Speaker } from "../src/domain/speaker.ts";
 import { STAGE_NAMES } from "../src/lib/words.ts";
-import { CatalogList } from "./fragments/catalog.tsx";
+import { CatalogList, LanguageFilter } from "./fragments/catalog.tsx";
 import { ErrorNotice, ErrorSlot } from "./fragments/htmx.tsx";
 import {
   EndpointForm,
@@ -26,6 +26,10 @@ interface ModelsPageProps {
   models: readonly ListedModel[] | string;
   /** The speakers of the downloaded voice that is chosen, or of the first. */
   speakers: readonly Speaker[];
+  /** The language that the listed local models know; undefined: all are listed. */
+  language: string | undefined;
+  /** That this machine is too small for a conversation with local models, and what to do. */
+  warning: string | undefined;
   /** The folder of the model files. */
   folder: string;
   /** What language models compute on; undefined if no GPU is wished. */
@@ -34,7 +38,7 @@ interface ModelsPageProps {
 
 /** The provider of each stage, and the local models. */
 export function ModelsPage(props: ModelsPageProps) {
-  const { shell, overview, speechToSpeech, hasOpenAiKey, models, folder, gpu } = props;
+  const { shell, overview, speechToSpeech, hasOpenAiKey, models } = props;
   const listed = typeof models === "string" ? [] : models;
   return (
     <Layout shell={shell} title="Models" current="models" script="/build/models.js">
@@ -58,30 +62,45 @@ export function ModelsPage(props: ModelsPageProps) {
           <SavedKeys {...{ hasOpenAiKey, overview, speechToSpeech }} />
         </section>
         <SpeechToSpeechSection overview={speechToSpeech} />
-        <div>
-          <h2 class="section-title">Local models</h2>
-          <p class="small muted wrap">
-            They need no account, and nothing you say leaves the machine that runs Parley. Their
-            files are stored in {folder}.
-          </p>
-          {gpu === undefined ? null : <p class="small muted wrap">{gpu}</p>}
-        </div>
-        <ErrorSlot id="models-problem" />
-        {typeof models === "string" ? (
-          <ErrorNotice>{models}</ErrorNotice>
-        ) : (
+        <LocalModels {...props} />
+      </main>
+    </Layout>
+  );
+}
+
+/** The catalogue, which the event stream keeps up to date. */
+function LocalModels({ models, overview, language, warning, folder, gpu }: ModelsPageProps) {
+  const events = language === undefined ? "/models/events" : `/models/events?language=${language}`;
+  return (
+    <section id="local-models" class="stack loose" aria-labelledby="local-models-title">
+      <div>
+        <h2 class="section-title" id="local-models-title">
+          Local models
+        </h2>
+        <p class="small muted wrap">
+          They need no account, and nothing you say leaves the machine that runs Parley. Their files
+          are stored in {folder}.
+        </p>
+        {gpu === undefined ? null : <p class="small muted wrap">{gpu}</p>}
+      </div>
+      <ErrorSlot id="models-problem" />
+      {typeof models === "string" ? (
+        <ErrorNotice>{models}</ErrorNotice>
+      ) : (
+        <>
+          <LanguageFilter models={models} language={language} />
           <div
             id="catalog"
             class="stack loose"
-            hx-sse:connect="/models/events"
+            hx-sse:connect={events}
             hx-target="#catalog"
             hx-swap="innerMorph"
           >
-            <CatalogList models={models} overview={overview} />
+            <CatalogList {...{ models, overview, language, warning }} />
           </div>
-        )}
-      </main>
-    </Layout>
+        </>
+      )}
+    </section>
   );
 }
 

@@ -75,7 +75,7 @@ test("a model is listed, pulled, listed as downloaded, and removed", async () =>
   expect(existsSync(join(before.folder, "tiny-llm", "a.gguf"))).toBe(true);
   const { out } = await run();
   expect(out).toMatch(
-    /^llm {2}tiny-llm {2}\s*400 kB {2}MIT {2}downloaded {2}recommended\nin .*models\n$/,
+    /^llm {2}tiny-llm {2}\s*400 kB {2}\s*1 kB RAM {2}MIT {2}downloaded {2}recommended\n {5}It knows English\. .*\n(This machine .*\n)?in .*models\n$/,
   );
   expect(await run("remove", "tiny-llm")).toEqual({
     code: 0,

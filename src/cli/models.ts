@@ -1,14 +1,16 @@
 import { join } from "node:path";
 import { readConfig } from "../config.ts";
 import { bytesOf, type Catalog, type CatalogModel } from "../domain/catalog.ts";
+import { canonicalTag } from "../domain/language.ts";
 import { STAGES } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { throttled } from "../lib/throttled.ts";
 import { formatBytes } from "../lib/words.ts";
 import { catalogSource } from "../models/catalog.ts";
 import { downloadModel, type ModelProgress } from "../models/download.ts";
+import { thisMachine } from "../models/machine.ts";
 import { removeModel, storedState } from "../models/model-folder.ts";
-import { recommended, thisMachine } from "../models/recommend.ts";
+import { type Recommendation, recommend } from "../models/recommend.ts";
 import { pullGpu } from "./gpu.ts";
 import { benchModels } from "./models-bench.ts";
 import type { Program } from "./serve.ts";
@@ -47,6 +49,8 @@ export async function models(
   const config = readConfig(variables, defaultDataDir === undefined ? {} : { defaultDataDir });
   const folder = join(config.dataDir, "models");
   const catalog = await catalogSource(config.modelsCatalog)();
+  const recommendation = async () =>
+    recommend(catalog, await thisMachine(folder)(), config.language ?? systemLanguage(variables));
   switch (verb) {
     case "pull":
       if (ids.includes(GPU)) await pullGpu(program, variables, config.engine);
@@ -54,6 +58,7 @@ export async function models(
         catalog,
         folder,
         ids.filter((id) => id !== GPU),
+        await recommendation(),
       );
     case "remove":
       return remove(catalog, folder, ids);
@@ -63,7 +68,7 @@ export async function models(
         benchModels({ program, variables, catalog, folder, ids, json, signal }),
       );
     default:
-      return list(catalog, folder, json);
+      return list(catalog, folder, json, await recommendation());
   }
 }
 
@@ -80,8 +85,18 @@ function isValid(verb: string, json: boolean, ids: readonly string[]): boolean {
   }
 }
 
-function list(catalog: Catalog, folder: string, json: boolean): number {
-  const best = Object.values(recommended(catalog, thisMachine()));
+/** The language of the person's system, `de-DE` for `de_DE.UTF-8` (POSIX, section 8.2). */
+function systemLanguage({ LC_ALL, LC_MESSAGES, LANG }: NodeJS.ProcessEnv): string {
+  const [locale = ""] = (LC_ALL || LC_MESSAGES || LANG || "").split(/[.@]/);
+  return canonicalTag(locale.replace("_", "-")) ?? "en";
+}
+
+function list(
+  catalog: Catalog,
+  folder: string,
+  json: boolean,
+  { models: best, warning }: Recommendation,
+): number {
   const rows = catalog
     .toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage))
     .map((model) => ({
@@ -94,11 +109,16 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
       memory: model.memory,
       languages: model.languages,
       licence: model.licence,
+      licence_url: model.licenceUrl ?? null,
+      attribution: model.attribution ?? null,
+      voices: model.voices ?? [],
       state: storedState(folder, model).state,
-      recommended: best.includes(model.id),
+      recommended: best[model.stage]?.id === model.id,
+      reason: best[model.stage]?.id === model.id ? best[model.stage]?.reason : null,
     }));
   if (json) {
-    process.stdout.write(`${JSON.stringify({ folder, models: rows }, null, 2)}\n`);
+    const found = { folder, warning: warning ?? null, models: rows };
+    process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
     return 0;
   }
   const width = Math.max(0, ...rows.map(({ id }) => id.length));
@@ -111,17 +131,27 @@ function list(catalog: Catalog, folder: string, json: boolean): number {
       row.stage,
       row.id.padEnd(width),
       formatBytes(row.bytes).padStart(8),
+      `${formatBytes(row.memory)} RAM`.padStart(11),
       row.licence,
     ];
     process.stdout.write(`${[...facts, ...marks.filter(Boolean)].join("  ")}\n`);
+    if (row.attribution) process.stdout.write(`     ${row.attribution}\n`);
+    if (row.reason) process.stdout.write(`     ${row.reason}\n`);
   }
+  if (warning) process.stdout.write(`${warning}\n`);
   process.stdout.write(`in ${folder}\n`);
   return 0;
 }
 
-function pull(catalog: Catalog, folder: string, ids: readonly string[]): Promise<number> {
-  const best = Object.values(recommended(catalog, thisMachine()));
-  const wanted = ids.flatMap((id) => (id === "recommended" ? best : [id]));
+function pull(
+  catalog: Catalog,
+  folder: string,
+  ids: readonly string[],
+  { models: best, warning }: Recommendation,
+): Promise<number> {
+  const recommended = Object.values(best).map(({ id }) => id);
+  const wanted = ids.flatMap((id) => (id === "recommended" ? recommended : [id]));
+  if (warning && ids.includes("recommended")) process.stderr.write(`${warning}\n`);
   const chosen = wanted.map((id) => findModel(catalog, id));
   return untilStopped("the next pull resumes this download", async (signal) => {
     for (const model of chosen) {

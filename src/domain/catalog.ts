@@ -106,14 +106,21 @@ export type ModelState =
 export interface ListedModel {
   model: CatalogModel;
   state: ModelState;
-  /** Whether it is the one that suits this machine best for its stage. */
+  /** Whether it is the one that suits this machine and the person's language best for its stage. */
   recommended: boolean;
+  /** Why it is recommended, in a sentence. */
+  reason?: string | undefined;
 }
 
 /** The catalogue with the local state of each model, and the downloads. */
 export interface ModelService {
-  /** @throws Failure when the configured catalogue cannot be read */
-  list(): Promise<ListedModel[]>;
+  /**
+   * @param language the person's, which decides what is recommended
+   * @throws Failure when the configured catalogue cannot be read
+   */
+  list(language?: string): Promise<ListedModel[]>;
+  /** What a person should know before a download: that the machine is too small, and what to do. */
+  warning(language?: string): Promise<string | undefined>;
   /** @throws Failure `not_found` */
   find(id: string): Promise<ListedModel>;
   /** Queues downloads, which run one after the other. @throws Failure `not_found` */
@@ -130,11 +137,11 @@ export interface ModelService {
 /** The setup without any account: the local models that suit this machine, for every stage. */
 export interface OfflineSetup {
   /** The models it would use; none for stages that the environment decides. @throws Failure */
-  plan(): Promise<ListedModel[]>;
+  plan(language?: string): Promise<ListedModel[]>;
   /** Whether the setup has begun and its downloads have not finished. */
   readonly underWay: boolean;
   /** Downloads the models; once all are present, their stages use them. @throws Failure */
-  begin(): Promise<void>;
+  begin(language?: string): Promise<void>;
   cancel(): void;
   /** Calls `onChange` when the setup begins, ends or is cancelled. */
   subscribe(onChange: () => void): Disposable;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { piperMetadata } from "../../scripts/test-models/convert.ts";
 import type { LocalModel } from "../domain/model.ts";
 import { readOnnxFile } from "../lib/onnx-file.ts";
+import { piperMetadata } from "../models/piper-voice.ts";
 import { checkModelFiles } from "./check-model.ts";
 
 let folder: string;

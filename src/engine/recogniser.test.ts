@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { onnxMetadata } from "../../scripts/test-models/convert.ts";
 import { temporaryFolder } from "../../test/database.ts";
 import { simpleAudioTools, tone } from "../../test/engine-audio.ts";
 import type { LocalSttModel } from "../domain/model.ts";
+import { onnxMetadata } from "../lib/onnx-file.ts";
 import { PAUSES } from "./audio-tools.ts";
 import type { Sherpa } from "./native-libraries.ts";
 import { loadRecogniser } from "./recogniser.ts";

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { z } from "zod";
+import { canonicalTag } from "../domain/language.ts";
 import { Failure } from "../errors.ts";
 
 /**
@@ -70,4 +71,14 @@ export function isHtmx(c: Context): boolean {
 /** Whether a browser loads a page. */
 export function wantsPage(c: Context): boolean {
   return /^(GET|HEAD)$/.test(c.req.method) && (c.req.header("Accept") ?? "").includes("text/html");
+}
+
+/** The language that the reader of a page prefers (RFC 9110, section 12.5.4), if they say one. */
+export function readerLanguage(c: Context): string | undefined {
+  const choices = (c.req.header("accept-language") ?? "").split(",").map((choice) => {
+    const [tag = "", quality = "q=1"] = choice.split(";").map((part) => part.trim());
+    return { tag: canonicalTag(tag), quality: Number(quality.replace("q=", "")) };
+  });
+  const known = choices.filter(({ tag, quality }) => tag !== undefined && quality > 0);
+  return known.toSorted((a, b) => b.quality - a.quality)[0]?.tag;
 }

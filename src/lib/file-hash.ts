@@ -1,8 +1,13 @@
 import { createReadStream } from "node:fs";
 
-/** SHA-256 of a file in hexadecimal digits. */
-export async function fileHash(path: string): Promise<string> {
+/** SHA-256 of a file in hexadecimal digits, or of its first `bytes`. */
+export async function fileHash(
+  path: string,
+  bytes: number = Number.POSITIVE_INFINITY,
+): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of createReadStream(path)) hasher.update(chunk);
+  if (bytes > 0) {
+    for await (const chunk of createReadStream(path, { end: bytes - 1 })) hasher.update(chunk);
+  }
   return hasher.digest("hex");
 }

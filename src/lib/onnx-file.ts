@@ -11,6 +11,7 @@ export interface OnnxFile {
 const METADATA_PROPS = 14;
 const KEY = 1;
 const VALUE = 2;
+const LENGTH_DELIMITED = 2;
 /** Longer properties are not read; the longest known ones are lists of voices. */
 const MAX_PROPERTY_BYTES = 64 * 1024;
 /** The most bytes of a field's tag and length: two varints. */
@@ -103,4 +104,19 @@ function pairOf(bytes: Uint8Array): { key: string; value: string } {
     at = body + field.length;
   }
   return pair;
+}
+
+/** The bytes to append to an .onnx file to give it these properties: protobuf allows that. */
+export function onnxMetadata(properties: Readonly<Record<string, string>>): Uint8Array {
+  const entries = Object.entries(properties).map(([key, value]) => {
+    const pair = Buffer.concat([field(KEY, Buffer.from(key)), field(VALUE, Buffer.from(value))]);
+    return field(METADATA_PROPS, pair);
+  });
+  return Buffer.concat(entries);
+}
+
+/** Encodes a protobuf field whose content is shorter than 128 bytes. */
+function field(number: number, content: Uint8Array): Buffer {
+  if (content.length > 127) throw new Error("the content is too long for a length of one byte");
+  return Buffer.concat([Buffer.from([(number << 3) | LENGTH_DELIMITED, content.length]), content]);
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { onnxMetadata } from "../../scripts/test-models/convert.ts";
 import { temporaryFolder } from "../../test/database.ts";
+import { onnxMetadata } from "./onnx-file.ts";
 import { speakersOf } from "./speakers.ts";
 
 /** The properties of a network and no weights, in a file of a folder. */

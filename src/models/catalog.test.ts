@@ -10,8 +10,9 @@ import {
   MODEL_SIZES,
   bytesOf as sizeOf,
 } from "../domain/catalog.ts";
-import { STAGES } from "../domain/stage.ts";
-import { catalogSource } from "./catalog.ts";
+import { recogniserCode, sameLanguage } from "../domain/language.ts";
+import { STAGES, type Stage } from "../domain/stage.ts";
+import { catalogSource, pathsOf } from "./catalog.ts";
 import { modelFromFiles } from "./model-files.ts";
 
 const GIB = 2 ** 30;
@@ -29,19 +30,67 @@ describe("the built-in catalogue", async () => {
   });
 
   test.each(catalog.map((model) => [model.id, model] as const))(
-    "%s is well formed, with all its files from Hugging Face",
+    "%s is well formed, with its licence and where to read it",
     (_, model) => {
       expect(catalogModel.parse(model)).toEqual(model);
-      const paths = model.files.map(({ path }) => path);
+      const paths = pathsOf(model);
       expect(new Set(paths).size).toBe(paths.length);
       modelFromFiles(model.stage, model.kind, { id: model.id, folder: "/m", paths });
-      for (const { sources } of model.files) {
-        expect(sources[0]?.url).toStartWith("https://huggingface.co/");
-      }
-      expect(sizeOf(model)).toBeGreaterThan(40e6);
+      expect(sizeOf(model)).toBeGreaterThan(25e6);
       expect(model.memory).toBeGreaterThan(sizeOf(model) * 0.9);
+      expect(model.licenceUrl).toStartWith("https://");
+      if (/CC-BY/.test(model.licence)) expect(model.attribution).toBeString();
     },
   );
+
+  test("never takes a file from a branch or by a tag that can move", () => {
+    const pinned =
+      /^https:\/\/huggingface\.co\/[\w.-]+\/[\w.-]+\/(resolve|blob)\/[0-9a-f]{40}\/[\w./-]+$/;
+    // The path of a file on the Python Package Index is its hash.
+    const addressed =
+      /^https:\/\/files\.pythonhosted\.org\/packages\/[0-9a-f]{2}\/[0-9a-f]{2}\/[0-9a-f]{60}\//;
+    // A release's archive can be replaced, so it is never the first source.
+    const released = /^https:\/\/github\.com\/k2-fsa\/sherpa-onnx\/releases\/download\//;
+    for (const { sources } of catalog.flatMap(({ files }) => files)) {
+      const [first, ...others] = sources;
+      expect(first?.url).toMatch(pinned);
+      expect(first?.member).toBeUndefined();
+      for (const { url, member } of others) {
+        expect(addressed.test(url) || released.test(url)).toBeTrue();
+        expect(member).toBeString();
+      }
+    }
+    for (const { sample } of catalog.flatMap(({ voices = [] }) => voices)) {
+      if (sample !== undefined) expect(sample).toMatch(pinned);
+    }
+  });
+
+  test("hears and speaks at least ten languages, and each voice speaks one of its model's", () => {
+    const known = (stage: Stage) =>
+      new Set(
+        catalog
+          .filter((model) => model.stage === stage)
+          .flatMap(({ languages }) => languages.map(recogniserCode)),
+      );
+    const both = [...known("stt")].filter(
+      (language) => known("tts").has(language) && known("llm").has(language),
+    );
+    for (const language of "de es fr it pt nl pl ru tr ar hi zh uk sv en".split(" ")) {
+      expect(both).toContain(language);
+    }
+    for (const model of catalog.filter(({ stage }) => stage === "tts")) {
+      expect(model.voices?.length).toBeGreaterThan(0);
+      for (const { language } of model.voices ?? []) {
+        expect(model.languages.some((one) => sameLanguage(one, language))).toBeTrue();
+      }
+    }
+  });
+
+  test("has a starter set of a few hundred megabytes, with one model of each stage", () => {
+    const starter = catalog.filter((model) => model.starter);
+    expect(starter.map(({ stage }) => stage).toSorted()).toEqual(["llm", "stt", "tts"]);
+    expect(starter.reduce((sum, model) => sum + sizeOf(model), 0)).toBeLessThan(700e6);
+  });
 
   test("names each model once, and its language models have 0.5 to 4 billion parameters", () => {
     expect(new Set(catalog.map(({ id }) => id)).size).toBe(catalog.length);

@@ -1,10 +1,11 @@
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
-import { type Catalog, catalogModel } from "../domain/catalog.ts";
+import { type Catalog, type CatalogModel, catalogModel } from "../domain/catalog.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { once } from "../lib/lazy.ts";
 import { BUILTIN_CATALOG } from "./builtin-catalog.ts";
 import { modelFromFiles } from "./model-files.ts";
+import { isPublishedByPiper, PIPER_TOKENS } from "./piper-voice.ts";
 
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 4 * 2 ** 20;
@@ -44,9 +45,9 @@ async function readCatalog(source: string): Promise<Catalog> {
     throw invalid(`${issue?.path.join(".")} ${issue?.message}`);
   }
   const { models } = parsed.data;
-  for (const { id, stage, kind, files } of models) {
+  for (const model of models) {
     try {
-      modelFromFiles(stage, kind, { id, folder: "/", paths: files.map(({ path }) => path) });
+      modelFromFiles(model.stage, model.kind, { id: model.id, folder: "/", paths: pathsOf(model) });
     } catch (error) {
       throw invalid(messageOf(error));
     }
@@ -55,6 +56,12 @@ async function readCatalog(source: string): Promise<Catalog> {
   const duplicate = ids.find((id, index) => ids.indexOf(id) !== index);
   if (duplicate !== undefined) throw invalid(`it lists ${duplicate} twice`);
   return models;
+}
+
+/** The paths of a model's files once it is downloaded. */
+export function pathsOf(model: CatalogModel): string[] {
+  const made = isPublishedByPiper(model) ? [PIPER_TOKENS] : [];
+  return [...model.files.map(({ path }) => path), ...made];
 }
 
 async function textOf(source: string): Promise<string> {

@@ -6,6 +6,7 @@ import { Failure, messageOf } from "../errors.ts";
 import { fileHash } from "../lib/file-hash.ts";
 import { lock } from "../lib/lock.ts";
 import { formatBytes } from "../lib/words.ts";
+import { isExtended, preparePiperVoice } from "./piper-voice.ts";
 
 export interface ModelProgress {
   received: number;
@@ -47,7 +48,7 @@ export async function downloadModel(
   const missing: ModelFile[] = [];
   for (const file of model.files) {
     options.signal?.throwIfAborted();
-    if (!(await isComplete(join(target, file.path), file))) missing.push(file);
+    if (!(await isComplete(join(target, file.path), model, file))) missing.push(file);
   }
   await assertSpace(model, missing, target, options.freeBytes);
   const meter = progressMeter(model, missing, options.onProgress);
@@ -69,6 +70,7 @@ export async function downloadModel(
     }
     meter.fileDone(file);
   }
+  await preparePiperVoice(model, target);
 }
 
 /** @throws Failure for a file that only archives have */
@@ -79,10 +81,11 @@ function plainSource({ name }: CatalogModel, { path, sources }: ModelFile): stri
 }
 
 /** Compares with the published file, because the user may have copied this one. */
-async function isComplete(path: string, file: ModelFile): Promise<boolean> {
+async function isComplete(path: string, model: CatalogModel, file: ModelFile): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile() || found.size !== file.bytes) return false;
-  return (await fileHash(path)) === file.sha256;
+  if (!found?.isFile() || found.size < file.bytes) return false;
+  if (found.size > file.bytes && !isExtended(model, file)) return false;
+  return (await fileHash(path, file.bytes)) === file.sha256;
 }
 
 async function assertSpace(

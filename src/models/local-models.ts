@@ -3,10 +3,10 @@ import type { Logger } from "pino";
 import type { ProviderSettingsService } from "../domain/provider.ts";
 import { Failure } from "../errors.ts";
 import { catalogSource } from "./catalog.ts";
+import { type Machine, thisMachine } from "./machine.ts";
 import { ModelLibrary } from "./model-library.ts";
 import { NO_ENGINE } from "./no-engine.ts";
 import { RecommendedSetup } from "./offline-setup.ts";
-import { thisMachine } from "./recommend.ts";
 
 export interface LocalModelsOptions {
   dataDir: string;
@@ -16,18 +16,24 @@ export interface LocalModelsOptions {
   providers: Pick<ProviderSettingsService, "overview" | "useLocal">;
   /** Whether this program can run local models; without an engine the catalogue is refused. */
   hasEngine: boolean;
+  /** The language that the environment sets; else each page's reader has their own. */
+  language?: string | undefined;
+  /** What recommendations follow; this machine by default. */
+  machine?: (() => Promise<Machine>) | undefined;
   logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
 /** The local models with their downloads, and the setup that uses the recommended ones. */
 export function openLocalModels(options: LocalModelsOptions) {
-  const { dataDir, modelsCatalog, providers, hasEngine, logger } = options;
+  const { dataDir, modelsCatalog, providers, hasEngine, language, logger } = options;
+  const folder = join(dataDir, "models");
   const opened = new AsyncDisposableStack();
   const models = opened.use(
     new ModelLibrary({
-      folder: join(dataDir, "models"),
+      folder,
       catalog: hasEngine ? catalogSource(modelsCatalog) : noCatalog,
-      machine: thisMachine(),
+      machine: options.machine ?? thisMachine(folder),
+      language,
       logger,
     }),
   );

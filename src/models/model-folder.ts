@@ -7,6 +7,7 @@ import type { Stage } from "../domain/stage.ts";
 import { Failure } from "../errors.ts";
 import { lock } from "../lib/lock.ts";
 import { modelFromFiles } from "./model-files.ts";
+import { isExtended, isPublishedByPiper, PIPER_TOKENS } from "./piper-voice.ts";
 import { filesIn } from "./resolve-model.ts";
 
 /** The state of a model in `folder`, judged by the sizes of its files; a download verified them. */
@@ -14,12 +15,13 @@ export function storedState(
   folder: string,
   model: CatalogModel,
 ): Extract<ModelState, { state: "present" | "absent" }> {
-  let present = true;
+  let present = !isPublishedByPiper(model) || existsSync(join(folder, model.id, PIPER_TOKENS));
   let kept = 0;
-  for (const { path, bytes } of model.files) {
+  for (const file of model.files) {
+    const { path, bytes } = file;
     const to = join(folder, model.id, path);
     const size = sizeOf(to);
-    if (size === bytes) kept += size;
+    if (size === bytes || (size > bytes && isExtended(model, file))) kept += bytes;
     else {
       present = false;
       kept += sizeOf(`${to}.part`);

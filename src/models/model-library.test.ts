@@ -30,7 +30,11 @@ function open(paceMs = 0) {
     new ModelLibrary({
       folder,
       catalog: async () => catalog,
-      machine: { memory: 8 * 2 ** 30, cores: 4 },
+      machine: async () => ({
+        memory: 8 * 2 ** 30,
+        speed: { multiplyAddsPerSecond: 1e11, bytesPerSecond: 1e11 },
+        measured: {},
+      }),
       logger,
       stallMs: 500,
       notifyMs: 0,

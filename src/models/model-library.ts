@@ -8,14 +8,17 @@ import type {
 } from "../domain/catalog.ts";
 import { Failure } from "../errors.ts";
 import { downloadModel } from "./download.ts";
+import type { Machine } from "./machine.ts";
 import { removeModel, storedState } from "./model-folder.ts";
-import { type Machine, recommended } from "./recommend.ts";
+import { type Recommendation, recommend } from "./recommend.ts";
 
 export interface ModelLibraryOptions {
   /** `$DATA_DIR/models`. */
   folder: string;
   catalog(): Promise<Catalog>;
-  machine: Machine;
+  machine(): Promise<Machine>;
+  /** The language of a person who has not said another one, as a BCP 47 tag. */
+  language?: string | undefined;
   logger: Pick<Logger, "info" | "warn" | "error">;
   stallMs?: number | undefined;
   /** How often listeners are notified of progress, in ms. */
@@ -29,6 +32,7 @@ interface Job {
 }
 
 const NOTIFY_MS = 300;
+const DEFAULT_LANGUAGE = "en";
 
 /** The local models and their downloads, which run one after the other. */
 export class ModelLibrary implements ModelService, AsyncDisposable {
@@ -45,20 +49,37 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
     this.folder = options.folder;
   }
 
-  async list(): Promise<ListedModel[]> {
+  async list(language?: string): Promise<ListedModel[]> {
     const catalog = await this.#options.catalog();
-    const best = recommended(catalog, this.#options.machine);
-    return catalog.map((model) => ({
-      model,
-      state: this.#jobs.get(model.id)?.state ?? storedState(this.folder, model),
-      recommended: best[model.stage] === model.id,
-    }));
+    const { models } = await this.#recommend(catalog, language);
+    return catalog.map((model) => {
+      const best = models[model.stage];
+      return {
+        ...this.#listed(model),
+        recommended: best?.id === model.id,
+        reason: best?.id === model.id ? best.reason : undefined,
+      };
+    });
+  }
+
+  async warning(language?: string): Promise<string | undefined> {
+    return (await this.#recommend(await this.#options.catalog(), language)).warning;
+  }
+
+  async #recommend(catalog: Catalog, language: string | undefined): Promise<Recommendation> {
+    const machine = await this.#options.machine();
+    return recommend(catalog, machine, this.#options.language ?? language ?? DEFAULT_LANGUAGE);
+  }
+
+  #listed(model: CatalogModel): ListedModel {
+    const state = this.#jobs.get(model.id)?.state ?? storedState(this.folder, model);
+    return { model, state, recommended: false };
   }
 
   async find(id: string): Promise<ListedModel> {
-    const found = (await this.list()).find(({ model }) => model.id === id);
-    if (!found) throw new Failure("not_found", "There is no such model in the catalogue.");
-    return found;
+    const model = (await this.#options.catalog()).find((one) => one.id === id);
+    if (!model) throw new Failure("not_found", "There is no such model in the catalogue.");
+    return this.#listed(model);
   }
 
   /** The languages of a model; undefined for one that is not in the catalogue. */

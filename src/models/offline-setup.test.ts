@@ -26,6 +26,7 @@ function open(fixed: Stage[] = []) {
   const models: ModelService = {
     folder: "/m",
     list,
+    warning: async () => undefined,
     find: async (id) => (await list()).find(({ model }) => model.id === id) as ListedModel,
     download: async (ids) => {
       for (const id of ids) states.set(id, { state: "waiting" });

@@ -24,17 +24,17 @@ export class RecommendedSetup implements OfflineSetup, Disposable {
     return this.#wanted.length > 0;
   }
 
-  async plan(): Promise<ListedModel[]> {
+  async plan(language?: string): Promise<ListedModel[]> {
     const { models, providers } = this.#options;
     const free = providers.overview().filter(({ fixedBy }) => fixedBy === undefined);
-    const list = await models.list();
+    const list = await models.list(language);
     return list.filter(
       ({ model, recommended }) => recommended && free.some(({ stage }) => stage === model.stage),
     );
   }
 
-  async begin(): Promise<void> {
-    this.#wanted = await this.plan();
+  async begin(language?: string): Promise<void> {
+    this.#wanted = await this.plan(language);
     this.#notify();
     await this.#options.models.download(this.#wanted.map(({ model }) => model.id));
     await this.#useWhenComplete();

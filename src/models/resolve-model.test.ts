@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { onnxMetadata } from "../../scripts/test-models/convert.ts";
 import { temporaryFolder } from "../../test/database.ts";
 import type { Stage } from "../domain/stage.ts";
+import { onnxMetadata } from "../lib/onnx-file.ts";
 import { resolveModel } from "./resolve-model.ts";
 
 /** A folder with files of these names; the networks have this metadata and nothing else. */

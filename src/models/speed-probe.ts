@@ -85,7 +85,18 @@ const READING = 60;
 const WRITING = 0.6;
 const WEIGHTS_PER_BYTE = 1.65;
 /** The time of the work by the time of the audio, for a byte of the files and a multiplied addition a second. */
-const BY_KIND: Readonly<Record<string, number>> = { moonshine: 1, piper: 1.7 };
+const BY_KIND: Readonly<Record<string, number>> = {
+  moonshine: 1,
+  piper: 1.7,
+  // Not measured here; from what others measured beside the two above.
+  whisper: 4,
+  "sense-voice": 0.4,
+  "nemo-transducer": 0.3,
+  "streaming-transducer": 0.7,
+  kitten: 7,
+  supertonic: 2.3,
+  kokoro: 9,
+};
 
 /** What a model would do on a machine; nothing for kinds that were never measured. */
 export function estimated(model: CatalogModel, speed: MachineSpeed): Figures {

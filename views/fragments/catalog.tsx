@@ -1,27 +1,45 @@
 /** @jsxImportSource hono/jsx */
-import { bytesOf, type ListedModel, type ModelState } from "../../src/domain/catalog.ts";
+import {
+  bytesOf,
+  type CatalogModel,
+  type ListedModel,
+  type ModelState,
+} from "../../src/domain/catalog.ts";
+import { languageName, sameLanguage } from "../../src/domain/language.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 import { STAGES, type Stage } from "../../src/domain/stage.ts";
-import { onceSync } from "../../src/lib/lazy.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
 import { ErrorNotice, formAttributes } from "./htmx.tsx";
 
 interface CatalogProps {
   models: readonly ListedModel[];
   overview: readonly StageOverview[];
+  /** Only models that know this language are shown; undefined: all. */
+  language?: string | undefined;
+  /** That this machine is too small for a conversation, and what to do. */
+  warning?: string | undefined;
 }
 
-/** All local models by stage. The page's event stream sends it again whenever something changes. */
-export function CatalogList({ models, overview }: CatalogProps) {
+/** The local models by stage. The page's event stream sends it again whenever something changes. */
+export function CatalogList({ models, overview, language, warning }: CatalogProps) {
+  const shown = models.filter(
+    ({ model }) =>
+      language === undefined || model.languages.some((one) => sameLanguage(one, language)),
+  );
   return (
     <>
       <p class="visually-hidden" role="status" id="models-news">
         {downloadNews(models)}
       </p>
+      {warning === undefined ? null : (
+        <p class="notice small wrap" data-tone="warning">
+          {warning}
+        </p>
+      )}
       {STAGES.map((stage) => (
         <StageModels
           stage={stage}
-          models={models.filter(({ model }) => model.stage === stage)}
+          models={shown.filter(({ model }) => model.stage === stage)}
           used={overview.find((one) => one.stage === stage)}
         />
       ))}
@@ -51,7 +69,7 @@ function StageModels(props: {
         {STAGE_NAMES[stage]}
       </h3>
       {models.length === 0 ? (
-        <p class="card-title small muted">No models in the catalogue.</p>
+        <p class="card-title small muted">No model in the catalogue knows this language.</p>
       ) : null}
       <ul class="rows">
         {models.map((listed) => (
@@ -81,12 +99,18 @@ function ModelRow(props: { listed: ListedModel; used: boolean; fixedBy: string |
           ) : null}
         </p>
         <p class="small muted wrap">{model.about}</p>
+        {listed.reason === undefined ? null : <p class="small wrap">{listed.reason}</p>}
         <p class="dotted wrap">
           <span>{formatBytes(bytesOf(model))}</span>
-          <span>{formatBytes(model.memory)} RAM</span>
-          <span>{languagesOf(model.languages)}</span>
-          <span>{model.licence}</span>
+          <span>{formatBytes(model.memory)} of memory</span>
+          {model.languages.length > FEW ? null : <span>{namesOf(model.languages)}</span>}
+          <Licence model={model} />
         </p>
+        {model.attribution === undefined ? null : (
+          <p class="small muted wrap">{model.attribution}</p>
+        )}
+        <Languages model={model} />
+        <Voices model={model} />
         <Progress id={model.id} name={model.name} state={state} />
       </div>
       <ModelActions listed={listed} used={used} fixedBy={fixedBy} />
@@ -94,14 +118,107 @@ function ModelRow(props: { listed: ListedModel; used: boolean; fixedBy: string |
   );
 }
 
-const languageNames = onceSync(
-  () => new Intl.DisplayNames(["en"], { type: "language", languageDisplay: "standard" }),
-);
+/** More languages than these are listed only on demand. */
+const FEW = 3;
 
-/** `English`, or `English (United States), French`; many languages are only counted. */
-function languagesOf(tags: readonly string[]): string {
-  if (tags.length > 3) return `${tags.length} languages`;
-  return tags.map((tag) => languageNames().of(tag) ?? tag).join(", ");
+function namesOf(tags: readonly string[]): string {
+  return tags.map(languageName).join(", ");
+}
+
+/** A licence's name, and its text where the catalogue says where that is. */
+export function Licence({ model: { name, licence, licenceUrl } }: { model: CatalogModel }) {
+  if (licenceUrl === undefined) return <span>{licence}</span>;
+  return (
+    <a href={licenceUrl} target="_blank" rel="noopener noreferrer">
+      {licence}
+      <span class="visually-hidden">, licence of {name}</span>
+    </a>
+  );
+}
+
+function Languages({ model: { name, languages } }: { model: CatalogModel }) {
+  if (languages.length <= FEW) return null;
+  return (
+    <details>
+      <summary>
+        {languages.length} languages<span class="visually-hidden"> of {name}</span>
+      </summary>
+      <p class="small muted wrap">{namesOf(languages)}</p>
+    </details>
+  );
+}
+
+/** The speakers of a voice, with a recording of those that have one. */
+function Voices({ model: { name, languages, voices = [] } }: { model: CatalogModel }) {
+  if (voices.length === 0) return null;
+  const speaksSeveral = languages.length > 1;
+  return (
+    <details>
+      <summary>
+        {voices.length === 1 ? "1 voice" : `${voices.length} voices`}
+        <span class="visually-hidden"> of {name}</span>
+      </summary>
+      <ul class="dotted wrap">
+        {voices.map((voice) => (
+          <li>
+            {voice.name}
+            {speaksSeveral ? `, ${languageName(voice.language)}` : ""}
+            {voice.sample === undefined ? null : (
+              <>
+                {" "}
+                <a href={voice.sample} target="_blank" rel="noopener noreferrer">
+                  Listen<span class="visually-hidden"> to {voice.name}</span>
+                </a>
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** Chooses the language that the listed models know. The address keeps the choice. */
+export function LanguageFilter(props: {
+  models: readonly ListedModel[];
+  language: string | undefined;
+}) {
+  const codes = new Set(
+    props.models.flatMap(({ model }) => model.languages.map((tag) => tag.split("-", 1)[0] ?? tag)),
+  );
+  const options = [...codes].map((code) => ({ code, name: languageName(code) }));
+  return (
+    <form
+      class="stack tight"
+      method="get"
+      action="/models"
+      hx-get="/models"
+      hx-trigger="change"
+      hx-target="#local-models"
+      hx-select="#local-models"
+      hx-swap="outerHTML"
+      hx-push-url="true"
+    >
+      <label for="models-language">Language</label>
+      <div class="field-row">
+        <select id="models-language" name="language">
+          <option value="">All languages</option>
+          {options
+            .toSorted((a, b) => a.name.localeCompare(b.name, "en"))
+            .map(({ code, name }) => (
+              <option value={code} selected={code === props.language}>
+                {name}
+              </option>
+            ))}
+        </select>
+        <noscript>
+          <button class="button" type="submit">
+            Show
+          </button>
+        </noscript>
+      </div>
+    </form>
+  );
 }
 
 /** How far a download is and how fast, or why it failed. */

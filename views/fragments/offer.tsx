@@ -2,7 +2,7 @@
 import { bytesOf, type ListedModel } from "../../src/domain/catalog.ts";
 import type { StageOverview } from "../../src/domain/provider.ts";
 import { formatBytes, STAGE_NAMES } from "../../src/lib/words.ts";
-import { Progress } from "./catalog.tsx";
+import { Licence, Progress } from "./catalog.tsx";
 import { ErrorNotice, ErrorSlot, formAttributes } from "./htmx.tsx";
 import { EndpointForm, FindServers, OpenAiForm } from "./provider-forms.tsx";
 
@@ -11,6 +11,8 @@ export interface OfferProps {
   hasOpenAiKey: boolean;
   /** The models to download, or why they cannot be listed. */
   plan: readonly ListedModel[] | string;
+  /** That this machine is too small for a conversation, and what to do. */
+  warning?: string | undefined;
   underWay: boolean;
 }
 
@@ -74,7 +76,7 @@ export function OfferContent(props: OfferProps) {
   return <ProviderChoice {...props} />;
 }
 
-function ProviderChoice({ overview, hasOpenAiKey, plan }: OfferProps) {
+function ProviderChoice({ overview, hasOpenAiKey, plan, warning }: OfferProps) {
   const free = overview.filter(({ fixedBy }) => fixedBy === undefined).map(({ stage }) => stage);
   return (
     <>
@@ -91,7 +93,7 @@ function ProviderChoice({ overview, hasOpenAiKey, plan }: OfferProps) {
         </li>
         <li class="card stack">
           <h2>This machine</h2>
-          <LocalModels plan={plan} />
+          <LocalModels plan={plan} warning={warning} />
         </li>
         <li class="card stack whole-row">
           <h2>Another server</h2>
@@ -127,7 +129,7 @@ function Problems({ overview }: { overview: readonly StageOverview[] }) {
   );
 }
 
-function LocalModels({ plan }: { plan: OfferProps["plan"] }) {
+function LocalModels({ plan, warning }: Pick<OfferProps, "plan" | "warning">) {
   if (typeof plan === "string") return <ErrorNotice>{plan}</ErrorNotice>;
   const missing = plan.filter(({ state }) => state.state !== "present");
   const bytes = missing.reduce((sum, { model }) => sum + bytesOf(model), 0);
@@ -144,11 +146,17 @@ function LocalModels({ plan }: { plan: OfferProps["plan"] }) {
               <span>
                 {state.state === "present" ? "already downloaded" : formatBytes(bytesOf(model))}
               </span>
-              <span>{model.licence}</span>
+              <Licence model={model} />
             </p>
+            {model.attribution === undefined ? null : <p class="muted">{model.attribution}</p>}
           </li>
         ))}
       </ul>
+      {warning === undefined ? null : (
+        <p class="notice small wrap" data-tone="warning" id="offer-warning">
+          {warning}
+        </p>
+      )}
       <form id="form-offer-begin" {...formAttributes("/offer/download", "offer-problem")}>
         <button class="button button-primary" id="offer-download" type="submit">
           {bytes === 0

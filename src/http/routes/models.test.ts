@@ -173,6 +173,35 @@ describe("the page of models", () => {
   });
 });
 
+describe("the languages of the page of models", () => {
+  test("lists the models that know a language, with licence, attribution, voices and why", async () => {
+    await using http = openHttp();
+    const html = await (await http.guest("/models?language=de")).text();
+    for (const id of ["piper-de-de-thorsten-medium", "parakeet-tdt-0.6b-v3", "supertonic-3"]) {
+      expect(html).toContain(`data-model="${id}"`);
+    }
+    expect(html).not.toContain('data-model="moonshine-tiny-en"');
+    expect(html).toContain('<option value="de" selected="">German</option>');
+    expect(html).toContain('hx-sse:connect="/models/events?language=de"');
+    expect(html).toContain("It knows German.");
+    expect(html).toContain("Parakeet TDT 0.6B v3 by NVIDIA");
+    expect(html).toContain('href="https://creativecommons.org/licenses/by/4.0/"');
+    expect(html).toMatch(/samples\/speaker_0\.mp3"[^>]*>Listen/);
+    const hostile = await http.guest(`/models?language=${encodeURIComponent('"><script>')}`);
+    expect(await hostile.text()).toContain('data-model="moonshine-tiny-en"');
+  });
+
+  test("recommends for the language that the browser asks for first", async () => {
+    await using http = openHttp();
+    const headers = { "Accept-Language": "fr;q=0.5, xx-nonsense, tr-TR, en;q=0.1" };
+    const html = await (await http.guest("/models", { headers })).text();
+    expect(html).toContain("It knows Turkish.");
+    expect(html).toContain('data-model="moonshine-tiny-en"');
+    const offer = await (await http.guest("/", { headers })).text();
+    expect(offer).toContain("Supertonic 3");
+  });
+});
+
 describe("hostile input", () => {
   const ids = [
     "..%2F..%2Fetc",

@@ -3,11 +3,13 @@ import { type Context, Hono } from "hono";
 import { CatalogList } from "../../../views/fragments/catalog.tsx";
 import type { Shell } from "../../../views/layout.tsx";
 import { ModelsPage } from "../../../views/models.tsx";
-import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
+import { type ModelService, modelId } from "../../domain/catalog.ts";
+import { canonicalTag } from "../../domain/language.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
 import type { Speaker } from "../../domain/speaker.ts";
 import { Failure } from "../../errors.ts";
 import { acknowledge, liveFragment } from "../live-fragment.ts";
+import { readerLanguage } from "../request.ts";
 
 export interface ModelDeps {
   models: ModelService;
@@ -20,25 +22,33 @@ export interface ModelDeps {
 /** The Models page and the actions of its buttons. */
 export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps): Hono {
   const app = new Hono();
-  const catalog = async () =>
-    String(<CatalogList models={await models.list()} overview={providers.overview()} />);
-
   app.get("/models", async (c) => {
     c.header("Cache-Control", "no-store");
+    const language = languageOf(c);
     return c.html(
       <ModelsPage
         shell={shell}
         overview={providers.overview()}
         speechToSpeech={providers.speechToSpeech()}
         hasOpenAiKey={providers.hasOpenAiKey}
-        models={await listOrReason(models)}
         speakers={await chosenSpeakers(models, providers)}
+        {...(await listOrReason(models, language ?? readerLanguage(c)))}
+        language={language}
         folder={models.folder}
         gpu={gpuNotice?.()}
       />,
     );
   });
-  app.get("/models/events", (c) => liveFragment(c, (notify) => models.subscribe(notify), catalog));
+  app.get("/models/events", (c) => {
+    const language = languageOf(c);
+    const wanted = language ?? readerLanguage(c);
+    const render = async () => {
+      const [listed, warning] = [await models.list(wanted), await models.warning(wanted)];
+      const overview = providers.overview();
+      return String(<CatalogList {...{ models: listed, overview, language, warning }} />);
+    };
+    return liveFragment(c, (notify) => models.subscribe(notify), render);
+  });
   app.post("/models/:id/download", async (c) => {
     await models.download([idOf(c)]);
     return acknowledge(c, "/models");
@@ -67,7 +77,7 @@ async function chosenSpeakers(
   models: ModelService,
   providers: ProviderSettingsService,
 ): Promise<Speaker[]> {
-  const listed = await listOrReason(models);
+  const listed = (await listOrReason(models, undefined)).models;
   if (typeof listed === "string") return [];
   const voices = listed.filter(({ model, state }) => {
     return model.stage === "tts" && state.state === "present";
@@ -78,13 +88,19 @@ async function chosenSpeakers(
 }
 
 /** The catalogue, or the reason why it cannot be read. */
-async function listOrReason(service: ModelService): Promise<ListedModel[] | string> {
+async function listOrReason(service: ModelService, language: string | undefined) {
   try {
-    return await service.list();
+    const models = await service.list(language);
+    return { models, warning: await service.warning(language) };
   } catch (error) {
-    if (error instanceof Failure) return error.message;
+    if (error instanceof Failure) return { models: error.message, warning: undefined };
     throw error;
   }
+}
+
+/** The language that the page's address asks for; what is no language counts as none. */
+function languageOf(c: Context): string | undefined {
+  return canonicalTag(c.req.query("language") ?? "");
 }
 
 function idOf(c: Context): string {

@@ -5,9 +5,10 @@ import type { ModelService, OfflineSetup } from "../../domain/catalog.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
 import { Failure } from "../../errors.ts";
 import { acknowledge, liveFragment } from "../live-fragment.ts";
+import { readerLanguage } from "../request.ts";
 
 export interface OfferDeps {
-  models: Pick<ModelService, "subscribe">;
+  models: Pick<ModelService, "subscribe" | "warning">;
   providers: Pick<ProviderSettingsService, "overview" | "hasOpenAiKey">;
   offline: OfflineSetup;
 }
@@ -24,11 +25,11 @@ export function offerRoutes(deps: OfferDeps): Hono {
       return both;
     };
     return liveFragment(c, subscribe, async () =>
-      String(<OfferContent {...(await offerOf(deps))} />),
+      String(<OfferContent {...(await offerOf(deps, readerLanguage(c)))} />),
     );
   });
   app.post("/offer/download", async (c) => {
-    await offline.begin();
+    await offline.begin(readerLanguage(c));
     return acknowledge(c, "/");
   });
   app.post("/offer/cancel", async (c) => {
@@ -39,18 +40,23 @@ export function offerRoutes(deps: OfferDeps): Hono {
 }
 
 /** What the first page offers while a stage has no provider. */
-export async function offerOf({
-  providers,
-  offline,
-}: Omit<OfferDeps, "models">): Promise<OfferProps> {
-  const plan = await offline.plan().catch((error: unknown) => {
-    if (error instanceof Failure) return error.message;
+export async function offerOf(
+  { providers, models, offline }: OfferDeps,
+  language: string | undefined,
+): Promise<OfferProps> {
+  const planned = async () => ({
+    plan: await offline.plan(language),
+    warning: await models.warning(language),
+  });
+  const { plan, warning } = await planned().catch((error: unknown) => {
+    if (error instanceof Failure) return { plan: error.message, warning: undefined };
     throw error;
   });
   return {
     overview: providers.overview(),
     hasOpenAiKey: providers.hasOpenAiKey,
     plan,
+    warning,
     underWay: offline.underWay,
   };
 }

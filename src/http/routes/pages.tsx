@@ -11,7 +11,7 @@ import type { OtherNodes } from "../../domain/other-nodes.ts";
 import { newestFirst, type Session, type SessionCounts } from "../../domain/session.ts";
 import type { SessionStore, TranscriptStore } from "../../domain/stores.ts";
 import { Failure } from "../../errors.ts";
-import { isHtmx } from "../request.ts";
+import { isHtmx, readerLanguage } from "../request.ts";
 import { findSession, findTranscript } from "../session-resource.ts";
 
 export interface PageDeps {
@@ -24,7 +24,7 @@ export interface PageDeps {
   /** The initial values of the setup form; read again for each page. */
   defaults(): Promise<SetupDefaults>;
   /** What the first page offers while a stage has no provider. */
-  offer(): Promise<OfferProps>;
+  offer(language: string | undefined): Promise<OfferProps>;
   now(): number;
   /** Prepares for a conversation, which a visit to the first page announces. */
   warmUp(): void;
@@ -50,7 +50,7 @@ export function pageRoutes(deps: PageDeps): Hono {
         room={newRoom()}
         defaults={await deps.defaults()}
         recent={await recent(c, deps)}
-        offer={await deps.offer()}
+        offer={await deps.offer(readerLanguage(c))}
         now={now()}
       />,
     );

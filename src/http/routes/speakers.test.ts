@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { onnxMetadata } from "../../../scripts/test-models/convert.ts";
 import { temporaryFolder } from "../../../test/database.ts";
 import { form, type HttpSide, openHttp, problemOf } from "../../../test/http-harness.ts";
 import { tinyModel } from "../../../test/model-server.ts";
+import { onnxMetadata } from "../../lib/onnx-file.ts";
 
 const SPEAKERS = "af_bella,bm_fable,zf_xiaobei";
 const FILES: Readonly<Record<string, Uint8Array>> = {
