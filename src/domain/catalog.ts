@@ -2,7 +2,6 @@ import { z } from "zod";
 import { STAGES } from "./stage.ts";
 
 export const MODEL_SIZES = ["small", "medium", "large"] as const;
-export type ModelSize = (typeof MODEL_SIZES)[number];
 
 /** It names a folder, so it cannot contain a path. */
 export const modelId = z
