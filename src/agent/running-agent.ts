@@ -58,6 +58,8 @@ export type RunningAgentOptions = Options & AgentModels;
 const JOIN_TIMEOUT_MS = 10_000;
 /** Longer than a realtime model has to connect. */
 const LISTEN_TIMEOUT_MS = 15_000;
+/** How long what was heard of an interrupted answer is waited for. */
+const INTERRUPT_TIMEOUT_MS = 2000;
 const CLOSE_SESSION_TIMEOUT_MS = 4000;
 const CLOSE_PROVIDERS_TIMEOUT_MS = 2000;
 const LEAVE_ROOM_TIMEOUT_MS = 2000;
@@ -84,6 +86,8 @@ export class RunningAgent {
   /** Runs while the connection to LiveKit is down. */
   #reconnectTimer: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
+  /** Settles when the typed messages so far are being answered. */
+  #typing: Promise<void> = Promise.resolve();
   /** Runs from the first time that the person is there. */
   #subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   #listening = false;
@@ -211,8 +215,19 @@ export class RunningAgent {
   async say(text: string): Promise<void> {
     if (this.#closing !== undefined || text.trim() === "") return;
     this.#report({ kind: "typed", text });
-    this.#session.interrupt();
-    this.#session.generateReply({ userInput: text });
+    const answering = this.#typing.then(() => this.#answerTyped(text));
+    this.#typing = answering.catch(() => {});
+    await answering;
+  }
+
+  /** What was heard of the answer before belongs to the history that the next answer follows. */
+  async #answerTyped(text: string): Promise<void> {
+    if (this.#closing !== undefined) return;
+    const interrupted = this.#session.interrupt();
+    await withDeadline(interrupted.await, INTERRUPT_TIMEOUT_MS, "an interruption").catch((error) =>
+      this.#options.logger.warn({ err: messageOf(error) }, "an answer did not end in time"),
+    );
+    if (this.#closing === undefined) this.#session.generateReply({ userInput: text });
   }
 
   /**

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { finalOf, saidIn, startEnvironment, storedTranscript } from "./environment.ts";
+import { event, finalOf, saidIn, startEnvironment, storedTranscript } from "./environment.ts";
 import { PageUser } from "./page-user.ts";
 
 test("a typed message is in the transcript at once and is answered aloud", async () => {
@@ -34,4 +34,32 @@ test("a typed message is in the transcript at once and is answered aloud", async
   await user.stop();
   expect(await page.isDisabled("#message")).toBe(true);
   expect(user.session.complaints).toEqual([]);
+});
+
+test("a message that is typed into an answer is answered after what was heard of that", async () => {
+  await using environment = await startEnvironment({});
+  await using user = await PageUser.at(environment.parley.url);
+  const id = await user.start();
+  await using listener = await environment.parley.listen(id);
+  const type = async (text: string) => {
+    await user.page.fill("#message", text);
+    await user.page.press("#message", "Enter");
+  };
+  await type("Tell me everything about the old lighthouse beyond the harbour and its keeper.");
+  await event(
+    listener,
+    "the first words of the answer",
+    ({ type, data }) =>
+      type === "transcript" && data.role === "agent" && data.text.startsWith("You said: Tell"),
+  );
+  await type("My name is Ada.");
+  await finalOf(listener, "agent", "Nice to meet you, Ada.");
+  const asked = environment.ai.requests.findLast(({ stage }) => stage === "llm")?.messages ?? [];
+  const [, heard = ""] = listener.finals("agent").toReversed();
+  expect(heard).toStartWith("You said: Tell");
+  expect(asked.slice(-2)).toEqual([
+    { role: "assistant", content: heard },
+    { role: "user", content: "My name is Ada." },
+  ]);
+  expect((await storedTranscript(environment.parley, id)).segments).toHaveLength(4);
 });
