@@ -176,7 +176,10 @@ test("the sources run from any folder", async () => {
   // The pages name their JSX library themselves, since Bun reads only the tsconfig.json of the folder
   // in which it is started.
   const page = join(import.meta.dir, "../http/error-handler.tsx");
-  const child = Bun.spawn([process.execPath, page], { cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn([process.execPath, page], {
+    cwd: "/",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   expect(await new Response(child.stderr).text()).toBe("");
   expect(await child.exited).toBe(0);
 });
