@@ -1,10 +1,9 @@
 import OpenAI, { toFile } from "openai";
-import pino from "pino";
 import { testModels } from "../scripts/test-models.ts";
 import type { LocalModel } from "../src/domain/model.ts";
-import { startEngine } from "../src/engine/engine-process.ts";
+import { STAGES, type Stage } from "../src/domain/stage.ts";
 import { lengthMs } from "../src/models/measure-model.ts";
-import { ENGINE_COMMAND } from "../test/engine.ts";
+import { engineProgram, realEngine } from "../test/engine.ts";
 import { residentMiB } from "./executable.ts";
 import { measureLongPrompt } from "./models.ts";
 
@@ -32,7 +31,7 @@ export interface EngineFigures {
 }
 
 export interface EngineBench {
-  /** From the start of the process until it answers, and until all models are loaded, ms. */
+  /** From the start of a process until it answers, and of all three until their models are loaded, ms. */
   answers: number[];
   ready: number[];
   idleMiB: number;
@@ -51,11 +50,12 @@ export async function measureEngine(rounds: number): Promise<EngineBench> {
   const answers: number[] = [];
   const ready: number[] = [];
   for (let i = 0; i < 3; i++) {
-    answers.push(await readyMs([]));
-    ready.push(await readyMs(models));
+    answers.push(await readyMs([], ["llm"]));
+    ready.push(await readyMs(models, STAGES));
   }
   const idleMiB = await using([], async (_openai, pid) => residentMiB(pid));
   return using(models, async (openai, pid) => {
+    await measureClients(openai, 1, 1);
     const loadedMiB = await residentMiB(pid);
     const figures: EngineFigures[] = [];
     for (const clients of [1, 2, 4]) figures.push(await measureClients(openai, clients, rounds));
@@ -71,20 +71,16 @@ async function using<T>(
   models: LocalModel[],
   work: (openai: OpenAI, pid: number) => Promise<T>,
 ): Promise<T> {
-  await using engine = startEngine({
-    command: ENGINE_COMMAND,
-    variables: Bun.env,
-    models,
-    logger: pino({ level: "silent" }),
-  });
-  await engine.ready();
+  await using engine = await engineProgram(models);
   const { baseURL, apiKey } = engine;
-  return await work(new OpenAI({ baseURL, apiKey, maxRetries: 0 }), Number(engine.pid));
+  return await work(new OpenAI({ baseURL, apiKey, maxRetries: 0 }), engine.pid);
 }
 
-function readyMs(models: LocalModel[]): Promise<number> {
+async function readyMs(models: readonly LocalModel[], stages: readonly Stage[]): Promise<number> {
   const startedAt = performance.now();
-  return using(models, async () => performance.now() - startedAt);
+  await using engine = await realEngine(models);
+  await engine.ready(stages);
+  return performance.now() - startedAt;
 }
 
 async function measureClients(

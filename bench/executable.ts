@@ -99,5 +99,5 @@ async function restingMiB(executable: string, env: Record<string, string>): Prom
 
 /** Resident memory of a process; Linux only, else NaN. */
 export async function residentMiB(pid: number): Promise<number> {
-  return ((await residentMemory(pid)) ?? Number.NaN) / MIB;
+  return (residentMemory(pid) ?? Number.NaN) / MIB;
 }

@@ -91,11 +91,11 @@ async function measureShape(
   await writeLanguageModel(model.model, shape);
   await using engine = await realEngine([model]);
   const startedAt = performance.now();
-  await engine.ready();
+  await engine.ready(["llm"]);
   const loadMs = performance.now() - startedAt;
-  const { baseURL, apiKey } = engine;
+  const { baseURL, apiKey } = engine.serverOf("llm");
   const served: ServedModel = { baseURL, apiKey, id: model.id };
-  const resident = () => residentMiB(Number(engine.pid));
+  const resident = () => residentMiB(Number(engine.pidOf("llm")));
   const loadedMiB = await resident();
   const atOnce: AtOnce[] = [];
   for (const clients of [1, 2, 4]) atOnce.push(await measureAtOnce(served, clients));

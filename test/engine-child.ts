@@ -5,7 +5,7 @@ import { z } from "zod";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    supervised: { type: "boolean" },
+    supervised: { type: "string" },
     host: { type: "string" },
     port: { type: "string" },
   },
@@ -27,7 +27,13 @@ const server = Bun.serve({
   routes: {
     "/health": () => Response.json({ status: "ok" }),
     "/v1/models": () =>
-      Response.json({ pid: process.pid, models, environment: Bun.env, bun: process.execArgv }),
+      Response.json({
+        pid: process.pid,
+        models,
+        environment: Bun.env,
+        bun: process.execArgv,
+        folder: process.cwd(),
+      }),
     "/crash": () => process.exit(4),
     "/models": async (request) => {
       const body = modelList.parse(await request.json());
@@ -42,6 +48,10 @@ const server = Bun.serve({
         console.log(JSON.stringify({ level: "info", msg: "…", event: "loading", model: "fatal" }));
         console.error("std::bad_alloc");
         process.exit(5);
+      }
+      if (mode === "endless" && models.includes("fatal")) {
+        console.log(JSON.stringify({ level: "info", msg: "…", event: "loading", model: "fatal" }));
+        return new Promise<Response>(() => {});
       }
       return new Response(null, { status: 204 });
     },

@@ -109,7 +109,8 @@ export const idleSources: MetricSources = {
   socketClients: () => 0,
   databaseBytes: () => ({ file: 0, log: 0 }),
   unstoredEvents: () => ({ waiting: 0, lost: 0 }),
-  restarts: () => ({ livekit: 0, engine: 0 }),
+  livekitRestarts: () => 0,
+  runners: () => [],
   uncaughtErrors: () => 0,
   redisBacklog: () => undefined,
 };

@@ -9,13 +9,18 @@ const tell = (call: string, models: readonly LocalModel[] = []) => {
   console.log(JSON.stringify({ msg: "engine", call, models: names }));
 };
 
-function createEngine(models: readonly LocalModel[]): Engine {
-  tell("create", models);
+function createEngine(): Engine {
+  let used = "";
   return {
-    baseURL: Bun.env["ENGINE_URL"] ?? "",
-    apiKey: Bun.env["ENGINE_KEY"] ?? "",
-    ready: async () => tell("ready"),
-    use: (used) => tell("use", used),
+    serverOf: () => ({ baseURL: Bun.env["ENGINE_URL"] ?? "", apiKey: Bun.env["ENGINE_KEY"] ?? "" }),
+    ready: async (stages) => {
+      if (stages.length > 0) tell("ready");
+    },
+    use: (models) => {
+      if (used !== JSON.stringify(models)) tell("use", models);
+      used = JSON.stringify(models);
+    },
+    state: () => [],
     [Symbol.asyncDispose]: async () => tell("dispose"),
   };
 }

@@ -64,7 +64,7 @@ test("without a key, it serves this machine and no page of elsewhere", async () 
 });
 
 test("supervised, it ends with its stdin", async () => {
-  await using child = engine(["--port", "0", "--supervised"], { ENGINE_API_KEY: "sesame" });
+  await using child = engine(["--port", "0", "--supervised", "llm"], { ENGINE_API_KEY: "sesame" });
   await urlOf(child);
   await child.stdin.end();
   expect(await child.exited).toBe(0);

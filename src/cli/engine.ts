@@ -20,8 +20,8 @@ ENGINE_KEEP_ALIVE_MINUTES, ENGINE_GPU and ENGINE_DENOISE are as in docs/CONFIGUR
 `;
 
 /**
- * `parley engine`: serves models until SIGINT or SIGTERM. With `--supervised`, which Parley uses for
- * its own engine, it also stops when stdin closes, since then its parent process is gone.
+ * `parley engine`: serves models until SIGINT or SIGTERM. With `--supervised STAGE`, which Parley
+ * uses for the models of a stage, it also stops when stdin closes: its parent process is gone.
  *
  * @returns the exit code
  * @throws Failure when a path is not a model, or the port is taken
@@ -53,9 +53,10 @@ export async function engine(
     const path = options[stage];
     return path === undefined ? [] : [resolveModel(stage, path, `--${stage}`)];
   });
-  const terminal = process.stdout.isTTY === true && !options.supervised;
+  const supervised = options.supervised !== undefined;
+  const terminal = process.stdout.isTTY === true && !supervised;
   const logger = await createLogger({ logLevel: "info", logFormat: terminal ? "pretty" : "json" });
-  const stopped = Promise.race([stopSignal(), ...(options.supervised ? [parentExit()] : [])]);
+  const stopped = Promise.race([stopSignal(), ...(supervised ? [parentExit()] : [])]);
   const settings = readEngineSettings(variables);
   const gpu = async () => {
     const { use, folder, text, isFallback } = await decideGpu(
@@ -74,7 +75,7 @@ export async function engine(
     gpu,
     vadModel: async () => (await resources.speech()).vadModel,
     logger,
-    supervised: options.supervised,
+    supervised,
   });
   logger.info({ event: "listening", url: server.url.href }, "the engine is listening");
   await stopped;
@@ -93,7 +94,7 @@ function readArguments(args: readonly string[]) {
         tts: { type: "string" },
         key: { type: "string" },
         "probe-gpu": { type: "string" },
-        supervised: { type: "boolean", default: false },
+        supervised: { type: "string" },
       },
     });
     const port = Number(values.port);

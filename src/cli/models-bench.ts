@@ -4,7 +4,6 @@ import type { LocalModel } from "../domain/model.ts";
 import { STAGES, type Stage } from "../domain/stage.ts";
 import { startEngine } from "../engine/engine-process.ts";
 import { Failure } from "../errors.ts";
-import { residentMemory } from "../lib/resident-memory.ts";
 import { formatBytes } from "../lib/words.ts";
 import { type Figures, storeMeasurements } from "../models/measurements.ts";
 import { downloadedModel, storedState } from "../models/model-folder.ts";
@@ -81,7 +80,7 @@ async function measured(
     process.stderr.write(`measuring ${id} …\n`);
     try {
       const local = downloadedModel(folder, stage, model);
-      await using engine = trialEngine(program, variables, local);
+      await using engine = trialEngine(program, variables, folder, local);
       const trial = await tryModel(engine, stage, { speech, signal });
       speech ??= trial.speech;
       storeMeasurements(folder, { [id]: trial.measurement });
@@ -123,24 +122,28 @@ async function estimates(models: readonly CatalogModel[]): Promise<Row[]> {
 function trialEngine(
   { command }: Program,
   variables: NodeJS.ProcessEnv,
+  folder: string,
   model: LocalModel,
 ): TrialEngine & AsyncDisposable {
   const engine = startEngine({
     command: [...command, "engine"],
     variables,
-    models: [model],
+    folder,
+    keepAliveMs: 0,
     logger: pino({ level: "silent" }),
   });
+  engine.use([model]);
+  const { stage } = model;
   return {
     id: model.id,
     get baseURL() {
-      return engine.baseURL;
+      return engine.serverOf(stage).baseURL;
     },
     get apiKey() {
-      return engine.apiKey;
+      return engine.serverOf(stage).apiKey;
     },
-    ready: () => engine.ready(),
-    memory: async () => (engine.pid === undefined ? undefined : residentMemory(engine.pid)),
+    ready: () => engine.ready([stage]),
+    memory: async () => engine.state()[0]?.residentBytes,
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   };
 }

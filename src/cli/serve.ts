@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { type App, startApp } from "../app.ts";
 import { type Config, readConfig } from "../config.ts";
@@ -55,7 +56,7 @@ export async function serve(
   const uncaughtErrors = surviveUncaughtErrors(logger);
   // Installed before anything starts, so that a signal during the start stops gracefully too.
   const signals = listenForSignals();
-  const createEngine = program.createEngine ?? ownEngine(program, variables, logger);
+  const createEngine = program.createEngine ?? ownEngine(program, variables, config, logger);
   await using gpu = wishedGpu(program, variables, config);
   const gpuNotice = () => gpu?.text;
   const options = { config, logger, resources, createEngine, gpuNotice, uncaughtErrors };
@@ -82,10 +83,18 @@ export async function serve(
 function ownEngine(
   { command, resources }: Program,
   variables: NodeJS.ProcessEnv,
+  { dataDir, engine: { keepAliveMs } }: Config,
   logger: Logger,
 ): Program["createEngine"] {
   if (resources.engine === undefined) return undefined;
-  return (models) => startEngine({ command: [...command, "engine"], variables, models, logger });
+  return () =>
+    startEngine({
+      command: [...command, "engine"],
+      variables,
+      folder: join(dataDir, "models"),
+      keepAliveMs,
+      logger,
+    });
 }
 
 /** Fetches and probes the library for the GPU in the background; null: none is wished or needed. */

@@ -103,6 +103,12 @@ export type LocalSttModel = Extract<LocalModel, { stage: "stt" }>;
 export type LocalLlmModel = Extract<LocalModel, { stage: "llm" }>;
 export type LocalTtsModel = Extract<LocalModel, { stage: "tts" }>;
 
+/** The files and folders that a model consists of. */
+export function pathsOf(model: LocalModel): string[] {
+  const { stage: _stage, id: _id, kind: _kind, ...paths } = model;
+  return Object.values<string | string[] | undefined>(paths).flatMap((path) => path ?? []);
+}
+
 export type ModelKind = LocalModel["kind"];
 
 /** A file that a kind of model consists of. */
@@ -328,18 +334,38 @@ export const MODEL_KINDS: Readonly<Kinds> = {
   },
 };
 
+/** The address and key of a server of local models. */
+export interface ModelServer {
+  /** In the form of `OPENAI_BASE_URL`. */
+  baseURL: string;
+  apiKey: string;
+}
+
+/** The process that runs a stage's local models. */
+export interface RunnerState {
+  stage: Stage;
+  /** How often it was started again after it had ended by itself. */
+  restarts: number;
+  /** Of the process that runs now, in bytes; undefined: none runs, or this system does not say. */
+  residentBytes: number | undefined;
+  /** The ids of the models that are in memory. */
+  loaded: readonly string[];
+}
+
 /**
- * Runs local models for speech recognition, language and speech synthesis, behind OpenAI's HTTP API
- * on loopback.
+ * Runs local models behind OpenAI's HTTP API on loopback. Each stage has a server of its own, so
+ * that a model that fails takes no other stage with it.
  */
 export interface Engine extends AsyncDisposable {
-  /** In the form of `OPENAI_BASE_URL`; it stays the same when the engine restarts. */
-  readonly baseURL: string;
-  readonly apiKey: string;
-  /** How often it was started again, where it is a process. */
-  readonly restarts?: number;
-  /** Resolves when it can serve; starts the child process if needed. @throws Failure */
-  ready(): Promise<void>;
-  /** Replaces the models it serves, without aborting running requests. */
+  /** The server of a stage; it stays the same while models of the stage are in use. */
+  serverOf(stage: Stage): ModelServer;
+  /** Resolves when the models of these stages can answer; starts what they need. @throws Failure */
+  ready(stages: readonly Stage[]): Promise<void>;
+  /**
+   * The models that conversations use now. Others are released after a while, or as soon as one
+   * that is not in memory yet needs the room; running requests are not aborted.
+   */
   use(models: readonly LocalModel[]): void;
+  /** Each stage that has been used. */
+  state(): RunnerState[];
 }

@@ -1,6 +1,6 @@
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type LocalModel, MODEL_KINDS, type ModelPart } from "../domain/model.ts";
+import { type LocalModel, MODEL_KINDS, type ModelPart, pathsOf } from "../domain/model.ts";
 import { Failure } from "../errors.ts";
 import { readOnnxFile } from "../lib/onnx-file.ts";
 
@@ -161,9 +161,4 @@ export function loadFailure(model: LocalModel, errors: string, killed = false): 
   const reason =
     errors.trim().replace(/\.$/, "") || "its library ended the engine without an error message";
   return `The model ${model.id} cannot be loaded: ${reason}. ${hint}`;
-}
-
-function pathsOf(model: LocalModel): string[] {
-  const { stage: _stage, id: _id, kind: _kind, ...paths } = model;
-  return Object.values<string | string[] | undefined>(paths).flatMap((path) => path ?? []);
 }

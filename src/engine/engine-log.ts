@@ -12,7 +12,7 @@ const NOISE =
 const entry = z.object({
   level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]),
   msg: z.string(),
-  event: z.enum(["listening", "loading", "loaded", "failed"]).optional(),
+  event: z.enum(["listening", "loading", "loaded", "failed", "released"]).optional(),
   model: z.string().optional(),
   err: z.object({ message: z.string() }).optional(),
 });
@@ -22,6 +22,8 @@ export class EngineLog extends ChildLog {
   readonly #logger: Logger;
   /** The id of the model that is being loaded. */
   loading: string | undefined;
+  /** The ids of the models that are in memory. */
+  readonly loaded = new Set<string>();
 
   /** @param secret a text that must not reach the log */
   constructor(logger: Logger, secret: string) {
@@ -32,6 +34,7 @@ export class EngineLog extends ChildLog {
   override reset(): void {
     super.reset();
     this.loading = undefined;
+    this.loaded.clear();
   }
 
   override line(raw: string): void {
@@ -41,8 +44,7 @@ export class EngineLog extends ChildLog {
       return;
     }
     const { level, msg, event, model, err } = data;
-    if (event) this.loading = event === "loading" ? model : undefined;
-    if (event === "listening") this.listening = true;
+    if (event) this.#note(event, model);
     if (level === "error" || level === "fatal") this.note(this.#clean(err?.message ?? msg));
     // An info line of the engine is a detail in Parley's log.
     const ownLevel = level === "info" ? "debug" : level;
@@ -51,6 +53,13 @@ export class EngineLog extends ChildLog {
       ...(err ? { reason: this.#clean(err.message) } : {}),
     };
     this.#logger[ownLevel](fields, `engine: ${this.#clean(msg)}`);
+  }
+
+  #note(event: NonNullable<z.infer<typeof entry>["event"]>, model: string | undefined): void {
+    if (event === "listening") this.listening = true;
+    if (event === "released" && model !== undefined) this.loaded.delete(model);
+    if (event === "loaded" && model !== undefined) this.loaded.add(model);
+    if (event !== "released") this.loading = event === "loading" ? model : undefined;
   }
 
   #plainLine(raw: string): void {

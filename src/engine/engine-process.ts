@@ -1,213 +1,142 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Logger } from "pino";
-import { z } from "zod";
-import type { Engine, LocalModel } from "../domain/model.ts";
-import { Failure, messageOf } from "../errors.ts";
-import { randomText } from "../lib/random-text.ts";
-import { type Child, type Command, SupervisedProcess } from "../lib/supervised.ts";
-import { loadFailure } from "./check-model.ts";
-import { EngineLog } from "./engine-log.ts";
+import type { Engine, LocalModel, ModelServer, RunnerState } from "../domain/model.ts";
+import { STAGES, type Stage } from "../domain/stage.ts";
+import { Failure } from "../errors.ts";
+import { BrokenModels } from "./broken-models.ts";
+import { Runner, type RunnerOptions } from "./runner.ts";
 
-export interface EngineOptions {
-  /** How this program is started as an engine, without an engine's arguments; see `Program`. */
-  command: readonly string[];
-  /** What the child's environment is made from; secrets in it do not reach the child. */
-  variables: Record<string, string | undefined>;
-  models: readonly LocalModel[];
-  logger: Logger;
-  /** How long a child may take until it answers, in ms. */
-  startTimeoutMs?: number;
+export interface EngineOptions extends RunnerOptions {
+  /** How long models stay in memory after the last conversation with them, in ms. */
+  keepAliveMs: number;
 }
 
-/** An engine in a child process. */
+/** An engine in child processes. */
 export interface SupervisedEngine extends Engine {
-  /** The process that runs now. */
-  readonly pid: number | undefined;
+  /** The process that runs the models of a stage now. */
+  pidOf(stage: Stage): number | undefined;
 }
-
-const HOST = "127.0.0.1";
-/** A model that crashed the engine this many times while it was loaded is not loaded again. */
-const MAX_CRASHES_PER_MODEL = 2;
-/** How long a child whose connection broke may take to exit. */
-const EXIT_TIMEOUT_MS = 2000;
-/** The variables that a child gets; none of them holds a key. */
-const PASSED_ON =
-  /^(PATH|HOME|USERPROFILE|LOCALAPPDATA|SYSTEMROOT|TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|LANG|LC_ALL|TZ|ENGINE_(?!API_KEY)\w+|XDG_(RUNTIME_DIR|DATA_DIRS)|(VK|CUDA|NVIDIA|GGML)_\w+)$/i;
 
 /**
- * Prepares an engine in a child of this program, so that inference never delays audio. The child
- * starts when it is first needed, is restarted when it exits, and ends with this process however
- * that ends, because it watches its stdin.
+ * Prepares an engine that runs the models of each stage in a child of this program, so that
+ * inference never delays audio, and a model that fails takes no other stage with it. A child starts
+ * when it is first needed, and ends when none of its models was used for a while.
  */
 export function startEngine(options: EngineOptions): SupervisedEngine {
-  return new EngineProcess(options);
+  return new SupervisedRunners(options);
 }
 
-class EngineProcess implements SupervisedEngine {
+/** The models of a stage and, while they are needed, what runs them. */
+interface StageModels {
+  models: readonly LocalModel[];
+  runner: Runner | undefined;
+  /** Those that conversations use now. */
+  used: readonly LocalModel[];
+  /** Ends the models that are not used. */
+  release: NodeJS.Timeout | undefined;
+  /** Of runners that were released. */
+  restarts: number;
+}
+
+class SupervisedRunners implements SupervisedEngine {
   readonly #options: EngineOptions;
-  #key = newKey();
-  readonly #process: SupervisedProcess;
-  readonly #log: EngineLog;
-  #models: readonly LocalModel[];
-  /** How often each model crashed the engine while it was loaded, and why, by its id. */
-  #crashes = new Map<string, { times: number; message: string }>();
-  /** Settles when the child has the newest list of models. */
-  #modelsSent: Promise<void> = Promise.resolve();
+  readonly #broken = new BrokenModels();
+  readonly #stages = new Map<Stage, StageModels>();
+  /** Runners that were released and may not have exited yet. */
+  readonly #ending = new Set<Promise<void>>();
+  #disposed = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#models = options.models;
-    const { logger, startTimeoutMs } = options;
-    this.#log = new EngineLog(logger, this.apiKey);
-    this.#process = new SupervisedProcess({
-      name: "the engine",
-      host: HOST,
-      command: (port) => this.#command(port),
-      health: {
-        path: "/health",
-        body: '{"status":"ok"}',
-        timeoutMs: 5000,
-        intervalMs: 5000,
-        failures: 4,
-      },
-      output: this.#log,
-      logger,
-      startTimeoutMs,
-      maxStarts: 3,
-      firstBackoffMs: 100,
-      stopSignals: [
-        ["SIGTERM", 0],
-        ["SIGKILL", 2000],
-      ],
-      failureMessage: (problem) =>
-        `The engine for local models ${problem}. Fix this, or use other servers for the stages ` +
-        "that it serves.",
-      stoppedMessage: "The engine was stopped",
-      onAnswer: () => this.#prepareChild(),
-      onExit: (child) => this.#noteCrash(child),
-      onMoved: () => {
-        this.#key = newKey();
-        this.#log.secret = this.#key;
-      },
-    });
   }
 
-  get baseURL(): string {
-    return `${this.#address}/v1`;
+  serverOf(stage: Stage): ModelServer {
+    return this.#runner(stage).server;
   }
 
-  get apiKey(): string {
-    return this.#key;
+  pidOf(stage: Stage): number | undefined {
+    return this.#stages.get(stage)?.runner?.pid;
   }
 
-  get restarts(): number {
-    return this.#process.restarts;
-  }
-
-  get #address(): string {
-    return `http://${HOST}:${this.#process.port}`;
-  }
-
-  get pid(): number | undefined {
-    return this.#process.pid;
-  }
-
-  async ready(): Promise<void> {
-    // A model may crash the engine while it is loaded; the next child says why.
-    for (let attempt = 1; ; attempt++) {
-      this.#process.start();
-      await this.#process.answered;
-      try {
-        await this.#modelsSent;
-        return await this.#request("POST", "/warm-up");
-      } catch (error) {
-        if (error instanceof Failure || attempt > MAX_CRASHES_PER_MODEL) throw asFailure(error);
-        await this.#process.exited(EXIT_TIMEOUT_MS);
-      }
-    }
+  async ready(stages: readonly Stage[]): Promise<void> {
+    await Promise.all(stages.map((stage) => this.#runner(stage).ready()));
   }
 
   use(models: readonly LocalModel[]): void {
-    // The same list again, after a crash, is a new try: the files may have been fixed.
-    if (isDeepStrictEqual(models, this.#models) && this.#crashes.size === 0) return;
-    this.#models = models;
-    this.#crashes.clear();
-    if (this.pid !== undefined) this.#sendModels();
+    if (this.#disposed) return;
+    for (const stage of STAGES) {
+      const used = models.filter((model) => model.stage === stage);
+      if (used.length > 0 || this.#stages.has(stage)) this.#useIn(stage, used);
+    }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#process[Symbol.asyncDispose]();
-  }
-
-  #command(port: number): Command {
-    const { command, variables } = this.#options;
-    const passedOn = Object.entries(variables).filter(([name]) => PASSED_ON.test(name));
-    return {
-      argv: [...command, "--supervised", "--host", HOST, "--port", String(port)],
-      env: {
-        ...Object.fromEntries(passedOn),
-        ENGINE_API_KEY: this.apiKey,
-        // Parley's `.env` holds keys.
-        BUN_OPTIONS: "--no-env-file",
-        // llama.cpp would start a debugger on itself when it fails.
-        GGML_NO_BACKTRACE: "1",
-      },
-    };
-  }
-
-  /** Sends a new child its models, and has it load them before the first request. */
-  #prepareChild(): void {
-    this.#sendModels();
-    // Callers of `ready` ask for this again, and get the error.
-    this.#modelsSent.then(() => this.#request("POST", "/warm-up")).catch(() => {});
-  }
-
-  #sendModels(): void {
-    const tooOften = [...this.#crashes].filter(([, { times }]) => times >= MAX_CRASHES_PER_MODEL);
-    const broken = Object.fromEntries(tooOften.map(([id, { message }]) => [id, message]));
-    const body = JSON.stringify({ models: this.#models, broken });
-    const send = () => this.#request("PUT", "/models", body);
-    // Lists go one after the other, so that the newest wins; the next child gets a list that failed.
-    this.#modelsSent = this.#modelsSent.then(send, send);
-    this.#modelsSent.catch(() => {});
-  }
-
-  /** @throws Failure with the child's own message; Error when the connection breaks */
-  async #request(method: string, path: string, body?: string): Promise<void> {
-    const response = await fetch(`${this.#address}${path}`, {
-      method,
-      headers: { Authorization: `Bearer ${this.apiKey}` },
-      ...(body === undefined ? {} : { body }),
-      signal: this.#process.stopping,
-      keepalive: false,
+  state(): RunnerState[] {
+    return [...this.#stages].map(([stage, { runner, restarts }]) => {
+      const state = runner?.state() ?? { stage, restarts: 0, residentBytes: undefined, loaded: [] };
+      return { ...state, restarts: state.restarts + restarts };
     });
-    if (response.ok) return;
-    const { data } = problem.safeParse(await response.json().catch(() => undefined));
-    throw new Failure(
-      "unavailable",
-      data?.error.message ?? `The engine answered ${response.status}`,
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    for (const stage of this.#stages.keys()) this.#end(stage);
+    await Promise.all(this.#ending);
+  }
+
+  /** Models that are used no longer stay for a while, but not beside one that has to be loaded. */
+  #useIn(stage: Stage, used: readonly LocalModel[]): void {
+    const entry = this.#entry(stage);
+    entry.used = used;
+    const has = (list: readonly LocalModel[], model: LocalModel) =>
+      list.some((one) => isDeepStrictEqual(one, model));
+    if (used.some((model) => !has(entry.models, model))) {
+      this.#serveUsed(stage);
+    } else if (entry.models.every((model) => has(used, model))) {
+      this.#keep(entry);
+    } else {
+      entry.release ??= setTimeout(() => this.#serveUsed(stage), this.#options.keepAliveMs).unref();
+    }
+  }
+
+  #serveUsed(stage: Stage): void {
+    const entry = this.#entry(stage);
+    this.#keep(entry);
+    entry.models = entry.used;
+    // A process gives all its memory back, which the libraries do not.
+    if (entry.models.length === 0) this.#end(stage);
+    else this.#runner(stage).use(entry.models);
+  }
+
+  #keep(entry: StageModels): void {
+    clearTimeout(entry.release);
+    entry.release = undefined;
+  }
+
+  #entry(stage: Stage): StageModels {
+    const known = this.#stages.get(stage);
+    if (known) return known;
+    const entry = { models: [], used: [], runner: undefined, release: undefined, restarts: 0 };
+    this.#stages.set(stage, entry);
+    return entry;
+  }
+
+  /** @throws Failure after the engine was stopped */
+  #runner(stage: Stage): Runner {
+    if (this.#disposed) throw new Failure("unavailable", "The engine was stopped");
+    const entry = this.#entry(stage);
+    entry.runner ??= new Runner(stage, this.#options, this.#broken);
+    return entry.runner;
+  }
+
+  #end(stage: Stage): void {
+    const entry = this.#entry(stage);
+    this.#keep(entry);
+    const { runner } = entry;
+    if (runner === undefined) return;
+    entry.runner = undefined;
+    entry.restarts += runner.state().restarts;
+    const ended: Promise<void> = runner[Symbol.asyncDispose]().finally(() =>
+      this.#ending.delete(ended),
     );
+    this.#ending.add(ended);
   }
-
-  #noteCrash(child: Child): void {
-    const model = this.#models.find(({ id }) => id === this.#log.loading);
-    if (!model) return;
-    const times = (this.#crashes.get(model.id)?.times ?? 0) + 1;
-    const killed = child.signalCode === "SIGKILL";
-    const message = loadFailure(model, this.#log.lastErrors, killed);
-    this.#crashes.set(model.id, { times, message });
-  }
-}
-
-function newKey(): string {
-  return randomText(24, "base64url");
-}
-
-const problem = z.object({ error: z.object({ message: z.string() }) });
-
-function asFailure(error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  return new Failure("unavailable", `The engine for local models: ${messageOf(error)}`, {
-    cause: error,
-  });
 }

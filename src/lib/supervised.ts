@@ -17,6 +17,8 @@ export interface Command {
    * users of the machine can read arguments.
    */
   env: Record<string, string>;
+  /** The folder that it starts in; by default Parley's own. */
+  cwd?: string;
 }
 
 export interface SupervisedOptions {
@@ -34,6 +36,8 @@ export interface SupervisedOptions {
    * is asked again every `intervalMs`, and killed after `failures` bad answers in a row.
    */
   health: { path: string; body: string; timeoutMs: number; intervalMs: number; failures: number };
+  /** Whether the child does something now that may keep it from answering; such checks do not count. */
+  isBusy?(): boolean;
   /** Reads what the child prints. It must report that the child listens. */
   output: ChildLog;
   logger: Pick<Logger, "debug" | "warn" | "error">;
@@ -50,8 +54,8 @@ export interface SupervisedOptions {
   stoppedMessage: string;
   /** Called when a child answers, before the waiting callers go on. */
   onAnswer?(): void;
-  /** Called when a child has exited and all its output was read. */
-  onExit?(child: Child): void;
+  /** Called when a child has exited and all its output was read; `killed`: by this supervisor. */
+  onExit?(child: Child, killed: boolean): void;
   /** Called when another program has taken the port, which may be sent what was meant for a child. */
   onMoved?(): void;
 }
@@ -87,6 +91,8 @@ export class SupervisedProcess implements AsyncDisposable {
   #restarts = 0;
   #running: Promise<void> | undefined;
   #child: Child | undefined;
+  /** Whether this supervisor killed the current child. */
+  #killed = false;
   #childExit: Promise<void> = Promise.resolve();
   #answered = answer();
   #ready: Promise<void> | undefined;
@@ -176,6 +182,14 @@ export class SupervisedProcess implements AsyncDisposable {
     await withDeadline(this.#childExit, ms, "the exit").catch(() => {});
   }
 
+  /** Kills the child, which is started again. @param why what is wrong with it */
+  kill(why: string): void {
+    if (this.#child === undefined) return;
+    this.#options.output.note(why);
+    this.#killed = true;
+    this.#child.kill("SIGKILL");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await this.#running;
@@ -259,7 +273,7 @@ export class SupervisedProcess implements AsyncDisposable {
     } finally {
       exited.abort();
       this.stopping.removeEventListener("abort", stop);
-      onExit?.(child);
+      onExit?.(child, this.#killed);
       exit.resolve();
     }
   }
@@ -280,15 +294,17 @@ export class SupervisedProcess implements AsyncDisposable {
   }
 
   async #spawn(): Promise<Child> {
-    const { argv, env } = await this.#options.command(this.port, this.stopping);
+    const { argv, env, cwd } = await this.#options.command(this.port, this.stopping);
     this.stopping.throwIfAborted();
     this.#options.output.reset();
+    this.#killed = false;
     this.#port.release();
     return Bun.spawn(guarded(argv), {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
       env,
+      cwd,
       // Ctrl-C in a terminal signals the whole group, but Parley decides when the child stops.
       detached: true,
     });
@@ -300,8 +316,7 @@ export class SupervisedProcess implements AsyncDisposable {
     while (child.exitCode === null && child.signalCode === null) {
       if (await this.healthy()) return true;
       if (performance.now() > deadline) {
-        this.#options.output.note(`it did not answer within ${startTimeoutMs / 1000} s`);
-        child.kill("SIGKILL");
+        this.kill(`it did not answer within ${startTimeoutMs / 1000} s`);
         return false;
       }
       await Promise.race([child.exited, Bun.sleep(POLL_START_MS)]);
@@ -311,17 +326,16 @@ export class SupervisedProcess implements AsyncDisposable {
 
   /** Kills a child that runs and has stopped answering. */
   async #pollHealth(child: Child, exited: AbortSignal): Promise<void> {
-    const { health, output } = this.#options;
+    const { health, isBusy } = this.#options;
     for (let failures = 0; failures < health.failures; ) {
       await delay(health.intervalMs, undefined, { signal: exited, ref: false }).catch(() => {});
       using watch = new PauseWatch();
       const isHealthy = await this.healthy();
       if (exited.aborted) return;
-      if (isHealthy) failures = 0;
+      if (isHealthy || isBusy?.()) failures = 0;
       else if (watch.longestMs < MAX_PAUSE_MS) failures++;
     }
-    output.note("it stopped answering");
-    child.kill("SIGKILL");
+    if (child === this.#child) this.kill("it stopped answering");
   }
 }
 

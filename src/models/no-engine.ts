@@ -8,12 +8,12 @@ export const NO_ENGINE =
 /** Takes the engine's place in a program without one: it refuses local models and says why. */
 export function noEngine(): Engine {
   return {
-    baseURL: "http://127.0.0.1:9/v1",
-    apiKey: "none",
+    serverOf: () => ({ baseURL: "http://127.0.0.1:9/v1", apiKey: "none" }),
     ready: async () => {
       throw new Failure("unavailable", NO_ENGINE);
     },
     use: () => {},
+    state: () => [],
     [Symbol.asyncDispose]: async () => {},
   };
 }

@@ -45,6 +45,7 @@ test("sessions, segments and errors are counted by what they are", async () => {
   ]) {
     expect(text.split("\n")).toContain(line);
   }
+  expect(text).not.toContain('parley_engine_resident_bytes{stage="tts"}');
 });
 
 test("a turn's latency is kept by part, in seconds, without what was not measured", async () => {
@@ -92,7 +93,11 @@ test("an operator sees what the installation suffers from, read at each scrape",
   const all = metrics({
     databaseBytes: () => ({ file: 4096, log: 100 }),
     unstoredEvents: () => ({ waiting: 3, lost: 2 }),
-    restarts: () => ({ livekit: restarts, engine: 1 }),
+    livekitRestarts: () => restarts,
+    runners: () => [
+      { stage: "llm", restarts: 1, residentBytes: 5000, loaded: ["mind"] },
+      { stage: "tts", restarts: 2, residentBytes: undefined, loaded: [] },
+    ],
     uncaughtErrors: () => 7,
     redisBacklog: () => 4,
   });
@@ -110,7 +115,11 @@ test("an operator sees what the installation suffers from, read at each scrape",
     "parley_events_waiting 3",
     "parley_events_lost_total 2",
     'parley_child_restarts_total{child="livekit"} 2',
-    'parley_child_restarts_total{child="engine"} 1',
+    'parley_child_restarts_total{child="engine"} 3',
+    'parley_engine_restarts{stage="tts"} 2',
+    'parley_engine_resident_bytes{stage="llm"} 5000',
+    'parley_engine_models_loaded{stage="llm"} 1',
+    'parley_engine_models_loaded{stage="tts"} 0',
     "parley_uncaught_errors_total 7",
     "parley_redis_backlog 4",
     'parley_event_write_seconds_bucket{le="0.005"} 1',
@@ -118,6 +127,7 @@ test("an operator sees what the installation suffers from, read at each scrape",
   ]) {
     expect(text.split("\n")).toContain(line);
   }
+  expect(text).not.toContain('parley_engine_resident_bytes{stage="tts"}');
   expect(Number(/^parley_event_loop_delay_seconds (.+)$/m.exec(text)?.[1])).toBeGreaterThan(0.05);
 });
 

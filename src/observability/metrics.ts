@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { RunnerState } from "../domain/model.ts";
 import { type Envelope, isSessionEnd, type TurnMetrics } from "../domain/transcript.ts";
 import { onOperation } from "./operation-metrics.ts";
 
@@ -13,8 +14,10 @@ export interface MetricSources {
   databaseBytes(): { file: number; log: number };
   /** Events that wait until the disk takes them, and those that were given up. */
   unstoredEvents(): { waiting: number; lost: number };
-  /** Children that were started again. */
-  restarts(): { livekit: number; engine: number };
+  /** How often LiveKit's server was started again. */
+  livekitRestarts(): number;
+  /** The processes of local models. */
+  runners(): RunnerState[];
   uncaughtErrors(): number;
   /** Sessions of which events wait for Redis; undefined without Redis. */
   redisBacklog(): number | undefined;

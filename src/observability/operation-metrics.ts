@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { RunnerState } from "../domain/model.ts";
 import type { MetricSources, Metrics } from "./metrics.ts";
 
 /** Histogram bounds in seconds; a write holds the event loop, which plays every voice. */
@@ -77,9 +78,11 @@ function readSources(sources: MetricSources, registers: Registry[]): void {
     registers,
     () => [[{}, sources.uncaughtErrors()]],
   );
-  counter("parley_child_restarts_total", "Children that were started again.", registers, () =>
-    Object.entries(sources.restarts()).map(([child, times]) => [{ child }, times]),
-  );
+  counter("parley_child_restarts_total", "Children that were started again.", registers, () => [
+    [{ child: "livekit" }, sources.livekitRestarts()],
+    [{ child: "engine" }, sources.runners().reduce((sum, { restarts }) => sum + restarts, 0)],
+  ]);
+  readRunners(sources, registers);
   const backlog = sources.redisBacklog;
   if (backlog() === undefined) return;
   new Gauge({
@@ -90,6 +93,33 @@ function readSources(sources: MetricSources, registers: Registry[]): void {
       this.set(backlog() ?? 0);
     },
   });
+}
+
+/** The processes of local models. */
+function readRunners({ runners }: MetricSources, registers: Registry[]): void {
+  const byStage = (name: string, help: string, read: (runner: RunnerState) => number | undefined) =>
+    new Gauge({
+      ...{ name, help, registers },
+      labelNames: ["stage"],
+      collect() {
+        this.reset();
+        for (const runner of runners()) {
+          const value = read(runner);
+          if (value !== undefined) this.set({ stage: runner.stage }, value);
+        }
+      },
+    });
+  byStage(
+    "parley_engine_restarts",
+    "How often the process of a stage's local models was started again.",
+    ({ restarts }) => restarts,
+  );
+  byStage(
+    "parley_engine_resident_bytes",
+    "Memory of the process of a stage's local models.",
+    ({ residentBytes }) => residentBytes,
+  );
+  byStage("parley_engine_models_loaded", "Local models in memory.", ({ loaded }) => loaded.length);
 }
 
 /** A counter of something that is counted elsewhere. */

@@ -41,13 +41,13 @@ function open(
       return model;
     },
     modelAt: (_, path) => ({ ...gguf, id: path }),
-    createEngine: (models) => {
-      engine.push(`created for ${models.map(({ id }) => id)}`);
+    createEngine: () => {
+      engine.push("created");
       return {
-        baseURL: "http://127.0.0.1:7000/v1",
-        apiKey: "engine-key",
-        ready: async () => void engine.push("ready"),
+        serverOf: (stage) => ({ baseURL: `http://127.0.0.1:7000/${stage}`, apiKey: "engine-key" }),
+        ready: async (stages) => void engine.push(`ready for ${stages}`),
         use: (used) => void engine.push(`uses ${used.map(({ id }) => id)}`),
+        state: () => [],
         [Symbol.asyncDispose]: async () => void engine.push("gone"),
       };
     },
@@ -188,7 +188,7 @@ describe("an endpoint", () => {
 });
 
 describe("models on this machine", () => {
-  test("are served by one engine, made when a session first needs it", async () => {
+  test("are served by one engine, made when a session first needs it, each stage at its own address", async () => {
     using world = open();
     const { choice, engine } = world;
     choice.useLocal("tts", { id: "amy", kind: "piper" });
@@ -197,18 +197,18 @@ describe("models on this machine", () => {
     expect(engine).toEqual([]);
     const stages = choice.stages();
     expect(stages.tts).toMatchObject({
-      baseURL: "http://127.0.0.1:7000/v1",
+      baseURL: "http://127.0.0.1:7000/tts",
       apiKey: "engine-key",
       model: "amy",
     });
     expect(stages.llm.baseURL).toBe("https://api.openai.com/v1");
     await stages.ready();
     choice.useLocal("llm", { id: "qwen", kind: "gguf" });
-    choice.stages();
-    choice.stages();
-    stages[Symbol.dispose]();
+    expect(choice.stages().llm.baseURL).toBe("http://127.0.0.1:7000/llm");
     await choice[Symbol.asyncDispose]();
-    expect(engine).toEqual(["created for amy", "ready", "uses amy,qwen", "gone"]);
+    expect(engine).toEqual([
+      ...["created", "uses amy", "ready for ", "ready for tts", "uses amy,qwen", "gone"],
+    ]);
   });
 
   test("speak with the speaker that was chosen, and not with a server's voice", () => {
@@ -226,17 +226,19 @@ describe("models on this machine", () => {
     using world = open();
     const { choice, engine } = world;
     const lease = choice.trial({ id: "amy", kind: "piper", voice: "angry" });
-    const heard = { baseURL: "http://127.0.0.1:7000/v1", model: "amy", voice: "angry" };
+    const heard = { baseURL: "http://127.0.0.1:7000/tts", model: "amy", voice: "angry" };
     expect(lease.tts).toMatchObject({ ...heard, isEngine: true });
     await lease.ready();
     expect(choice.overview()[2]?.use).toBe("openai");
     lease[Symbol.dispose]();
     choice.useLocal("llm", { id: "qwen", kind: "gguf" });
     choice.stages();
-    expect(engine).toEqual(["created for amy", "ready", "uses qwen"]);
+    expect(engine).toEqual([
+      ...["created", "uses amy", "ready for ", "ready for tts", "uses ", "uses qwen"],
+    ]);
   });
 
-  test("stay with the sessions that use them, while others are chosen", async () => {
+  test("stay with the sessions that use them, while others are chosen, and are given back after", async () => {
     using world = open();
     const { choice, engine } = world;
     choice.useLocal("llm", { id: "qwen", kind: "gguf" });
@@ -246,8 +248,8 @@ describe("models on this machine", () => {
     const second = choice.stages();
     first[Symbol.dispose]();
     second[Symbol.dispose]();
-    choice.stages();
-    expect(engine).toEqual(["created for qwen", "uses qwen,amy", "uses amy"]);
+    second[Symbol.dispose]();
+    expect(engine).toEqual(["created", "uses qwen", "uses qwen,amy", "uses amy", "uses "]);
   });
 
   test("speech recognition by the engine is realtime, whatever STT_REALTIME says", () => {
@@ -380,16 +382,20 @@ describe("a second provider", () => {
     using stages = world.choice.stages();
     expect(stages.llm).toMatchObject({
       baseURL: "https://api.openai.com/v1",
-      fallback: { baseURL: "http://127.0.0.1:7000/v1", model: "qwen", isEngine: true },
+      fallback: { baseURL: "http://127.0.0.1:7000/llm", model: "qwen", isEngine: true },
     });
     await stages.ready();
-    expect(world.engine).toEqual(["created for qwen", "ready"]);
+    expect(world.engine).toEqual(["created", "uses qwen", "ready for llm", "ready for "]);
   });
 
   test("whose engine does not start keeps no session from starting", async () => {
     const createEngine: ProviderChoiceOptions["createEngine"] = () => ({
-      ...{ baseURL: "http://127.0.0.1:7000/v1", apiKey: "k", use: () => {} },
-      ready: () => Promise.reject(new Failure("unavailable", "no memory")),
+      serverOf: () => ({ baseURL: "http://127.0.0.1:7000/v1", apiKey: "k" }),
+      ready: async (stages) => {
+        if (stages.length > 0) throw new Failure("unavailable", "no memory");
+      },
+      use: () => {},
+      state: () => [],
       [Symbol.asyncDispose]: async () => {},
     });
     using world = open({ OPENAI_API_KEY: KEY }, { createEngine });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Engine, LocalModel } from "../domain/model.ts";
+import type { Engine, LocalModel, ModelServer, RunnerState } from "../domain/model.ts";
 import type {
   Endpoint,
   EndpointChoices,
@@ -52,13 +52,16 @@ export interface ProviderChoiceOptions {
   /** The model that the user's own files make up. @throws Failure */
   modelAt(stage: Stage, path: string): LocalModel;
   /** What runs local models; created when a session first needs it. */
-  createEngine(models: readonly LocalModel[]): Engine;
+  createEngine(): Engine;
   /** What the servers are and offer. */
   servers: Pick<ProviderServers, "find" | "settle" | "settled" | "offered">;
   /** @throws Failure when a realtime model does not accept a session */
   assertRealtimeModel(provider: SpeechToSpeechProvider): Promise<void>;
   localServers(): Promise<FoundServer[]>;
 }
+
+/** Takes the place of the engine's server for stages that have no local model. */
+const NO_SERVER: ModelServer = { baseURL: "", apiKey: "" };
 
 /** Creates the engine for local models. */
 export type CreateEngine = ProviderChoiceOptions["createEngine"];
@@ -108,10 +111,8 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   readonly #options: ProviderChoiceOptions;
   #settings: ProviderSettings;
   #engine: Engine | undefined;
-  /** Models of live sessions: the engine keeps them when others are chosen. */
+  /** Models of live sessions: the engine keeps them in memory. */
   readonly #inUse = new Set<readonly LocalModel[]>();
-  /** What the engine serves now, to know when it has to change. */
-  #served = "";
 
   /** @throws Failure when the stored settings cannot be read */
   constructor(options: ProviderChoiceOptions) {
@@ -160,16 +161,28 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
 
   #lease(first: LocalModels, second: LocalModels): StageLease {
     const models = [...Object.values(first), ...Object.values(second)];
-    if (models.length > 0) this.#inUse.add(models);
-    const engine = models.length === 0 ? undefined : this.#engineFor(this.#modelsInUse());
-    const server = engine ?? { baseURL: "", apiKey: "" };
-    const ready = async () => engine?.ready();
+    const engine = models.length === 0 ? undefined : this.#engineFor(models);
+    const serverOf = (stage: Stage) => engine?.serverOf(stage) ?? NO_SERVER;
+    const stagesOf = (local: LocalModels) => STAGES.filter((stage) => local[stage] !== undefined);
     return {
-      ...resolveStages(this.#options.config, this.#settings, { first, second }, server),
-      // A model that only takes over is loaded meanwhile; if that fails, so do its requests.
-      ready: Object.keys(first).length > 0 ? ready : async () => void ready().catch(() => {}),
-      [Symbol.dispose]: () => this.#inUse.delete(models),
+      ...resolveStages(this.#options.config, this.#settings, { first, second }, serverOf),
+      ready: async () => {
+        // A model that only takes over is loaded meanwhile; if that fails, so do its requests.
+        engine?.ready(stagesOf(second)).catch(() => {});
+        await engine?.ready(stagesOf(first));
+      },
+      [Symbol.dispose]: () => {
+        if (this.#inUse.delete(models)) engine?.use(this.#modelsInUse());
+      },
     };
+  }
+
+  /** Has the engine keep these models, besides those of other sessions. */
+  #engineFor(models: readonly LocalModel[]): Engine {
+    this.#inUse.add(models);
+    this.#engine ??= this.#options.createEngine();
+    this.#engine.use(this.#modelsInUse());
+    return this.#engine;
   }
 
   #modelsInUse(): LocalModel[] {
@@ -180,7 +193,7 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
   /** The stages as if no local model was chosen; those that other servers serve are unchanged. */
   remoteStages(): StageProviders {
     const none = { first: {}, second: {} };
-    return resolveStages(this.#options.config, this.#settings, none, { baseURL: "", apiKey: "" });
+    return resolveStages(this.#options.config, this.#settings, none, () => NO_SERVER);
   }
 
   /** The voice and the language model that a conversation begins with; empty: the server's. */
@@ -360,9 +373,9 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     return this.#options.localServers();
   }
 
-  /** How often the engine was started again. */
-  get engineRestarts(): number {
-    return this.#engine?.restarts ?? 0;
+  /** The processes of local models, by stage. */
+  runners(): RunnerState[] {
+    return this.#engine?.state() ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -406,14 +419,6 @@ export class ProviderChoice implements ProviderSettingsService, AsyncDisposable 
     if (pick.use === "path") return modelAt(stage, pick.path);
     if (pick.use === "local") return downloaded(stage, { id: pick.model, kind: pick.kind });
     return undefined;
-  }
-
-  #engineFor(models: readonly LocalModel[]): Engine {
-    const served = JSON.stringify(models);
-    if (this.#engine === undefined) this.#engine = this.#options.createEngine(models);
-    else if (served !== this.#served) this.#engine.use(models);
-    this.#served = served;
-    return this.#engine;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { LocalModel } from "../domain/model.ts";
+import type { LocalModel, ModelServer } from "../domain/model.ts";
 import type { ProviderSettings, StageChoice } from "../domain/provider.ts";
 import {
   OPENAI_DEFAULTS,
@@ -92,21 +92,21 @@ export type LocalModels = Partial<Record<Stage, LocalModel>>;
  * The stages as a session uses them.
  *
  * @param local the local models, and those that take over
- * @param engine the server of the local models
+ * @param serverOf the server of a stage's local models
  */
 export function resolveStages(
   config: StageConfig,
   settings: ProviderSettings,
   local: { first: LocalModels; second: LocalModels },
-  engine: { baseURL: string; apiKey: string },
+  serverOf: (stage: Stage) => ModelServer,
 ): StageProviders {
-  const ownEngine = { baseURL: engine.baseURL, apiKey: engine.apiKey, isEngine: true };
+  const ownEngine = (stage: Stage) => ({ ...serverOf(stage), isEngine: true });
   const server = (stage: Stage) => {
-    if (local.first[stage]) return { ...ownEngine, fixedBy: config.fixedBy[stage] };
+    if (local.first[stage]) return { ...ownEngine(stage), fixedBy: config.fixedBy[stage] };
     return remoteProvider(config, settings, stage);
   };
   const secondServer = (stage: Stage) => {
-    if (local.second[stage]) return { ...ownEngine, fixedBy: config.fallbackFixedBy[stage] };
+    if (local.second[stage]) return { ...ownEngine(stage), fixedBy: config.fallbackFixedBy[stage] };
     return remoteSecond(config, settings, stage);
   };
   const chosen = (stage: Stage) => {

@@ -1,24 +1,22 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { testModels } from "../../scripts/test-models.ts";
-import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
 import { createProviderClient, TIMEOUTS } from "../../src/providers/provider-client.ts";
-import { ENGINE_COMMAND, realEngine } from "../engine.ts";
+import { type EngineProgram, engineProgram } from "../engine.ts";
 
 const { llm } = await testModels();
 const SMALL_CONTEXT = 512;
 const LONG_INSTRUCTIONS = `You answer in one short sentence. ${"river lake ".repeat(900)}`;
 
-let engine: SupervisedEngine;
+let engine: EngineProgram;
 /** The same with a context that a few turns fill. */
-let small: SupervisedEngine;
+let small: EngineProgram;
 
 beforeAll(async () => {
   [engine, small] = await Promise.all([
-    realEngine([llm], ENGINE_COMMAND, { ENGINE_PARALLEL: "2" }),
-    realEngine([llm], ENGINE_COMMAND, { ENGINE_CONTEXT: String(SMALL_CONTEXT) }),
+    engineProgram([llm], { ENGINE_PARALLEL: "2" }),
+    engineProgram([llm], { ENGINE_CONTEXT: String(SMALL_CONTEXT) }),
   ]);
-  await Promise.all([engine.ready(), small.ready()]);
 });
 afterAll(() => Promise.all([engine, small].map((one) => one[Symbol.asyncDispose]())));
 
@@ -31,7 +29,7 @@ type Messages = OpenAI.ChatCompletionMessageParam[];
  * @throws when the client gives up
  */
 async function ask(
-  server: SupervisedEngine,
+  server: EngineProgram,
   messages: Messages,
   more: object = {},
   enough?: AbortSignal,

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import OpenAI, { toFile } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { testModels } from "../../scripts/test-models.ts";
-import type { SupervisedEngine } from "../../src/engine/engine-process.ts";
 import { pcmBytes, pcmOf, readWav, wav } from "../../src/lib/wav.ts";
-import { realEngine } from "../engine.ts";
+import { type EngineProgram, engineProgram, realEngine } from "../engine.ts";
 import { SENTENCES, withoutSilence } from "../hearing/sentences.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 
@@ -13,12 +12,11 @@ const { stt, llm, tts } = await testModels();
 const RATE = 24_000;
 const SENTENCE = "The captain followed the song through the fog until she heard the surf.";
 
-let engine: SupervisedEngine;
+let engine: EngineProgram;
 let openai: OpenAI;
 
 beforeAll(async () => {
-  engine = await realEngine();
-  await engine.ready();
+  engine = await engineProgram();
   openai = client(engine.apiKey);
 });
 afterAll(() => engine[Symbol.asyncDispose]());
@@ -502,14 +500,14 @@ test("twenty sentences are understood, alone and in one recording that has to be
 test("noise is suppressed by a model beside the recogniser, and its file is named where it lacks", async () => {
   // A network with GTCRN's interface that only makes the sound half as loud.
   const denoiser = join(import.meta.dir, "../hearing/half-as-loud.onnx");
-  const variables = { ENGINE_DENOISE: "true" };
-  await using denoising = await realEngine([{ ...stt, denoiser }], undefined, variables);
-  await denoising.ready();
-  const { baseURL, apiKey } = denoising;
+  const variables = { ...Bun.env, ENGINE_DENOISE: "true" };
+  await using denoising = await realEngine([{ ...stt, denoiser }], { variables });
+  await denoising.ready(["stt"]);
+  const { baseURL, apiKey } = denoising.serverOf("stt");
   const other = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
   const file = await toFile(await spoken("Good morning, my friend."), "speech.wav");
   const { text } = await other.audio.transcriptions.create({ model: stt.id, file });
   expect(plainWords(text)).toEqual(["good", "morning", "my", "friend"]);
-  await using bare = await realEngine([stt], undefined, variables);
-  await expect(bare.ready()).rejects.toThrow("gtcrn_simple.onnx");
+  await using bare = await realEngine([stt], { variables });
+  await expect(bare.ready(["stt"])).rejects.toThrow("gtcrn_simple.onnx");
 });

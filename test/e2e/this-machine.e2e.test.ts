@@ -50,11 +50,11 @@ test("without any account, a conversation runs on what serves the models of this
   await user.hears(begun);
   await user.stop();
   expect(user.session.complaints).toEqual([]);
-  const created = await parley.logged(({ msg, call }) => msg === "engine" && call === "create");
-  expect(created["models"]).toEqual(["stt moonshine ear", "llm gguf brain", "tts piper voice"]);
+  const used = await parley.logged(({ msg, call }) => msg === "engine" && call === "use");
+  expect(used["models"]).toEqual(["stt moonshine ear", "llm gguf brain", "tts piper voice"]);
   expect(ai.requests.map(({ stage, via }) => `${stage} ${via}`)).toContain("stt realtime");
   expect(await parley.stop()).toBe(0);
-  expect(calls()).toEqual(["create", "ready", "dispose"]);
+  expect(calls()).toEqual(["use", "ready", "use", "dispose"]);
 });
 
 test("a model of this machine answers in the turn in which another server fails", async () => {

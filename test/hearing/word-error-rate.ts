@@ -3,7 +3,7 @@
 // pause between sentences, which force cuts and joints. It takes about three minutes.
 import { testModels } from "../../scripts/test-models.ts";
 import { readWav, wav } from "../../src/lib/wav.ts";
-import { realEngine } from "../engine.ts";
+import { engineProgram } from "../engine.ts";
 import { plainWords, wordErrors } from "../word-errors.ts";
 import { SENTENCES, withoutSilence } from "./sentences.ts";
 
@@ -13,8 +13,7 @@ const BOUNDS = { alone: 0.036, joined: 0.051 };
 const JOINED = 20;
 
 const { stt, tts } = await testModels();
-await using engine = await realEngine([stt, tts]);
-await engine.ready();
+await using engine = await engineProgram([stt, tts]);
 const headers = { Authorization: `Bearer ${engine.apiKey}` };
 
 async function spoken(input: string) {

@@ -5,8 +5,8 @@ import { testModels } from "../../scripts/test-models.ts";
 import { realEngine } from "../engine.ts";
 
 const engine = await realEngine();
-await engine.ready();
-const { baseURL, apiKey } = engine;
+await engine.ready(["llm"]);
+const { baseURL, apiKey } = engine.serverOf("llm");
 const stream = await new OpenAI({ baseURL, apiKey }).chat.completions.create({
   model: (await testModels()).llm.id,
   messages: [{ role: "user", content: "Tell me a long story." }],
@@ -16,6 +16,6 @@ const stream = await new OpenAI({ baseURL, apiKey }).chat.completions.create({
 });
 let begun = false;
 for await (const chunk of stream) {
-  if (!begun && chunk.choices[0]?.delta.content) console.log(engine.pid);
+  if (!begun && chunk.choices[0]?.delta.content) console.log(engine.pidOf("llm"));
   begun ||= Boolean(chunk.choices[0]?.delta.content);
 }

@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import OpenAI from "openai";
 import { testModels } from "../../scripts/test-models.ts";
 import type { Engine, LocalModel } from "../../src/domain/model.ts";
+import type { Stage } from "../../src/domain/stage.ts";
 import { Failure } from "../../src/errors.ts";
 import { eventually } from "../e2e/wait.ts";
 import { ENGINE_COMMAND, realEngine } from "../engine.ts";
@@ -20,7 +21,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function ask(engine: Engine, maxTokens: number) {
-  const openai = new OpenAI({ baseURL: engine.baseURL, apiKey: engine.apiKey, maxRetries: 0 });
+  const openai = new OpenAI({ ...engine.serverOf("llm"), maxRetries: 0 });
   return openai.chat.completions.create({
     model: models.llm.id,
     messages: [{ role: "user", content: "Tell me a long story." }],
@@ -37,8 +38,8 @@ async function tokensOf(stream: Awaited<ReturnType<typeof ask>>): Promise<number
 }
 
 /** What `ready` says is wrong. */
-async function complaint(engine: Engine): Promise<string> {
-  const error = await engine.ready().then(
+async function complaint(engine: Engine, stage: Stage): Promise<string> {
+  const error = await engine.ready([stage]).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -62,17 +63,18 @@ function isGone(pid: number): Promise<unknown> {
 
 test("killed in the middle of an answer, it fails this one and gives the next, at the same address", async () => {
   await using engine = await realEngine([models.llm]);
-  await engine.ready();
-  const { baseURL, pid } = engine;
+  await engine.ready(["llm"]);
+  const { baseURL } = engine.serverOf("llm");
+  const pid = engine.pidOf("llm");
   const stream = await ask(engine, 2000);
   const tokens = tokensOf(stream);
   tokens.catch(() => {});
-  await eventually("the child runs", async () => engine.pid, Boolean);
+  await eventually("the child runs", async () => engine.pidOf("llm"), Boolean);
   process.kill(Number(pid), "SIGKILL");
   expect(await tokens.catch((error: unknown) => error)).toBeInstanceOf(Error);
-  await engine.ready();
-  expect(engine.baseURL).toBe(baseURL);
-  expect(engine.pid).not.toBe(pid);
+  await engine.ready(["llm"]);
+  expect(engine.serverOf("llm").baseURL).toBe(baseURL);
+  expect(engine.pidOf("llm")).not.toBe(pid);
   expect(await tokensOf(await ask(engine, 5))).toBeGreaterThan(0);
 });
 
@@ -86,16 +88,16 @@ test("a file that is cut short is named, and the engine runs on", async () => {
     [{ ...models.llm, model: join(folder, "nothing.gguf") }, "nothing.gguf"],
   ];
   await using engine = await realEngine([]);
-  await engine.ready();
-  const { pid } = engine;
+  await engine.ready(["llm"]);
+  const pid = engine.pidOf("llm");
   for (const [model, file] of cases) {
     engine.use([model]);
-    expect(await complaint(engine)).toContain(file);
+    expect(await complaint(engine, model.stage)).toContain(file);
   }
   engine.use([models.llm]);
-  await engine.ready();
+  await engine.ready(["llm"]);
   expect(await tokensOf(await ask(engine, 5))).toBeGreaterThan(0);
-  expect(engine.pid).toBe(pid);
+  expect(engine.pidOf("llm")).toBe(pid);
 });
 
 function moonshineCut(bytes: number) {
@@ -109,14 +111,15 @@ const LITTLE_MEMORY = 600_000;
 
 test("without enough memory for a model it says so, and serves another", async () => {
   const limited = ["/bin/sh", "-c", `ulimit -d ${LITTLE_MEMORY}; exec "$0" "$@"`];
-  await using engine = await realEngine([models.llm], [...limited, ...ENGINE_COMMAND]);
-  expect(await complaint(engine)).toContain("not enough memory");
+  await using engine = await realEngine([models.llm, models.stt], {
+    command: [...limited, ...ENGINE_COMMAND],
+  });
+  expect(await complaint(engine, "llm")).toContain("not enough memory");
   // It stays said, without another attempt that would end the engine again.
-  const { pid } = engine;
-  expect(await complaint(engine)).toContain("not enough memory");
-  expect(engine.pid).toBe(pid);
-  engine.use([models.stt]);
-  await engine.ready();
+  const pid = engine.pidOf("llm");
+  expect(await complaint(engine, "llm")).toContain("not enough memory");
+  expect(engine.pidOf("llm")).toBe(pid);
+  await engine.ready(["stt"]);
 });
 
 test("it goes with the program that started it, even one that is killed", async () => {
@@ -133,8 +136,8 @@ test("it goes with the program that started it, even one that is killed", async 
 
 test("disposed in the middle of an answer, it is gone", async () => {
   const engine = await realEngine([models.llm]);
-  await engine.ready();
-  const pid = Number(engine.pid);
+  await engine.ready(["llm"]);
+  const pid = Number(engine.pidOf("llm"));
   const tokens = tokensOf(await ask(engine, 2000)).catch((error: unknown) => error);
   await engine[Symbol.asyncDispose]();
   expect(existsSync(`/proc/${pid}`)).toBe(false);

@@ -10,7 +10,7 @@ import { type Parley, SOURCE, startParley } from "../parley.ts";
 
 const QUESTION = "What is the capital of France?";
 
-/** The process in which Parley's models run. */
+/** The process in which Parley's language model runs. */
 function engineOf(parley: Parley): number | undefined {
   const { pid } = parley.process;
   const threads = readdirSync(`/proc/${pid}/task`);
@@ -19,7 +19,7 @@ function engineOf(parley: Parley): number | undefined {
   );
   return children
     .map(Number)
-    .find((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("--supervised"));
+    .find((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("--supervised\0llm"));
 }
 
 test("an engine that is killed in mid-turn costs that turn: the conversation goes on", async () => {
