@@ -258,7 +258,9 @@ describe("models on this machine", () => {
     expect(world.choice.stages().stt).toMatchObject({ realtime: true, model: "amy" });
     expect(world.choice.overview()[0]).toMatchObject({ use: "local", fixedBy: "STT_MODEL" });
   });
+});
 
+describe("missing models of this machine", () => {
   test("that were removed are said to be missing, by the page and by a start", () => {
     using world = open();
     world.choice.useLocal("tts", { id: "amy", kind: "piper" });
