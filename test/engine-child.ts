@@ -16,9 +16,10 @@ if (mode === "mute") {
   process.exit(3);
 }
 const modelList = z.object({
-  models: z.array(z.object({ id: z.string() })),
+  models: z.array(z.looseObject({ id: z.string() })),
   broken: z.record(z.string(), z.string()),
 });
+let sent: unknown[] = [];
 let models: string[] = [];
 let broken: Record<string, string> = {};
 const server = Bun.serve({
@@ -30,6 +31,7 @@ const server = Bun.serve({
       Response.json({
         pid: process.pid,
         models,
+        sent,
         environment: Bun.env,
         bun: process.execArgv,
         folder: process.cwd(),
@@ -37,6 +39,7 @@ const server = Bun.serve({
     "/crash": () => process.exit(4),
     "/models": async (request) => {
       const body = modelList.parse(await request.json());
+      sent = body.models;
       models = body.models.map(({ id }) => id);
       broken = body.broken;
       return new Response(null, { status: 204 });

@@ -36,6 +36,7 @@ export interface FakeModels {
   answer?: (request: AnswerRequest & Listener) => Promise<Partial<Answer>>;
   load?: Partial<Load>;
   onLoad?: LoadedModelsOptions["onLoad"];
+  keepAliveMs?: number;
 }
 
 const ANSWER: Answer = {
@@ -71,12 +72,18 @@ export function fakeLanguageModel(answer?: FakeModels["answer"]): LanguageModel 
 }
 
 /** One model per stage, none of which needs files. */
-export function fakeModels({ answer, load, onLoad = () => {} }: FakeModels): LoadedModels {
+export function fakeModels({
+  answer,
+  load,
+  onLoad = () => {},
+  keepAliveMs,
+}: FakeModels): LoadedModels {
   const unset = async () => {
     throw new Error("this test sets no such model");
   };
   const llm: Load["llm"] = async () => fakeLanguageModel(answer);
-  const models = new LoadedModels({ load: { stt: unset, llm, tts: unset, ...load }, onLoad });
+  const loaders = { stt: unset, llm, tts: unset, ...load };
+  const models = new LoadedModels({ load: loaders, onLoad, keepAliveMs });
   models.use([STT, LLM, TTS]);
   return models;
 }

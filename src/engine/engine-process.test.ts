@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import pino from "pino";
 import { temporaryFolder } from "../../test/database.ts";
 import { LLM, STT } from "../../test/engine-models.ts";
@@ -32,6 +32,7 @@ function start(
 interface Seen {
   pid: number;
   models: string[];
+  sent: LocalModel[];
   environment: Record<string, string>;
   bun: string[];
   folder: string;
@@ -77,12 +78,36 @@ test("a stage's child starts when it is needed, knows its models, and is another
 test("the child has the engine's key and no other, and does not start in Parley's folder", async () => {
   await using engine = start("well");
   await engine.ready(["stt"]);
-  const { environment, bun, folder: cwd } = await seen(engine);
+  const { environment, bun, folder: cwd, sent } = await seen(engine);
   expect(environment["ENGINE_API_KEY"]).toBe(engine.serverOf("stt").apiKey);
   expect(JSON.stringify(environment)).not.toContain("sk-of-somebody");
   // Bun reads the `.env` of the folder that it starts in, and executables always do.
   expect(bun).toContain("--no-env-file");
   expect(cwd).toBe(join(folder.path, "models"));
+  // Paths are relative to Parley's folder all the same.
+  expect(sent).toEqual([
+    { ...STT, encoder: resolve("e"), decoder: resolve("d"), tokens: resolve("t") },
+  ]);
+});
+
+test("an executable's child does not read the .env of Parley's folder", async () => {
+  const executable = join(folder.path, "child");
+  // As Parley's own executable is built.
+  const built = Bun.spawnSync([
+    ...[process.execPath, "build", "--compile", "--compile-autoload-dotenv"],
+    ...[CHILD, `--outfile=${executable}`],
+  ]);
+  expect(built.exitCode).toBe(0);
+  const before = process.cwd();
+  writeFileSync(join(folder.path, ".env"), "OPENAI_API_KEY=sk-of-the-file\n");
+  process.chdir(folder.path);
+  try {
+    await using engine = start("well", [STT], { command: [executable, "well"], folder: "models" });
+    await engine.ready(["stt"]);
+    expect((await seen(engine)).environment).not.toHaveProperty("OPENAI_API_KEY");
+  } finally {
+    process.chdir(before);
+  }
 });
 
 test("after a crash another child serves the current models at the same address", async () => {

@@ -60,5 +60,9 @@ test("a job that fails does not affect the next", async () => {
   const queue = new FairQueue();
   const failed = queue.run("a", () => Promise.reject(new Error("no")));
   await expect(failed).rejects.toThrow("no");
+  const thrown = queue.run("a", () => {
+    throw new Error("at once");
+  });
+  await expect(thrown).rejects.toThrow("at once");
   expect(await queue.run("a", async () => "yes")).toBe("yes");
 });

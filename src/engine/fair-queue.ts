@@ -36,7 +36,7 @@ export class FairQueue {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const entry: Job = {
-      start: () => job().then(resolve, reject),
+      start: () => Promise.try(job).then(resolve, reject),
       abandon: () => {
         this.#remove(client, entry);
         reject(signal?.reason);

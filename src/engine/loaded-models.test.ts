@@ -45,6 +45,42 @@ test("a model that is replaced is freed after its last request", async () => {
   expect(disposed).toBe(1);
 });
 
+test("a model that nobody uses for a while is freed, and loaded again when it is needed", async () => {
+  const events: string[] = [];
+  const released = Promise.withResolvers<void>();
+  const models = fakeModels({
+    keepAliveMs: 20,
+    onLoad: (event) => {
+      events.push(event);
+      if (event === "released") released.resolve();
+    },
+  });
+  const lease = await models.acquire("llm", LLM.id);
+  (await models.acquire("llm", LLM.id))[Symbol.dispose]();
+  await Bun.sleep(60);
+  expect(events).toEqual(["loading", "loaded"]);
+  lease[Symbol.dispose]();
+  await released.promise;
+  await models.acquire("llm", LLM.id);
+  expect(events).toEqual(["loading", "loaded", "released", "loading", "loaded"]);
+});
+
+test("OpenAI's names mean the only model of their stage", async () => {
+  const models = fakeModels({});
+  for (const name of ["whisper-1", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-2025-03-20"]) {
+    expect(models.check("stt", name).id).toBe(STT.id);
+  }
+  for (const name of ["gpt-4o-mini", "gpt-4o-2024-08-06", "gpt-5-nano"]) {
+    expect(models.check("llm", name).id).toBe(LLM.id);
+  }
+  for (const name of ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"]) {
+    expect(models.check("tts", name).id).toBe(TTS.id);
+    expect(() => models.check("llm", name)).toThrow("There are: mind");
+  }
+  models.use([LLM, { ...LLM, id: "other" }]);
+  expect(() => models.check("llm", "gpt-4o-mini")).toThrow("There are: mind, other");
+});
+
 test("a model that stays in the list stays loaded", async () => {
   const events: string[] = [];
   const models = fakeModels({ onLoad: (event) => events.push(event) });

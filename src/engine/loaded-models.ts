@@ -5,7 +5,7 @@ import type { Stage } from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { checkModelFiles, loadFailure } from "./check-model.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { type LanguageModel, languageModelLoader } from "./language-model.ts";
+import { type ChatTotals, type LanguageModel, languageModelLoader } from "./language-model.ts";
 import { type LlamaGpu, loadSherpa } from "./native-libraries.ts";
 import { refusal } from "./openai-http.ts";
 import { loadRecogniser, type Recogniser } from "./recogniser.ts";
@@ -45,19 +45,37 @@ async function loadChecked<T>(model: LocalModel, load: () => Promise<T>): Promis
 export interface LoadedModelsOptions {
   load: Loaders;
   /** Called before and after each load: a native library may end the process in between. */
-  onLoad: (event: "loading" | "loaded" | "failed", model: LocalModel) => void;
+  onLoad: (event: "loading" | "loaded" | "failed" | "released", model: LocalModel) => void;
+  /** How long a model stays in memory after its last lease, in ms; undefined: for ever. */
+  keepAliveMs?: number | undefined;
 }
 
 /** A loaded model that stays in memory until the lease is disposed. */
 export interface Lease<S extends Stage> extends Disposable {
   readonly model: LoadedModel[S];
   readonly id: string;
+  /** Counts sound that the model has heard or made. */
+  count(audioSeconds: number): void;
+}
+
+/** What a model has done. */
+export interface ModelState {
+  model: LocalModel;
+  /** Requests that have it now, or wait for it. */
+  leases: number;
+  loads: { loaded: number; failed: number };
+  /** How long it was loaded, of all loads together, in ms. */
+  loadMs: number;
+  audioSeconds: number;
+  /** Of a language model, since it was last loaded. */
+  totals?: Readonly<ChatTotals> | undefined;
 }
 
 interface Entry {
-  model: LocalModel;
+  state: ModelState;
   loaded: Promise<LoadedModel[Stage]> | undefined;
-  leases: number;
+  /** Frees it when nobody has used it for a while. */
+  idle?: NodeJS.Timeout | undefined;
   /** Whether it is no longer served. */
   dropped: boolean;
 }
@@ -68,12 +86,20 @@ const STAGE_NAMES: Record<Stage, string> = {
   tts: "speech",
 };
 
+/** OpenAI's names, which clients have built in; they mean the only model of the stage. */
+const OPENAI_NAMES: Record<Stage, RegExp> = {
+  stt: /^(whisper-1|gpt-4o(-mini)?-transcribe(-[\d-]+)?)$/,
+  llm: /^gpt-(3\.5-turbo|4-turbo|4o|4\.1|4|5(\.\d)?)(-mini|-nano)?(-[\d-]+)?$/,
+  tts: /^(tts-1(-hd)?(-1106)?|gpt-4o-mini-tts(-[\d-]+)?)$/,
+};
+
 /** The models that the engine serves; each is loaded once, when it is first needed. */
 export class LoadedModels implements AsyncDisposable {
   readonly #options: LoadedModelsOptions;
   /** Models are loaded one at a time, so that it is clear which one ended the process. */
   readonly #loads = new FairQueue();
   #entries: Entry[] = [];
+  readonly #freeing = new Set<Promise<void>>();
   /** By id: why models that ended an earlier engine process while loading are not loaded again. */
   #broken: ReadonlyMap<string, string> = new Map();
 
@@ -82,7 +108,12 @@ export class LoadedModels implements AsyncDisposable {
   }
 
   get models(): LocalModel[] {
-    return this.#entries.map(({ model }) => model);
+    return this.#entries.map(({ state }) => state.model);
+  }
+
+  /** What each model that is served has done. */
+  get states(): readonly ModelState[] {
+    return this.#entries.map(({ state }) => state);
   }
 
   /** Replaces the models that are served. A leased model is freed after its last lease. */
@@ -91,39 +122,42 @@ export class LoadedModels implements AsyncDisposable {
     this.#broken = broken;
     this.#entries = models.map(
       (model) =>
-        old.find((entry) => isDeepStrictEqual(entry.model, model)) ?? {
-          model,
+        old.find((entry) => isDeepStrictEqual(entry.state.model, model)) ?? {
+          state: { model, leases: 0, loads: { loaded: 0, failed: 0 }, loadMs: 0, audioSeconds: 0 },
           loaded: undefined,
-          leases: 0,
           dropped: false,
         },
     );
     for (const entry of old.filter((one) => !this.#entries.includes(one))) {
       entry.dropped = true;
-      void freeIfUnused(entry);
+      this.#freeIfUnused(entry);
     }
   }
 
   /**
    * Loads the model that a request names and leases it.
    *
-   * @param id undefined: the only model of the stage
+   * @param id undefined, or a name of OpenAI's: the only model of the stage
    * @throws Failure for a model that is not served or cannot be loaded
    */
   async acquire<S extends Stage>(stage: S, id: string | undefined): Promise<Lease<S>> {
     const entry = this.#find(stage, id);
-    entry.leases += 1;
+    clearTimeout(entry.idle);
+    entry.state.leases += 1;
     let released = false;
     const release = () => {
       if (released) return;
       released = true;
-      entry.leases -= 1;
-      void freeIfUnused(entry);
+      entry.state.leases -= 1;
+      this.#freeIfUnused(entry);
     };
     try {
       // `#find` returned an entry of this stage.
       const model = (await this.#loaded(entry)) as LoadedModel[S];
-      return { model, id: entry.model.id, [Symbol.dispose]: release };
+      const count = (audioSeconds: number) => {
+        entry.state.audioSeconds += audioSeconds;
+      };
+      return { model, id: entry.state.model.id, count, [Symbol.dispose]: release };
     } catch (error) {
       release();
       throw error;
@@ -133,7 +167,7 @@ export class LoadedModels implements AsyncDisposable {
   /** The files of a model that is served. @throws Failure if no model of this stage has this id */
   check<S extends Stage>(stage: S, id: string | undefined): LocalModel & { stage: S } {
     // `#find` returned an entry of this stage.
-    return this.#find(stage, id).model as LocalModel & { stage: S };
+    return this.#find(stage, id).state.model as LocalModel & { stage: S };
   }
 
   /** Loads all models that are not loaded yet. @throws Failure of the first that cannot be loaded */
@@ -143,15 +177,17 @@ export class LoadedModels implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.use([]);
+    await Promise.all(this.#freeing);
   }
 
   #find(stage: Stage, id: string | undefined): Entry {
-    const candidates = this.#entries.filter((entry) => entry.model.stage === stage);
-    const found = candidates.find(({ model }) => model.id === id);
+    const candidates = this.#entries.filter(({ state }) => state.model.stage === stage);
+    const found = candidates.find(({ state }) => state.model.id === id);
     if (found) return found;
     const [only] = candidates;
-    if (id === undefined && only && candidates.length === 1) return only;
-    const ids = candidates.map(({ model }) => model.id).join(", ") || "none";
+    const isAnyMeant = id === undefined || OPENAI_NAMES[stage].test(id);
+    if (isAnyMeant && only && candidates.length === 1) return only;
+    const ids = candidates.map(({ state }) => state.model.id).join(", ") || "none";
     throw refusal(
       "not_found",
       `There is no model ${JSON.stringify(id ?? "")} for ${STAGE_NAMES[stage]} here. There are: ${ids}.`,
@@ -161,7 +197,7 @@ export class LoadedModels implements AsyncDisposable {
 
   #loaded(entry: Entry): Promise<LoadedModel[Stage]> {
     entry.loaded ??= this.#loads
-      .run("", () => this.#load(entry.model))
+      .run("", () => this.#load(entry.state))
       .catch((error) => {
         // The next request tries again, because the file may have been repaired by then.
         entry.loaded = undefined;
@@ -170,19 +206,47 @@ export class LoadedModels implements AsyncDisposable {
     return entry.loaded;
   }
 
-  async #load(model: LocalModel): Promise<LoadedModel[Stage]> {
+  async #load(state: ModelState): Promise<LoadedModel[Stage]> {
+    const { model, loads } = state;
     const broken = this.#broken.get(model.id);
     if (broken !== undefined) throw new Failure("unavailable", broken);
     const { load, onLoad } = this.#options;
     onLoad("loading", model);
+    const startedAt = performance.now();
     try {
       const loaded = await loadWith(load, model);
+      loads.loaded += 1;
+      state.loadMs += performance.now() - startedAt;
+      if ("totals" in loaded) state.totals = loaded.totals;
       onLoad("loaded", model);
       return loaded;
     } catch (error) {
+      loads.failed += 1;
       onLoad("failed", model);
       throw error;
     }
+  }
+
+  /** Frees a model that is not served any more at once, and another after a while. */
+  #freeIfUnused(entry: Entry): void {
+    clearTimeout(entry.idle);
+    const { keepAliveMs } = this.#options;
+    if (entry.state.leases > 0 || entry.loaded === undefined) return;
+    if (entry.dropped) this.#free(entry);
+    else if (keepAliveMs !== undefined) {
+      entry.idle = setTimeout(() => this.#free(entry), keepAliveMs).unref();
+    }
+  }
+
+  #free(entry: Entry): void {
+    const { loaded, state } = entry;
+    entry.loaded = undefined;
+    state.totals = undefined;
+    const freed: Promise<void> = free(loaded).finally(() => {
+      this.#freeing.delete(freed);
+      this.#options.onLoad("released", state.model);
+    });
+    this.#freeing.add(freed);
   }
 }
 
@@ -197,9 +261,10 @@ function loadWith(load: Loaders, model: LocalModel) {
   }
 }
 
-async function freeIfUnused(entry: Entry): Promise<void> {
-  if (!entry.dropped || entry.leases > 0) return;
-  const loaded = await entry.loaded?.catch(() => undefined);
+async function free(loading: Entry["loaded"]): Promise<void> {
+  const loaded = await loading?.catch(() => undefined);
+  if (loaded === undefined) return;
+  if (Symbol.asyncDispose in loaded) await loaded[Symbol.asyncDispose]();
   // Models of sherpa-onnx have no dispose: they are freed with the last reference to them.
-  if (loaded && Symbol.asyncDispose in loaded) await loaded[Symbol.asyncDispose]();
+  else setImmediate(() => Bun.gc(true));
 }

@@ -181,7 +181,7 @@ export class RealtimeSession {
 
   async #append(samples: Float32Array): Promise<void> {
     if (this.#broken) return;
-    const { tools, denoiser } = await this.#currentInput();
+    const { lease, tools, denoiser } = await this.#currentInput();
     const { rate } = this.#settings;
     if (this.#resampler?.rate !== rate) {
       this.#resampler = { rate, resampler: tools.resampler(rate, RECOGNISER_RATE) };
@@ -190,6 +190,7 @@ export class RealtimeSession {
     for (let at = 0; at < samples.length; at += PART) {
       if (at > 0) await nextTask();
       if (this.#closed.signal.aborted) return;
+      lease.count(Math.min(PART, samples.length - at) / rate);
       const audio = resampler.resample(samples.subarray(at, at + PART));
       this.#hear(denoiser ? denoiser.push(audio) : audio, tools);
       if (this.#item) {

@@ -2,7 +2,13 @@ import { mkdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { type LocalModel, type ModelServer, pathsOf, type RunnerState } from "../domain/model.ts";
+import {
+  type LocalModel,
+  localModel,
+  type ModelServer,
+  pathsOf,
+  type RunnerState,
+} from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { randomText } from "../lib/random-text.ts";
@@ -186,7 +192,7 @@ export class Runner implements AsyncDisposable {
 
   #sendModels(): void {
     const body = JSON.stringify({
-      models: this.#models,
+      models: this.#models.map(withAbsolutePaths),
       broken: this.#broken.among(this.#models),
     });
     if (body === this.#sent.body) return;
@@ -238,6 +244,17 @@ export class Runner implements AsyncDisposable {
     const why = loadFailure(model, this.#log.lastErrors, bySystem);
     this.#broken.add(model, why, killed);
   }
+}
+
+/** Relative paths are relative to Parley's folder, which is not the child's. */
+function withAbsolutePaths(model: LocalModel): LocalModel {
+  const { stage, id, kind, ...paths } = model;
+  const absolute = Object.entries<string | string[] | undefined>(paths).flatMap(([part, path]) =>
+    path === undefined
+      ? []
+      : [[part, typeof path === "string" ? resolve(path) : path.map((one) => resolve(one))]],
+  );
+  return localModel.parse({ stage, id, kind, ...Object.fromEntries(absolute) });
 }
 
 function newKey(): string {

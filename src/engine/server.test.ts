@@ -247,3 +247,49 @@ test("only the program that started the engine sets its models", async () => {
   expect(warm.status).toBe(503);
   expect(await warm.text()).toContain("out of its mind");
 });
+
+test("a page of any site may use the engine with its key", async () => {
+  await using server = serveFakes({});
+  const url = new URL("/v1/chat/completions", server.url);
+  const asked = "authorization,content-type,x-stainless-os";
+  const preflight = await fetch(url, {
+    method: "OPTIONS",
+    headers: {
+      Origin: "https://app.example",
+      "Access-Control-Request-Method": "POST",
+      "Access-Control-Request-Headers": asked,
+    },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("access-control-allow-headers")).toBe(asked);
+  for (const key of ["sesame", "wrong"]) {
+    const headers = { Authorization: `Bearer ${key}`, Origin: "https://app.example" };
+    const response = await fetch(new URL("/v1/models", server.url), { headers });
+    expect(response.status).toBe(key === "sesame" ? 200 : 401);
+    expect(response.headers.get("access-control-allow-origin")).toBe("https://app.example");
+  }
+});
+
+test("metrics have requests, loads and tokens", async () => {
+  await using server = serveFakes({});
+  const body = { model: "gpt-4o-mini", messages: MESSAGES };
+  await post(server, "/v1/chat/completions", body);
+  await post(server, "/v1/chat/completions", { model: "gpt-4o-mini" });
+  const metrics = await fetch(new URL("/metrics", server.url), {
+    headers: { Authorization: "Bearer sesame" },
+  });
+  const lines = (await metrics.text()).split("\n");
+  for (const line of [
+    'parley_engine_requests_total{route="/v1/chat/completions",status="200"} 1',
+    'parley_engine_requests_total{route="/v1/chat/completions",status="400"} 1',
+    'parley_engine_request_seconds_count{route="/v1/chat/completions"} 2',
+    'parley_engine_model_loads_total{stage="llm",model="mind",result="loaded"} 1',
+    'parley_engine_requests_running{stage="llm",model="mind"} 0',
+    'parley_engine_tokens_total{stage="llm",model="mind",kind="read"} 4',
+    'parley_engine_tokens_per_second{stage="llm",model="mind",kind="written"} 20',
+    'parley_engine_audio_seconds_total{stage="tts",model="mouth"} 0',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect((await fetch(new URL("/metrics", server.url))).status).toBe(401);
+});

@@ -1,13 +1,16 @@
 import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { EngineSettings } from "../domain/engine-settings.ts";
 import { type LocalModel, localModel } from "../domain/model.ts";
 import { once } from "../lib/lazy.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import { authorise, protocolsOf } from "./access.ts";
 import { createAudioTools } from "./audio-tools.ts";
+import { EngineMetrics } from "./engine-metrics.ts";
 import { LoadedModels, modelLoaders } from "./loaded-models.ts";
 import { type LlamaGpu, loadSherpa } from "./native-libraries.ts";
 import { clientOf, jsonBody, openAiError, parse, refusal } from "./openai-http.ts";
@@ -60,6 +63,8 @@ export function serveModels(
     load: modelLoaders(options.settings, options.gpu ?? (async () => false)),
     // The program that supervises the engine reads `event` and `model`.
     onLoad: (event, { id }) => logger.info({ event, model: id }, `${event} ${id}`),
+    // The program that supervises the engine ends it, which gives all memory back.
+    keepAliveMs: options.supervised ? undefined : options.settings.keepAliveMs,
   });
   models.use(options.models);
   const audioTools = once(async () =>
@@ -128,17 +133,28 @@ function engineApp(options: EngineServerOptions): Hono {
     throw refusal("not_found", `There is no ${c.req.method} ${c.req.path} here.`);
   });
   app.get("/health", (c) => c.json({ status: "ok" }));
+  // Whoever has the key may use it in any page; without one, only pages of this machine may.
+  app.use(cors({ origin: (origin) => (apiKey || isLocal(origin) ? origin : null) }));
+  const metrics = new EngineMetrics(models);
+  app.use(metrics.middleware);
   app.use(async (c, next) => {
     authorise(c.req.raw, apiKey);
     await next();
   });
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseTooLarge }));
+  app.get("/metrics", async (c) =>
+    c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }),
+  );
   app.route("/", modelList(models));
   app.route("/", transcriptions(options));
   app.route("/", chat(options));
   app.route("/", speech(options));
   if (supervised) app.route("/", supervision(models));
   return app;
+}
+
+function isLocal(origin: string): boolean {
+  return isLoopback(URL.parse(origin)?.hostname ?? "");
 }
 
 /** `GET /v1/models` (https://platform.openai.com/docs/api-reference/models). */

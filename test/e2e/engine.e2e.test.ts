@@ -348,13 +348,13 @@ describe("errors have the form of OpenAI's", () => {
 
   test("a model that is not there, or is for something else, is 404", async () => {
     const messages = [{ role: "user", content: "Hello." }] as const;
-    for (const model of ["gpt-4o-mini", tts.id]) {
+    for (const model of ["another-mind", tts.id]) {
       const asked = openai.chat.completions.create({ model, messages: [...messages] });
       const error = await asked.catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(OpenAI.NotFoundError);
       expect(error).toMatchObject({ code: "model_not_found", param: "model" });
     }
-    const url = `${engine.baseURL}/realtime?intent=transcription&model=whisper-1`;
+    const url = `${engine.baseURL}/realtime?intent=transcription&model=whisper-2`;
     const headers = { Authorization: `Bearer ${engine.apiKey}` };
     expect((await fetch(url, { headers })).status).toBe(404);
   });

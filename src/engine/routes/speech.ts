@@ -10,7 +10,7 @@ import {
 } from "../../audio/sound-encoder.ts";
 import type { LocalTtsModel } from "../../domain/model.ts";
 import { speakersOf } from "../../lib/speakers.ts";
-import type { LoadedModels } from "../loaded-models.ts";
+import type { Lease, LoadedModels } from "../loaded-models.ts";
 import { clientOf, jsonBody, openAiError, parse } from "../openai-http.ts";
 import { begun, withSigns } from "../signs-of-life.ts";
 import { SPEECH_RATE } from "../voice.ts";
@@ -71,7 +71,8 @@ export function speech({ models, logger }: { models: LoadedModels; logger: Logge
     const signal = AbortSignal.any([c.req.raw.signal, disconnected.signal]);
     try {
       const client = clientOf(c.req.raw, body.user) ?? randomUUID();
-      const pieces = await begun(lease.model.speak(body.input, { ...body, client, signal }));
+      const spoken = lease.model.speak(body.input, { ...body, client, signal });
+      const pieces = await begun(counted(spoken, lease));
       const encoder = await createSoundEncoder(body.response_format, SPEECH_RATE);
       const isEvents = body.stream_format === "sse";
       const sound = encoded(withSigns(pieces, SPEECH_RATE), encoder);
@@ -111,6 +112,13 @@ async function listOf(model: LocalTtsModel, logger: Logger) {
   return speakers.map(({ id, name, language, gender }) => {
     return { object: "voice", id, name, language, gender: gender ?? null, model: model.id };
   });
+}
+
+async function* counted(pieces: AsyncGenerator<Int16Array>, lease: Lease<"tts">) {
+  for await (const pcm of pieces) {
+    lease.count(pcm.length / SPEECH_RATE);
+    yield pcm;
+  }
 }
 
 /** The head does not wait for the first piece, so that a client sees that its request is served. */

@@ -4,9 +4,8 @@ import { streamSSE } from "hono/streaming";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type AudioTools, PAUSES, RECOGNISER_RATE } from "../audio-tools.ts";
-import type { LoadedModels } from "../loaded-models.ts";
+import type { Lease, LoadedModels } from "../loaded-models.ts";
 import { clientOf, openAiError, parse, refusal } from "../openai-http.ts";
-import type { Recogniser } from "../recogniser.ts";
 import { readSound } from "../sound-file.ts";
 import { languageFor } from "../spoken-language.ts";
 import {
@@ -70,7 +69,7 @@ export function transcriptions({ models, audioTools, logger }: Deps): Hono {
     try {
       if (times.has("word") && !lease.model.timesWords) throw withoutTimes(body.model);
       const tools = await audioTools();
-      const heard = hear(lease.model, tools, { file: body.file, client, language, signal });
+      const heard = hear(lease, tools, { file: body.file, client, language, signal });
       if (body.stream !== "true") return answer(c, body, await whole(heard), times);
       // The stream begins with the first words, so that a failure before them can set the status.
       const first = await heard.next();
@@ -143,7 +142,8 @@ interface Recording {
 }
 
 /** The segments of a recording, as they become certain. @returns its length in seconds */
-async function* hear(recogniser: Recogniser, tools: AudioTools, recording: Recording) {
+async function* hear(lease: Lease<"stt">, tools: AudioTools, recording: Recording) {
+  const recogniser = lease.model;
   const { file, client, language, signal } = recording;
   using utterance = recogniser.listen({
     client,
@@ -154,6 +154,7 @@ async function* hear(recogniser: Recogniser, tools: AudioTools, recording: Recor
   for await (const piece of readSound(file, tools, recogniser.denoiser?.())) {
     signal.throwIfAborted();
     samples += piece.length;
+    lease.count(piece.length / RECOGNISER_RATE);
     utterance.push(piece);
     yield* await utterance.take(signal);
   }
