@@ -85,7 +85,6 @@ function createVad(sherpa: Sherpa, model: string, { threshold, silenceMs }: Dete
   return new sherpa.Vad(
     {
       ...runtimeConfig(),
-      numThreads: 1,
       sampleRate: RECOGNISER_RATE,
       sileroVad: {
         model,

@@ -18,6 +18,7 @@ import { type LlamaGpu, type LlamaRuntime, loadLlama } from "./native-libraries.
 import { type Prompt, PromptBuilder } from "./prompt.ts";
 import { PromptReader } from "./prompt-reader.ts";
 import { SequencePool, type Slot } from "./sequence-pool.ts";
+import { threadsFor } from "./threads.ts";
 
 /** What a language model is asked for. */
 export interface AnswerRequest {
@@ -78,10 +79,10 @@ const MEMORY_SHARE = 0.3;
  * @param gpu decides what it computes on, once
  */
 export function languageModelLoader(
-  { contextTokens = MAX_CONTEXT_TOKENS, parallel }: EngineSettings,
+  { contextTokens = MAX_CONTEXT_TOKENS, parallel, threads }: EngineSettings,
   gpu: () => Promise<LlamaGpu>,
 ): (local: LocalLlmModel) => Promise<LanguageModel> {
-  const runtime = once(async () => loadLlama(await gpu()));
+  const runtime = once(async () => loadLlama(await gpu(), threadsFor("llm", threads)));
   /** @throws Failure that says why the model cannot be loaded */
   return async (local) => {
     const { library, llama, errors } = await runtime();

@@ -27,7 +27,7 @@ export function modelLoaders(settings: EngineSettings, gpu: () => Promise<LlamaG
     stt: (model) =>
       loadChecked(model, async () => loadRecogniser(await loadSherpa(), model, settings)),
     llm: (model) => loadChecked(model, () => loadLanguageModel(model)),
-    tts: (model) => loadChecked(model, async () => loadVoice(await loadSherpa(), model)),
+    tts: (model) => loadChecked(model, async () => loadVoice(await loadSherpa(), model, settings)),
   };
 }
 

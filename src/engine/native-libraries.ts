@@ -1,23 +1,10 @@
-import { availableParallelism } from "node:os";
 import { Failure } from "../errors.ts";
-
-/** Models that are small enough for a conversation hardly gain from more threads. */
-const MAX_THREADS = 8;
-
-/**
- * How many threads one inference may use on this machine: one fewer than there are processors. The
- * threads of an inference wait for each other at every step, so when another program takes the
- * processor of one thread, all of them stand still. That is many times slower than one thread fewer.
- */
-function inferenceThreads(): number {
-  return Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1));
-}
 
 export type Sherpa = typeof import("sherpa-onnx-node");
 
 /** Settings that every model of sherpa-onnx takes. */
-export function runtimeConfig() {
-  return { numThreads: inferenceThreads(), provider: "cpu", debug: 0 } as const;
+export function runtimeConfig(numThreads = 1) {
+  return { numThreads, provider: "cpu", debug: 0 } as const;
 }
 
 /**
@@ -55,9 +42,10 @@ export type LlamaGpu = "vulkan" | "cuda" | "metal" | false;
  * Loads llama.cpp, the library for language models.
  *
  * @param gpu one that was probed in another process: a fault in its driver would end this one
+ * @param maxThreads of all models together
  * @throws Failure where this program has none
  */
-export async function loadLlama(gpu: LlamaGpu): Promise<LlamaRuntime> {
+export async function loadLlama(gpu: LlamaGpu, maxThreads = 1): Promise<LlamaRuntime> {
   const library = await import("node-llama-cpp").catch((cause) => {
     throw new Failure(
       "unavailable",
@@ -72,7 +60,7 @@ export async function loadLlama(gpu: LlamaGpu): Promise<LlamaRuntime> {
     build: "never",
     skipDownload: true,
     progressLogs: false,
-    maxThreads: inferenceThreads(),
+    maxThreads,
     logger: (level, message) => {
       if (level === "error" || level === "fatal") errors.push(message.trim());
     },

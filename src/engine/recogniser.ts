@@ -8,6 +8,7 @@ import { hasOneCase, sentenceCase } from "./casing.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { heardLanguage } from "./spoken-language.ts";
+import { threadsFor } from "./threads.ts";
 import { BufferedUtterance, type Heard, StreamingUtterance, type Utterance } from "./utterance.ts";
 import { timedWords, withoutLoops } from "./words.ts";
 
@@ -67,16 +68,18 @@ const NUDGE = RECOGNISER_RATE / 10;
 export async function loadRecogniser(
   sherpa: Sherpa,
   model: LocalSttModel,
-  settings: Pick<EngineSettings, "denoise">,
+  settings: Pick<EngineSettings, "denoise"> & Partial<EngineSettings>,
 ): Promise<Recogniser> {
   const shared = {
     timesWords: !WITHOUT_TIMES.has(model.kind),
     ...(settings.denoise ? { denoiser: await denoiserOf(sherpa, model) } : {}),
   };
   const queue = new FairQueue();
+  const threads = threadsFor("stt", settings.threads);
   const written = await writing(sherpa, model);
   if (isStreaming(model)) {
-    const modelConfig = { ...runtimeConfig(), tokens: model.tokens, ...streamingNetworks(model) };
+    const config = runtimeConfig(threads);
+    const modelConfig = { ...config, tokens: model.tokens, ...streamingNetworks(model) };
     const recogniser = new sherpa.OnlineRecognizer({ featConfig: FEATURES, modelConfig });
     const heardAs = heardLanguage(model);
     return {
@@ -87,7 +90,7 @@ export async function loadRecogniser(
       },
     };
   }
-  const decode = await loadOffline(sherpa, model, written);
+  const decode = await loadOffline(sherpa, model, threads, written);
   const maxSeconds = model.kind === "moonshine" ? MAX_MOONSHINE_SPAN_S : MAX_SPAN_S;
   return {
     ...shared,
@@ -108,8 +111,8 @@ function isStreaming(model: LocalSttModel): model is StreamingModel {
 
 type Written = (text: string, isFinal: boolean) => string;
 
-async function loadOffline(sherpa: Sherpa, model: OfflineModel, written: Written) {
-  const recogniserFor = await offlineRecognisers(sherpa, model);
+async function loadOffline(sherpa: Sherpa, model: OfflineModel, threads: number, written: Written) {
+  const recogniserFor = await offlineRecognisers(sherpa, model, threads);
   const heardAs = heardLanguage(model);
   // Called for one stretch of audio at a time, so the language is that of the audio.
   return async (samples: Float32Array, language = ""): Promise<Heard> => {
@@ -132,10 +135,14 @@ async function loadOffline(sherpa: Sherpa, model: OfflineModel, written: Written
 }
 
 /** The recogniser, set to the language that is asked for. */
-async function offlineRecognisers(sherpa: Sherpa, model: OfflineModel) {
+async function offlineRecognisers(sherpa: Sherpa, model: OfflineModel, threads: number) {
   const configFor = (language: string) => ({
     featConfig: FEATURES,
-    modelConfig: { ...runtimeConfig(), tokens: model.tokens, ...networksOf(model, language) },
+    modelConfig: {
+      ...runtimeConfig(threads),
+      tokens: model.tokens,
+      ...networksOf(model, language),
+    },
   });
   const load = (language: string) => sherpa.OfflineRecognizer.createAsync(configFor(language));
   const recogniser = await load("");
@@ -204,7 +211,7 @@ async function writing(sherpa: Sherpa, model: LocalSttModel): Promise<Written> {
   const { punctuation: cnnBilstm, punctuationVocabulary: bpeVocab } = model;
   if (!cnnBilstm || !bpeVocab) return sentenceCase;
   const punctuation = new sherpa.OnlinePunctuation({
-    model: { ...runtimeConfig(), numThreads: 1, cnnBilstm, bpeVocab },
+    model: { ...runtimeConfig(), cnnBilstm, bpeVocab },
   });
   return (text, isFinal) => {
     if (!isFinal || text === "") return sentenceCase(text);
@@ -229,7 +236,7 @@ async function denoiserOf(sherpa: Sherpa, model: LocalSttModel): Promise<() => D
   }
   return () => {
     const filter = new sherpa.OnlineSpeechDenoiser({
-      model: { ...runtimeConfig(), numThreads: 1, gtcrn: { model: denoiser } },
+      model: { ...runtimeConfig(), gtcrn: { model: denoiser } },
     });
     const sampleRate = RECOGNISER_RATE;
     return {

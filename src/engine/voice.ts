@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { GenerationConfig } from "sherpa-onnx-node";
+import type { EngineSettings } from "../domain/engine-settings.ts";
 import type { LocalTtsModel } from "../domain/model.ts";
 import { type Speaker, speakerNumber } from "../domain/speaker.ts";
 import { messageOf } from "../errors.ts";
@@ -10,6 +11,7 @@ import { sentences } from "../spoken-text/sentences.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { runtimeConfig, type Sherpa } from "./native-libraries.ts";
 import { refusal } from "./openai-http.ts";
+import { threadsFor } from "./threads.ts";
 import { voiceFiles } from "./voice-files.ts";
 import { spokenLanguage } from "./voice-language.ts";
 
@@ -44,11 +46,15 @@ export interface Voice {
 }
 
 /** @throws Error of sherpa-onnx, which explains little: call `checkModelFiles` before */
-export async function loadVoice(sherpa: Sherpa, model: LocalTtsModel): Promise<Voice> {
+export async function loadVoice(
+  sherpa: Sherpa,
+  model: LocalTtsModel,
+  { threads }: Partial<Pick<EngineSettings, "threads">> = {},
+): Promise<Voice> {
   const files = voiceFiles(model);
   const tts = await sherpa.OfflineTts.createAsync({
     ...files,
-    model: { ...runtimeConfig(), ...files.model },
+    model: { ...runtimeConfig(threadsFor("tts", threads)), ...files.model },
     maxNumSentences: 1,
   });
   const speakers = await speakersOf(model);

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
+import { controlGroups, textOf } from "../lib/control-groups.ts";
 import { once, onceSync } from "../lib/lazy.ts";
 import { type Measurements, readMeasurements } from "./measurements.ts";
 import { type MachineSpeed, probeSpeed } from "./speed-probe.ts";
@@ -55,20 +55,10 @@ const speedOfThisMachine: () => Promise<MachineSpeed> = once(async () => {
 export function availableMemory(root: string = "/"): number {
   const free = /^MemAvailable: +(\d+) kB$/m.exec(textOf(join(root, "proc/meminfo")))?.[1];
   if (free === undefined) return totalmem() * SHARE_ELSEWHERE;
-  return Math.max(0, Math.min(Number(free) * 1024, ...groupsOf(root).map(freeInGroup)));
-}
-
-/** The folders of the control groups of this process, up to the root (cgroups(7)). */
-function groupsOf(root: string): string[] {
-  const lines = textOf(join(root, "proc/self/cgroup")).trim().split("\n");
-  return lines.flatMap((line) => {
-    const [, controllers = "", path = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const isVersion1 = controllers.split(",").includes("memory");
-    if (controllers !== "" && !isVersion1) return [];
-    const folder = join(root, isVersion1 ? "sys/fs/cgroup/memory" : "sys/fs/cgroup");
-    const parts = path.split("/").filter(Boolean);
-    return Array.from({ length: parts.length + 1 }, (_, at) => join(folder, ...parts.slice(0, at)));
-  });
+  return Math.max(
+    0,
+    Math.min(Number(free) * 1024, ...controlGroups("memory", root).map(freeInGroup)),
+  );
 }
 
 /** Infinity for a group without a limit. Cached files count as free, because they can be dropped. */
@@ -83,12 +73,4 @@ function freeInGroup(folder: string): number {
 function numberIn(folder: string, name: string): number | undefined {
   const text = textOf(join(folder, name)).trim();
   return /^\d+$/.test(text) ? Number(text) : undefined;
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
