@@ -56,6 +56,9 @@ const server = Bun.serve({
         console.log(JSON.stringify({ level: "info", msg: "…", event: "loading", model: "fatal" }));
         return new Promise<Response>(() => {});
       }
+      for (const model of models) {
+        console.log(JSON.stringify({ level: "info", msg: "…", event: "loaded", model }));
+      }
       return new Response(null, { status: 204 });
     },
   },

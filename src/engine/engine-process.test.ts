@@ -8,7 +8,7 @@ import type { LocalModel } from "../domain/model.ts";
 import { type EngineOptions, type SupervisedEngine, startEngine } from "./engine-process.ts";
 
 const CHILD = join(import.meta.dir, "../../test/engine-child.ts");
-const FATAL: LocalModel = { ...LLM, id: "fatal" };
+const FATAL: LocalModel = { ...LLM, id: "fatal", model: "f" };
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
 
@@ -179,6 +179,16 @@ test("a stage's child ends after a while in which nobody used its models, and st
   engine.use([STT, LLM]);
   await engine.ready(["stt"]);
   expect(await seen(engine)).toMatchObject({ models: [STT.id] });
+});
+
+test("a model that cannot be loaded goes with its conversation, and is not in the way of others", async () => {
+  await using engine = start("fatal", [LLM]);
+  await engine.ready(["llm"]);
+  engine.use([LLM, FATAL]);
+  await expect(engine.ready(["llm"])).rejects.toThrow("fatal cannot be loaded");
+  engine.use([LLM]);
+  await engine.ready(["llm"]);
+  expect(await seen(engine, "llm")).toMatchObject({ models: [LLM.id] });
 });
 
 test("models that are used again in time stay", async () => {

@@ -82,15 +82,21 @@ class SupervisedRunners implements SupervisedEngine {
     await Promise.all(this.#ending);
   }
 
-  /** Models that are used no longer stay for a while, but not beside one that has to be loaded. */
+  /**
+   * Models that are used no longer stay for a while, but not beside one that has to be loaded, and
+   * not if they cannot be loaded, since that would keep others from being ready.
+   */
   #useIn(stage: Stage, used: readonly LocalModel[]): void {
     const entry = this.#entry(stage);
     entry.used = used;
     const has = (list: readonly LocalModel[], model: LocalModel) =>
       list.some((one) => isDeepStrictEqual(one, model));
-    if (used.some((model) => !has(entry.models, model))) {
+    const unused = entry.models.filter((model) => !has(used, model));
+    const loaded = entry.runner?.state().loaded ?? [];
+    const isNew = used.some((model) => !has(entry.models, model));
+    if (isNew || unused.some(({ id }) => !loaded.includes(id))) {
       this.#serveUsed(stage);
-    } else if (entry.models.every((model) => has(used, model))) {
+    } else if (unused.length === 0) {
       this.#keep(entry);
     } else {
       entry.release ??= setTimeout(() => this.#serveUsed(stage), this.#options.keepAliveMs).unref();
