@@ -201,6 +201,19 @@ test("models that are used again in time stay", async () => {
   expect(engine.pidOf("stt")).toBe(pid);
 });
 
+test("each model stays for its own time, whichever was used longer", async () => {
+  const other = { ...LLM, id: "other" };
+  await using engine = start("well", [LLM, other], { keepAliveMs: 1000 });
+  await engine.ready(["llm"]);
+  const pid = engine.pidOf("llm");
+  engine.use([other]);
+  await Bun.sleep(700);
+  const unusedAt = performance.now();
+  engine.use([]);
+  await gone(pid);
+  expect(performance.now() - unusedAt).toBeGreaterThanOrEqual(1000);
+});
+
 test("after disposal the engine has exited, started or not", async () => {
   const engine = start("well");
   await engine.ready(["stt"]);

@@ -29,9 +29,9 @@ export function startEngine(options: EngineOptions): SupervisedEngine {
 interface StageModels {
   models: readonly LocalModel[];
   runner: Runner | undefined;
-  /** Those that conversations use now. */
-  used: readonly LocalModel[];
-  /** Ends the models that are not used. */
+  /** Since when the others are not used, by their ids, in ms of `performance.now()`. */
+  idleSince: ReadonlyMap<string, number>;
+  /** Ends the models that were not used for long enough. */
   release: NodeJS.Timeout | undefined;
   /** Of runners that were released. */
   restarts: number;
@@ -88,39 +88,56 @@ class SupervisedRunners implements SupervisedEngine {
    */
   #useIn(stage: Stage, used: readonly LocalModel[]): void {
     const entry = this.#entry(stage);
-    entry.used = used;
     const has = (list: readonly LocalModel[], model: LocalModel) =>
       list.some((one) => isDeepStrictEqual(one, model));
     const unused = entry.models.filter((model) => !has(used, model));
     const loaded = entry.runner?.state().loaded ?? [];
     const isNew = used.some((model) => !has(entry.models, model));
     if (isNew || unused.some(({ id }) => !loaded.includes(id))) {
-      this.#serveUsed(stage);
-    } else if (unused.length === 0) {
-      this.#keep(entry);
-    } else {
-      entry.release ??= setTimeout(() => this.#serveUsed(stage), this.#options.keepAliveMs).unref();
+      this.#serve(stage, used);
+      return;
     }
+    const now = performance.now();
+    entry.idleSince = new Map(unused.map(({ id }) => [id, entry.idleSince.get(id) ?? now]));
+    this.#releaseInTime(stage);
   }
 
-  #serveUsed(stage: Stage): void {
+  /** Waits until the model that has not been used for longest was not used for long enough. */
+  #releaseInTime(stage: Stage): void {
     const entry = this.#entry(stage);
-    this.#keep(entry);
-    entry.models = entry.used;
-    // A process gives all its memory back, which the libraries do not.
-    if (entry.models.length === 0) this.#end(stage);
-    else this.#runner(stage).use(entry.models);
+    clearTimeout(entry.release);
+    if (entry.idleSince.size === 0) return;
+    const { keepAliveMs } = this.#options;
+    const waitMs = Math.min(...entry.idleSince.values()) + keepAliveMs - performance.now();
+    const release = () => {
+      const latest = performance.now() - keepAliveMs;
+      const isKept = ({ id }: LocalModel) => (entry.idleSince.get(id) ?? latest + 1) > latest;
+      this.#serve(stage, entry.models.filter(isKept));
+    };
+    entry.release = setTimeout(release, Math.ceil(waitMs)).unref();
   }
 
-  #keep(entry: StageModels): void {
-    clearTimeout(entry.release);
-    entry.release = undefined;
+  #serve(stage: Stage, models: readonly LocalModel[]): void {
+    const entry = this.#entry(stage);
+    entry.models = models;
+    const idle = [...entry.idleSince].filter(([id]) => models.some((model) => model.id === id));
+    entry.idleSince = new Map(idle);
+    this.#releaseInTime(stage);
+    // A process gives all its memory back, which the libraries do not.
+    if (models.length === 0) this.#end(stage);
+    else this.#runner(stage).use(models);
   }
 
   #entry(stage: Stage): StageModels {
     const known = this.#stages.get(stage);
     if (known) return known;
-    const entry = { models: [], used: [], runner: undefined, release: undefined, restarts: 0 };
+    const entry: StageModels = {
+      models: [],
+      runner: undefined,
+      idleSince: new Map(),
+      release: undefined,
+      restarts: 0,
+    };
     this.#stages.set(stage, entry);
     return entry;
   }
@@ -135,7 +152,7 @@ class SupervisedRunners implements SupervisedEngine {
 
   #end(stage: Stage): void {
     const entry = this.#entry(stage);
-    this.#keep(entry);
+    clearTimeout(entry.release);
     const { runner } = entry;
     if (runner === undefined) return;
     entry.runner = undefined;
