@@ -7,6 +7,7 @@ import { fetchBuild, folderOf } from "../gpu/fetch-build.ts";
 import { buildFor, type GpuBuild } from "../gpu/gpu-builds.ts";
 import { decideGpu, type GpuOptions } from "../gpu/gpu-support.ts";
 import type { probeReport } from "../gpu/probe-build.ts";
+import { childEnvironment } from "../lib/child-environment.ts";
 import { throttled } from "../lib/throttled.ts";
 import { formatBytes } from "../lib/words.ts";
 import type { Program } from "./serve.ts";
@@ -21,6 +22,7 @@ export function gpuOptions(
     choice: gpu,
     cache: cacheFolder(variables),
     registry: variables["npm_config_registry"],
+    environment: childEnvironment(variables),
     probeCommand: (kind) => [...command, "engine", "--probe-gpu", kind],
   };
 }

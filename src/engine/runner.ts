@@ -11,6 +11,7 @@ import {
 } from "../domain/model.ts";
 import type { Stage } from "../domain/stage.ts";
 import { Failure, messageOf } from "../errors.ts";
+import { childEnvironment } from "../lib/child-environment.ts";
 import { randomText } from "../lib/random-text.ts";
 import { residentMemory } from "../lib/resident-memory.ts";
 import { type Child, type Command, SupervisedProcess } from "../lib/supervised.ts";
@@ -48,12 +49,6 @@ const EXIT_TIMEOUT_MS = 2000;
 const LOAD_TIMEOUT_MS = 60_000;
 /** As slow as a disk may be, in bytes per ms. */
 const SLOWEST_READ = 10_000;
-/** The variables that a child gets; none of them holds a key. */
-const PASSED_ON =
-  /^(PATH|HOME|USERPROFILE|LOCALAPPDATA|SYSTEMROOT|TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|LANG|LC_ALL|TZ|ENGINE_(?!API_KEY)\w+|XDG_(RUNTIME_DIR|DATA_DIRS)|(VK|CUDA|NVIDIA|GGML)_\w+)$/i;
-/** Those that name a folder, which may be relative to Parley's. */
-const FOLDERS = /^(TE?MP|TMPDIR|XDG_CACHE_HOME|PARLEY_CACHE_DIR)$/i;
-
 /**
  * Runs the local models of one stage in a child of this program. The child is restarted when it
  * exits, and ends with this process however that ends, because it watches its stdin.
@@ -163,21 +158,9 @@ export class Runner implements AsyncDisposable {
   #command(port: number): Command {
     const { command, variables, folder } = this.#options;
     mkdirSync(folder, { recursive: true });
-    const passedOn = Object.entries(variables).flatMap(([name, value]) =>
-      value !== undefined && PASSED_ON.test(name)
-        ? [[name, FOLDERS.test(name) ? resolve(value) : value]]
-        : [],
-    );
     return {
       argv: [...command, "--supervised", this.#stage, "--host", HOST, "--port", String(port)],
-      env: {
-        ...Object.fromEntries(passedOn),
-        ENGINE_API_KEY: this.#key,
-        BUN_OPTIONS: "--no-env-file",
-        // llama.cpp would start a debugger on itself when it fails.
-        GGML_NO_BACKTRACE: "1",
-      },
-      // Executables read the `.env` of this folder whatever BUN_OPTIONS says. Parley's holds keys.
+      env: { ...childEnvironment(variables), ENGINE_API_KEY: this.#key },
       cwd: folder,
     };
   }

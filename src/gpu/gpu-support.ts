@@ -8,6 +8,8 @@ import { type Probe, probeGpu } from "./probe-build.ts";
 export interface GpuOptions {
   choice: GpuChoice;
   cache: string;
+  /** What the process that probes a GPU gets, without Parley's keys. */
+  environment: Record<string, string>;
   /** The command that probes a GPU in a process of its own; see `probeGpu`. */
   probeCommand: (gpu: "vulkan" | "cuda") => readonly string[];
   /** Such as `linux-x64`, by Node's names. */
@@ -36,7 +38,7 @@ function missingBuild({ choice, cache, machine = THIS_MACHINE }: GpuOptions) {
 
 /** Decides what language models compute on, with the builds that are there. Never throws. */
 export async function decideGpu(options: GpuOptions, signal?: AbortSignal): Promise<GpuDecision> {
-  const { choice, cache, probeCommand, machine = THIS_MACHINE } = options;
+  const { choice, cache, environment, probeCommand, machine = THIS_MACHINE } = options;
   if (choice === "off") {
     return { use: false, folder: undefined, text: undefined, isFallback: false };
   }
@@ -52,7 +54,11 @@ export async function decideGpu(options: GpuOptions, signal?: AbortSignal): Prom
     const size = formatBytes(sizeOf(build));
     return fallback(`the ${name} build (${size}) is not downloaded: \`parley models pull gpu\``);
   }
-  const probe = await probeGpu(probeCommand(build.gpu), signal ? { signal } : {});
+  const probe = await probeGpu(probeCommand(build.gpu), {
+    folder: folderOf(build, cache),
+    environment,
+    ...(signal ? { signal } : {}),
+  });
   if ("problem" in probe) return fallback(`${name} does not work here: ${probe.problem}`);
   return works(build, cache, probe);
 }

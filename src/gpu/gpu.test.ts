@@ -5,6 +5,7 @@ import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { failureOf } from "../../test/failure-of.ts";
 import { ModelServer } from "../../test/model-server.ts";
+import { childEnvironment } from "../lib/child-environment.ts";
 import { fetchBuild, folderOf } from "./fetch-build.ts";
 import { buildFor, GPU_BUILD_VERSION, type GpuBuild } from "./gpu-builds.ts";
 import { decideGpu, GpuStatus } from "./gpu-support.ts";
@@ -16,6 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(cache, { recursive: true, force: true }));
 
+const { PATH = "/usr/bin:/bin" } = Bun.env;
 const shell = (script: string) => ["/bin/sh", "-c", script];
 const works = shell(`echo '{"devices":["Radeon 780M"]}'`);
 
@@ -81,14 +83,24 @@ test.each<[what: string, command: string[], problem: string]>([
     "llvmpipe (LLVM 15.0.6, 256 bits), which computes on the processor",
   ],
 ])("a probe %s gives the reason", async (_, command, problem) => {
-  expect(await probeGpu(command, { timeoutMs: command[0] === "sleep" ? 200 : 10_000 })).toEqual({
+  const timeoutMs = command[0] === "sleep" ? 200 : 10_000;
+  expect(await probeGpu(command, { folder: cache, environment: { PATH }, timeoutMs })).toEqual({
     problem: expect.stringContaining(problem),
   });
 });
 
 test("a probe that works names its devices, whatever its libraries print before", async () => {
   const noisy = shell(`echo loading; echo warning >&2; echo '{"devices":["A","llvmpipe"]}'`);
-  expect(await probeGpu(noisy)).toEqual({ devices: ["A"] });
+  expect(await probeGpu(noisy, { folder: cache, environment: { PATH } })).toEqual({
+    devices: ["A"],
+  });
+});
+
+test("a probe gets none of Parley's keys, and does not start in its folder", async () => {
+  const tells = shell(`echo "{\\"devices\\":[\\"$OPENAI_API_KEY at $PWD\\"]}"`);
+  const environment = childEnvironment({ PATH, OPENAI_API_KEY: "sk-secret" });
+  const probe = await probeGpu(tells, { folder: cache, environment });
+  expect(probe).toEqual({ devices: [` at ${cache}`] });
 });
 
 /** Puts a build into the cache as `fetchBuild` does. */
@@ -104,7 +116,7 @@ function fetched(): string {
 test("a GPU is used if its build works, and the processor otherwise, with the reason", async () => {
   const machine = "linux-x64";
   const decide = (probe: string[], choice: "off" | "auto" | "vulkan" | "metal" = "auto") =>
-    decideGpu({ choice, cache, machine, probeCommand: () => probe });
+    decideGpu({ choice, cache, machine, environment: { PATH }, probeCommand: () => probe });
   expect(await decide(works)).toMatchObject({
     use: false,
     isFallback: true,
@@ -130,7 +142,13 @@ test("a GPU is used if its build works, and the processor otherwise, with the re
 test("the status tells of the download, and why it failed", async () => {
   await using server = new ModelServer({ files: {} });
   const probeCommand = () => works;
-  const options = { choice: "auto" as const, cache, machine: "linux-x64", probeCommand };
+  const options = {
+    choice: "auto" as const,
+    cache,
+    machine: "linux-x64",
+    environment: { PATH },
+    probeCommand,
+  };
   {
     await using status = new GpuStatus({ ...options, registry: server.url });
     expect(status.text).toContain("while the Vulkan build is downloaded (0 kB of 27 MB)");
@@ -147,7 +165,13 @@ test("the status tells of the download, and why it failed", async () => {
 test("a stop does not wait for a driver that hangs", async () => {
   fetched();
   const probeCommand = () => ["sleep", "60"];
-  const status = new GpuStatus({ choice: "auto", cache, machine: "linux-x64", probeCommand });
+  const status = new GpuStatus({
+    choice: "auto",
+    cache,
+    machine: "linux-x64",
+    environment: { PATH },
+    probeCommand,
+  });
   await Promise.resolve();
   await status[Symbol.asyncDispose]();
 }, 10_000);

@@ -17,6 +17,14 @@ export type Probe = { devices: readonly string[] } | { problem: string };
 /** Vulkan drivers that compute on the processor, many times slower than llama.cpp itself. */
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|software/i;
 
+interface ProbeOptions {
+  /** Where the process starts; nobody's `.env` may be there. */
+  folder: string;
+  environment: Record<string, string>;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
 /**
  * Tries a GPU in a process of its own, since a fault in a driver ends the process.
  *
@@ -24,12 +32,14 @@ const SOFTWARE = /llvmpipe|lavapipe|swiftshader|software/i;
  */
 export async function probeGpu(
   command: readonly string[],
-  { timeoutMs = PROBE_TIMEOUT_MS, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+  { folder, environment, timeoutMs = PROBE_TIMEOUT_MS, signal }: ProbeOptions,
 ): Promise<Probe> {
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
     child = Bun.spawn([...command], {
       stdio: ["ignore", "pipe", "pipe"],
+      cwd: folder,
+      env: environment,
       ...(signal ? { signal } : {}),
       killSignal: "SIGKILL",
     });
