@@ -198,12 +198,20 @@ function openServices(options: AppOptions, group: ClosingGroup) {
   );
   const check = new ProviderCheck();
   const providers = open("the engine", openProviderChoice(config, check, options.createEngine));
-  const { dataDir, modelsCatalog } = config;
+  const { dataDir, modelsCatalog, huggingFace } = config;
   const language = config.language ?? undefined;
   const hasEngine = options.createEngine !== undefined;
   const { models, offline } = open(
     "the downloads",
-    openLocalModels({ dataDir, modelsCatalog, hasEngine, language, providers, logger }),
+    openLocalModels({
+      dataDir,
+      modelsCatalog,
+      huggingFace,
+      hasEngine,
+      language,
+      providers,
+      logger,
+    }),
   );
   return { livekit, stack, check, providers, models, offline };
 }

@@ -50,6 +50,7 @@ describe("without any variable", () => {
       fallbackFixedBy: { stt: undefined, llm: undefined, tts: undefined },
       fallbackPaths: { stt: undefined, llm: undefined, tts: undefined },
       modelsCatalog: undefined,
+      huggingFace: { endpoint: "https://huggingface.co", token: undefined },
       greeting: undefined,
       language: null,
       keyterms: [],
@@ -194,6 +195,7 @@ const REFUSED: [name: string, value: string, allowed: RegExp][] = [
   ],
   ["STT_FALLBACK_BASE_URL", "ftp://localhost", /http:\/\/ or https:\/\/ URL/],
   ["LLM_FALLBACK_BASE_URL", "ftp://a.org", /http:\/\/ or https:\/\/ URL/],
+  ["HF_ENDPOINT", "hf-mirror.example", /http:\/\/ or https:\/\/ URL/],
   ["TTS_FALLBACK_BASE_URL", "file:///a", /http:\/\/ or https:\/\/ URL/],
   ["REDIS_URL", "localhost:6379", /redis:\/\/ or rediss:\/\/ URL/],
   ["AUTH_DISABLED", "1", /"true" or "false"/],
@@ -235,6 +237,7 @@ test("every variable with a rule has a case in which it is refused", () => {
     "STT_FALLBACK_API_KEY",
     "LLM_FALLBACK_API_KEY",
     "TTS_FALLBACK_API_KEY",
+    "HF_TOKEN",
   ];
   const files = ["DATA_DIR", "PARLEY_CACHE_DIR", "LIVEKIT_SERVER_BIN", "MODELS_CATALOG"];
   const free = [...files, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"];

@@ -45,6 +45,8 @@ export interface Config extends StageProviders {
   fallbackPaths: Readonly<Record<Stage, string | undefined>>;
   /** Another catalogue of models, as a path or an http(s) URL. */
   modelsCatalog: string | undefined;
+  /** Where files of Hugging Face come from, and the token for there. */
+  huggingFace: { endpoint: string; token: string | undefined };
   engine: EngineSettings;
   speechToSpeech: SpeechToSpeechProvider;
   systemPrompt: string;
@@ -184,6 +186,8 @@ export const environment = z.object({
   TTS_FALLBACK_MODEL: text,
   TTS_FALLBACK_VOICE: text,
   MODELS_CATALOG: text,
+  HF_ENDPOINT: httpUrl.transform((url) => url.replace(/\/+$/, "")),
+  HF_TOKEN: apiKey,
   ...engineVariables,
   STT_LANGUAGE: languageChoice,
   STT_KEYTERMS: text.transform(listed).pipe(keyterms),
@@ -275,6 +279,10 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     fallbackFixedBy: eachStage((stage) => decidingFallback(env, stage)),
     fallbackPaths: eachStage((stage) => filesNamed(env[`${stage}_FALLBACK_MODEL`])),
     modelsCatalog: env.MODELS_CATALOG,
+    huggingFace: {
+      endpoint: env.HF_ENDPOINT ?? "https://huggingface.co",
+      token: env.HF_TOKEN,
+    },
     engine: engineSettings(env),
     systemPrompt: env.SYSTEM_PROMPT ?? DEFAULT_SYSTEM_PROMPT,
     greeting: env.GREETING,

@@ -7,7 +7,7 @@ import type { CatalogModel } from "../src/domain/catalog.ts";
 export type Fault =
   | { kind: "cut" /** Bytes after which the connection ends. */; after: number }
   | { kind: "hang"; after: number }
-  | { kind: "status"; status: number }
+  | { kind: "status"; status: number; headers?: Record<string, string> }
   | { kind: "ignore range" }
   | { kind: "damage" };
 
@@ -25,6 +25,8 @@ export class ModelServer implements AsyncDisposable {
   readonly url: string;
   /** The path, `Range` and `If-Range` of each request. */
   readonly requests: string[] = [];
+  /** The `Authorization` of each request. */
+  readonly authorizations: (string | undefined)[] = [];
   readonly faults: Fault[] = [];
   paceMs: number;
   /** Bytes sent in all requests so far. */
@@ -60,10 +62,12 @@ export class ModelServer implements AsyncDisposable {
     const { range = "", "if-range": ifRange } = request.headers;
     const path = (request.url ?? "").slice(1);
     this.requests.push([path, range, ifRange].filter(Boolean).join(" "));
+    this.authorizations.push(request.headers.authorization);
     const whole = this.#options.files[path];
     const fault = whole ? this.faults.shift() : undefined;
     if (!whole) return void response.writeHead(404).end("nothing");
-    if (fault?.kind === "status") return void response.writeHead(fault.status).end("no");
+    if (fault?.kind === "status")
+      return void response.writeHead(fault.status, fault.headers).end("no");
     const etag = `"${Bun.hash(whole).toString(36)}"`;
     const fits = ifRange === undefined || ifRange === etag;
     const asked = fault?.kind === "ignore range" || !fits ? "" : range;

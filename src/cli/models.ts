@@ -7,7 +7,11 @@ import { Failure } from "../errors.ts";
 import { throttled } from "../lib/throttled.ts";
 import { formatBytes } from "../lib/words.ts";
 import { catalogSource } from "../models/catalog.ts";
-import { downloadModel, type ModelProgress } from "../models/download.ts";
+import {
+  downloadModel,
+  type ModelDownloadOptions,
+  type ModelProgress,
+} from "../models/download.ts";
 import { thisMachine } from "../models/machine.ts";
 import { removeModel, storedState } from "../models/model-folder.ts";
 import { type Recommendation, recommend } from "../models/recommend.ts";
@@ -56,7 +60,7 @@ export async function models(
       if (ids.includes(GPU)) await pullGpu(program, variables, config.engine);
       return pull(
         catalog,
-        folder,
+        { folder, huggingFace: config.huggingFace },
         ids.filter((id) => id !== GPU),
         await recommendation(),
       );
@@ -145,7 +149,7 @@ function list(
 
 function pull(
   catalog: Catalog,
-  folder: string,
+  options: Pick<ModelDownloadOptions, "folder" | "huggingFace">,
   ids: readonly string[],
   { models: best, warning }: Recommendation,
 ): Promise<number> {
@@ -157,7 +161,7 @@ function pull(
     for (const model of chosen) {
       const line = progressLine(model);
       await downloadModel(model, {
-        folder,
+        ...options,
         signal,
         onProgress: line.update,
         onWait: () =>

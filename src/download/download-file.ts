@@ -1,10 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Failure } from "../errors.ts";
 import { PartFile, removePart } from "./part-file.ts";
-import { request, Unreachable, watchdog } from "./request.ts";
+import { Busy, request, Unreachable, watchdog } from "./request.ts";
 
 export interface DownloadOptions {
   url: string;
+  /** Headers of the request, such as a token. A redirect to another origin loses `Authorization`. */
+  headers?: Record<string, string> | undefined;
   /** The file's path; only a complete and verified file gets this name. */
   to: string;
   sha256: string;
@@ -16,8 +18,10 @@ export interface DownloadOptions {
   onProgress?: (received: number, total: number | undefined) => void;
 }
 
-/** Failed requests in a row without new data; a server that refuses is not asked again. */
+/** Failed requests in a row without new data; a server that refuses for good is not asked again. */
 const MAX_FAILURES = 3;
+/** A server that wants to be left alone for longer, in ms, is not waited for. */
+const MAX_WAIT_MS = 30_000;
 /** Pauses before the next request, in ms, by how many have failed in a row. */
 const RETRY_MS = [200, 1000];
 
@@ -33,9 +37,10 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   let furthest = part.size;
   let answered = false;
   for (let failures = 0; ; ) {
+    let waitMs = 0;
     const { total, broken } = await receive(part, options).catch((error: unknown) => {
-      // A server that has answered before may only be away for a moment.
-      if (!answered || !(error instanceof Unreachable)) throw error;
+      if (!mayRecover(error, answered)) throw error;
+      if (error instanceof Busy) waitMs = error.waitMs;
       return { total: options.bytes, broken: error.message };
     });
     answered = true;
@@ -54,8 +59,15 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
     failures = part.size > furthest ? 1 : failures + 1;
     furthest = Math.max(furthest, part.size);
     if (failures >= MAX_FAILURES) throw brokeOff(options, part.size, total, broken);
-    await delay(RETRY_MS[failures - 1], undefined, { signal: options.signal });
+    const pauseMs = Math.max(waitMs, RETRY_MS[failures - 1] ?? 0);
+    await delay(pauseMs, undefined, { signal: options.signal });
   }
+}
+
+/** @param answered a server that has answered before may only be away for a moment */
+function mayRecover(error: unknown, answered: boolean): error is Failure {
+  if (error instanceof Busy) return error.waitMs <= MAX_WAIT_MS;
+  return answered && error instanceof Unreachable;
 }
 
 function brokeOff(
@@ -84,7 +96,7 @@ async function receive(part: PartFile, options: DownloadOptions): Promise<Outcom
   }
   using watch = watchdog(options);
   const response = await request(options.url, watch, {
-    headers: rangeOf(part),
+    headers: { ...options.headers, ...rangeOf(part) },
     accepted: [416],
   });
   if (response.status === 416) {

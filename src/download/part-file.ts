@@ -100,6 +100,8 @@ export class PartFile implements AsyncDisposable {
   }
 }
 
+export class DiskFull extends Failure {}
+
 /** Removes a partial download. */
 export async function removePart(to: string): Promise<void> {
   await rm(`${to}.part`, { force: true });
@@ -109,7 +111,7 @@ export async function removePart(to: string): Promise<void> {
 function cannotWrite(error: unknown): never {
   const code = codeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT") {
-    throw new Failure("unavailable", "the disk is full: free some space", { cause: error });
+    throw new DiskFull("unavailable", "the disk is full: free some space", { cause: error });
   }
   throw error;
 }

@@ -34,11 +34,29 @@ export function watchdog(options: {
 /** The server did not answer at all; one that refuses is a plain `Failure`. */
 export class Unreachable extends Failure {}
 
+/** The server cannot answer now (429 or 5xx), but may do so later. */
+export class Busy extends Failure {
+  /** How long the server wants to be left alone, in ms; 0 if it does not say. */
+  readonly waitMs: number;
+
+  constructor(url: string, { status, headers }: Response) {
+    super("unavailable", `${url} answered ${status}`);
+    this.waitMs = retryAfterMs(headers.get("retry-after"));
+  }
+}
+
+/** Seconds or a date; see RFC 9110, section 10.2.3. */
+function retryAfterMs(value: string | null): number {
+  if (value === null) return 0;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Math.max(0, ms || 0);
+}
+
 /**
  * Requests a file, through the proxies that the environment names.
  *
  * @param options `accepted`: error statuses whose response is returned instead of thrown
- * @throws Failure when the server cannot be reached or refuses
+ * @throws Failure when the server cannot be reached, is busy or refuses
  */
 export async function request(
   url: string,
@@ -59,6 +77,7 @@ export async function request(
   watch.keepAlive();
   if (!response.ok && !accepted.includes(response.status)) {
     await response.body?.cancel();
+    if (response.status === 429 || response.status >= 500) throw new Busy(url, response);
     throw new Failure("unavailable", `${url} answered ${response.status}`);
   }
   return response;

@@ -1,9 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { temporaryFolder } from "../../test/database.ts";
 import {
   bytesOf,
+  type Fault,
   ModelServer,
   type ModelServerOptions,
   tinyModel,
@@ -78,7 +87,7 @@ describe("an interrupted download", () => {
   test("resumes in a later try, also of another process", async () => {
     await using world = open();
     world.server.faults.push(...Array(3).fill({ kind: "cut", after: 30_000 }));
-    world.server.faults.splice(1, 2, { kind: "status", status: 503 });
+    world.server.faults.splice(1, 2, ...Array(2).fill({ kind: "status", status: 503 }));
     await expect(world.pull()).rejects.toThrow("answered 503");
     expect(statSync(join(world.target, "tiny.gguf.part")).size).toBe(30_000);
     expect(existsSync(join(world.target, "tiny.gguf"))).toBe(false);
@@ -182,6 +191,113 @@ describe("a failure says why, and how to do it by hand", () => {
     await expect(work).rejects.toThrow(/Tiny needs 100 kB more .* has 210 MB free.*DATA_DIR/);
     expect(world.server.requests).toEqual([]);
     await world.pull({ freeBytes: async () => 201 * 2 ** 20 });
+  });
+});
+
+describe("a busy server", () => {
+  test.each([429, 500, 503])(
+    "is asked again after %d, also in the middle of a file",
+    async (status) => {
+      await using world = open();
+      const busy = { kind: "status", status } as const;
+      world.server.faults.push(busy, { kind: "cut", after: 30_000 }, busy);
+      await world.pull();
+      expect(world.server.requests.map((one) => one.split(" ")[1])).toEqual([
+        undefined,
+        undefined,
+        "bytes=30000-",
+        "bytes=30000-",
+      ]);
+      expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
+    },
+  );
+
+  test("is left alone for as long as it says", async () => {
+    await using world = open();
+    world.server.faults.push({ kind: "status", status: 429, headers: { "Retry-After": "1" } });
+    const start = performance.now();
+    await world.pull();
+    expect(performance.now() - start).toBeGreaterThanOrEqual(990);
+  });
+
+  test("is given up if that is too long, or if it stays busy", async () => {
+    await using world = open();
+    world.server.faults.push({ kind: "status", status: 429, headers: { "Retry-After": "3600" } });
+    await expect(world.pull()).rejects.toThrow("answered 429");
+    expect(world.server.requests).toHaveLength(1);
+    world.server.faults.push(...Array(3).fill({ kind: "status", status: 503 }));
+    await expect(world.pull()).rejects.toThrow("answered 503");
+    expect(world.server.requests).toHaveLength(4);
+  });
+});
+
+describe("the sources of a file", () => {
+  /** The tiny model with its file at each of these servers. */
+  function modelAt(...urls: string[]) {
+    const [model] = urls.map((url) => tinyModel(url, FILES));
+    const [file] = model?.files ?? [];
+    if (!model || !file) throw new Error("there is no server");
+    const sources = urls.map((url) => ({ url: `${url}/tiny-llm/tiny.gguf` }));
+    return { ...model, files: [{ ...file, sources }] };
+  }
+
+  const faults: [string, Fault[]][] = [
+    ["404", [{ kind: "status", status: 404 }]],
+    ["403", [{ kind: "status", status: 403 }]],
+    ["503", Array(3).fill({ kind: "status", status: 503 })],
+    ["other bytes", [{ kind: "damage" }]],
+    ["silence", Array(3).fill({ kind: "hang", after: 0 })],
+  ];
+  test.each(faults)("are tried in order: the second after %s", async (_, first) => {
+    await using broken = open();
+    await using world = open();
+    broken.server.faults.push(...first);
+    const model = modelAt(broken.server.url, world.server.url);
+    await downloadModel(model, { folder: world.folder, stallMs: 400 });
+    expect(broken.server.requests).toHaveLength(first.length);
+    expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
+  });
+
+  test("continue each other", async () => {
+    await using broken = open();
+    await using world = open();
+    broken.server.faults.push({ kind: "cut", after: 30_000 });
+    broken.server.faults.push(...Array(2).fill({ kind: "cut", after: 0 }));
+    const model = modelAt(broken.server.url, world.server.url);
+    await downloadModel(model, { folder: world.folder });
+    expect(world.server.requests[0]).toContain("bytes=30000-");
+    expect(world.at("tiny.gguf")).toEqual(Buffer.from(GGUF));
+  });
+
+  test("are all named if none works, also one without a server or a host name", async () => {
+    await using world = open();
+    world.server.faults.push({ kind: "damage" });
+    const model = modelAt("http://127.0.0.1:9", "http://no-such-host.invalid", world.server.url);
+    await expect(downloadModel(model, { folder: world.folder })).rejects.toThrow(
+      /127\.0\.0\.1:9 cannot.*no-such-host\.invalid cannot.*wrong SHA-256.*by hand/,
+    );
+  });
+
+  test("of Hugging Face are those of its mirror, which alone gets the token", async () => {
+    await using world = open();
+    await using other = open();
+    const huggingFace = { endpoint: world.server.url, token: "hf_secret" };
+    const pull = (...urls: string[]) =>
+      downloadModel(modelAt(...urls), { folder: world.folder, huggingFace });
+    world.server.faults.push({
+      kind: "status",
+      status: 302,
+      headers: { Location: `${other.server.url}/tiny-llm/tiny.gguf` },
+    });
+    await pull("https://huggingface.co");
+    expect(world.server.authorizations).toEqual(["Bearer hf_secret"]);
+    expect(other.server.authorizations).toEqual([undefined]);
+    rmSync(join(world.target, "tiny.gguf"));
+    world.server.faults.push({ kind: "status", status: 404 });
+    const failed = pull("https://huggingface.co", "http://127.0.0.1:9");
+    await expect(failed).rejects.not.toThrow("hf_secret");
+    await pull(other.server.url);
+    expect(other.server.authorizations).toEqual([undefined, undefined]);
   });
 });
 

@@ -2,10 +2,12 @@ import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { CatalogModel, ModelFile } from "../domain/catalog.ts";
 import { downloadFile } from "../download/download-file.ts";
+import { DiskFull } from "../download/part-file.ts";
 import { Failure, messageOf } from "../errors.ts";
 import { fileHash } from "../lib/file-hash.ts";
 import { lock } from "../lib/lock.ts";
 import { formatBytes } from "../lib/words.ts";
+import { type HuggingFace, PUBLIC_HUGGING_FACE, requestFor } from "./hugging-face.ts";
 import { isExtended, preparePiperVoice } from "./piper-voice.ts";
 
 export interface ModelProgress {
@@ -17,6 +19,8 @@ export interface ModelProgress {
 export interface ModelDownloadOptions {
   /** `$DATA_DIR/models`; the model gets a subfolder with its id as the name. */
   folder: string;
+  /** Without it, Hugging Face itself and no account. */
+  huggingFace?: HuggingFace | undefined;
   signal?: AbortSignal | undefined;
   stallMs?: number | undefined;
   onProgress?: ((progress: ModelProgress) => void) | undefined;
@@ -55,29 +59,44 @@ export async function downloadModel(
   for (const file of missing) {
     const to = join(target, file.path);
     await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-    try {
-      await downloadFile({
-        ...file,
-        url: plainSource(model, file),
-        to,
-        signal: options.signal,
-        stallMs: options.stallMs,
-        onProgress: (received) => meter.fileAt(received),
-      });
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      throw withManualSteps(error, file, to);
-    }
+    await fromAnySource(model, file, to, options, (received) => meter.fileAt(received));
     meter.fileDone(file);
   }
   await preparePiperVoice(model, target);
 }
 
-/** @throws Failure for a file that only archives have */
-function plainSource({ name }: CatalogModel, { path, sources }: ModelFile): string {
-  const source = sources.find(({ member }) => member === undefined);
-  if (source) return source.url;
-  throw new Failure("unavailable", `${name} has no source for ${path} that is not an archive`);
+/**
+ * Tries the sources of a file in their order, until one gives the published bytes. What one has sent
+ * before it broke off is continued from the next.
+ *
+ * @throws Failure with what was wrong with each
+ */
+async function fromAnySource(
+  { name }: CatalogModel,
+  file: ModelFile,
+  to: string,
+  options: ModelDownloadOptions,
+  onProgress: (received: number) => void,
+): Promise<void> {
+  const { path, bytes, sha256 } = file;
+  const { signal, stallMs, huggingFace = PUBLIC_HUGGING_FACE } = options;
+  const plain = file.sources.filter(({ member }) => member === undefined);
+  if (plain.length === 0) {
+    throw new Failure("unavailable", `${name} has no source for ${path} that is not an archive`);
+  }
+  const failures: Failure[] = [];
+  for (const { url } of plain) {
+    const from = requestFor(url, huggingFace);
+    try {
+      return await downloadFile({ ...from, to, bytes, sha256, signal, stallMs, onProgress });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failures.push(error);
+      // No source can do anything about the disk.
+      if (error instanceof DiskFull) break;
+    }
+  }
+  throw withManualSteps(failures, file, to);
 }
 
 /** Compares with the published file, because the user may have copied this one. */
@@ -113,11 +132,15 @@ async function freeOnDisk(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-function withManualSteps(error: Failure, { sources: [source] }: ModelFile, to: string): Failure {
+function withManualSteps(
+  failures: readonly Failure[],
+  { sources: [source] }: ModelFile,
+  to: string,
+): Failure {
   return new Failure(
-    error.kind,
-    `${messageOf(error)}. Try again: the download resumes where it stopped. Or download the file by hand from ${source?.url} and save it as ${to}`,
-    { cause: error },
+    "unavailable",
+    `${failures.map(messageOf).join("; ")}. Try again: the download resumes where it stopped. Or download the file by hand from ${source?.url} and save it as ${to}`,
+    { cause: failures.length === 1 ? failures[0] : new AggregateError(failures) },
   );
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { ProviderSettingsService } from "../domain/provider.ts";
 import { Failure } from "../errors.ts";
 import { catalogSource } from "./catalog.ts";
+import type { HuggingFace } from "./hugging-face.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { ModelLibrary } from "./model-library.ts";
 import { NO_ENGINE } from "./no-engine.ts";
@@ -12,6 +13,7 @@ export interface LocalModelsOptions {
   dataDir: string;
   /** Another catalogue, as a path or a URL; undefined: the built-in one. */
   modelsCatalog: string | undefined;
+  huggingFace?: HuggingFace | undefined;
   /** Told to use the recommended models once they are downloaded. */
   providers: Pick<ProviderSettingsService, "overview" | "useLocal">;
   /** Whether this program can run local models; without an engine the catalogue is refused. */
@@ -25,7 +27,7 @@ export interface LocalModelsOptions {
 
 /** The local models with their downloads, and the setup that uses the recommended ones. */
 export function openLocalModels(options: LocalModelsOptions) {
-  const { dataDir, modelsCatalog, providers, hasEngine, language, logger } = options;
+  const { dataDir, modelsCatalog, huggingFace, providers, hasEngine, language, logger } = options;
   const folder = join(dataDir, "models");
   const opened = new AsyncDisposableStack();
   const models = opened.use(
@@ -34,6 +36,7 @@ export function openLocalModels(options: LocalModelsOptions) {
       catalog: hasEngine ? catalogSource(modelsCatalog) : noCatalog,
       machine: options.machine ?? thisMachine(folder),
       language,
+      huggingFace,
       logger,
     }),
   );

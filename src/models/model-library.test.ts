@@ -95,6 +95,15 @@ test("a model that is requested twice is downloaded once, and a present one is n
   expect(world.server.requests).toEqual(["first/a.gguf"]);
 });
 
+test("two requests at once make one download, which one cancellation ends", async () => {
+  await using world = open(5);
+  const { library } = world;
+  await Promise.all([library.download(["first"]), library.download(["first", "second"])]);
+  library.cancel("first");
+  await until(library, "second", ({ state }) => state === "present");
+  expect((await library.find("first")).state.state).toBe("absent");
+});
+
 test("a cancelled download keeps its bytes, and resumes when requested again", async () => {
   await using world = open(10);
   const { library } = world;

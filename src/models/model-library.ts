@@ -8,6 +8,7 @@ import type {
 } from "../domain/catalog.ts";
 import { Failure } from "../errors.ts";
 import { downloadModel } from "./download.ts";
+import type { HuggingFace } from "./hugging-face.ts";
 import type { Machine } from "./machine.ts";
 import { removeModel, storedState } from "./model-folder.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
@@ -20,6 +21,7 @@ export interface ModelLibraryOptions {
   /** The language of a person who has not said another one, as a BCP 47 tag. */
   language?: string | undefined;
   logger: Pick<Logger, "info" | "warn" | "error">;
+  huggingFace?: HuggingFace | undefined;
   stallMs?: number | undefined;
   /** How often listeners are notified of progress, in ms. */
   notifyMs?: number | undefined;
@@ -90,7 +92,9 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
 
   async download(ids: readonly string[]): Promise<void> {
     const models = await Promise.all(ids.map((id) => this.find(id)));
-    for (const { model, state } of models) {
+    for (const { model } of models) {
+      // Another call may have queued it meanwhile.
+      const { state } = this.#listed(model);
       if (state.state === "present" || state.state === "waiting" || state.state === "downloading") {
         continue;
       }
@@ -109,6 +113,7 @@ export class ModelLibrary implements ModelService, AsyncDisposable {
     try {
       await downloadModel(model, {
         folder: this.folder,
+        huggingFace: this.#options.huggingFace,
         signal: abort.signal,
         stallMs: this.#options.stallMs,
         onProgress: (progress) => {
