@@ -164,12 +164,12 @@ test("one consent downloads what this machine needs, and the page can start once
   // What somebody types meanwhile stays, whatever the stream of events sends.
   await page.fill("#offer-key", "sk-typed");
   server.paceMs = 250;
-  server.faults.push({ kind: "status", status: 503 });
+  server.faults.push({ kind: "status", status: 403 });
   await page.click("#offer-download");
   await page.waitForSelector("#offer [data-model=tiny-llm][data-state=downloading]");
   server.paceMs = 0;
   await page.waitForSelector("#offer [data-model=tiny-ear][data-state=failed]");
-  expect(await page.textContent("#offer")).toContain("answered 503. Try again");
+  expect(await page.textContent("#offer")).toContain("answered 403. Try again");
   server.paceMs = 0;
   await page.click("#offer-download");
   await page.waitForSelector("#offer .welcome");
