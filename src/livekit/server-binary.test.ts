@@ -131,7 +131,8 @@ test("a download that breaks off is tried again", async () => {
 test("one that always breaks off is a failure that says how many bytes arrived", async () => {
   using cutting = await cuttingServer(Number.POSITIVE_INFINITY);
   await expect(find({ releasesUrl: cutting.url })).rejects.toThrow(/broke off after \d+ of \d+/);
-  expect(cutting.downloads()).toBe(3);
+  // Three in a row bring nothing new; before that, one may have brought more than the one before.
+  expect(cutting.downloads()).toBeWithin(3, 10);
 });
 
 test("a download that stalls is given up", async () => {
