@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { HUGGING_FACE } from "./domain/catalog.ts";
 import { type EngineSettings, GPU_CHOICES } from "./domain/engine-settings.ts";
 import { AUTOMATIC } from "./domain/language.ts";
 import { KEY_PATTERN } from "./domain/provider.ts";
@@ -280,7 +281,7 @@ function assemble(env: Variables, surroundings: Surroundings): Config {
     fallbackPaths: eachStage((stage) => filesNamed(env[`${stage}_FALLBACK_MODEL`])),
     modelsCatalog: env.MODELS_CATALOG,
     huggingFace: {
-      endpoint: env.HF_ENDPOINT ?? "https://huggingface.co",
+      endpoint: env.HF_ENDPOINT ?? HUGGING_FACE,
       token: env.HF_TOKEN,
     },
     engine: engineSettings(env),

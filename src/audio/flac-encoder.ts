@@ -1,4 +1,5 @@
 import { BitWriter } from "./bit-writer.ts";
+import { SampleBlocks } from "./sample-blocks.ts";
 import type { SoundEncoder } from "./sound-encoder.ts";
 
 /** Samples of a frame: 48 ms at 24 kHz. */
@@ -23,7 +24,7 @@ const RATE_OF_HEAD = 0;
 export class FlacEncoder implements SoundEncoder {
   readonly head: Uint8Array;
   readonly #rateCode: number;
-  #rest = new Int16Array();
+  readonly #blocks = new SampleBlocks(BLOCK);
   #frames = 0;
 
   constructor(rate: number) {
@@ -32,22 +33,15 @@ export class FlacEncoder implements SoundEncoder {
   }
 
   encode(pcm: Int16Array): Uint8Array {
-    const all = new Int16Array(this.#rest.length + pcm.length);
-    all.set(this.#rest);
-    all.set(pcm, this.#rest.length);
-    const frames: Uint8Array[] = [];
-    let at = 0;
-    for (; at + BLOCK <= all.length; at += BLOCK) frames.push(this.#frame(all, at, at + BLOCK));
-    this.#rest = all.slice(at);
-    return Buffer.concat(frames);
+    return Buffer.concat(this.#blocks.push(pcm).map((block) => this.#frame(block)));
   }
 
   end(): Uint8Array {
-    const last = this.#rest;
-    return last.length === 0 ? new Uint8Array() : this.#frame(last, 0, last.length);
+    const { rest } = this.#blocks;
+    return rest.length === 0 ? new Uint8Array() : this.#frame(rest);
   }
 
-  #frame(pcm: Int16Array, from: number, to: number): Uint8Array {
+  #frame(pcm: Int16Array): Uint8Array {
     const bits = new BitWriter();
     // The frame's size is written in 16 bits, and it is mono.
     bits.write(0b1111_1111_1111_1000, 16);
@@ -56,9 +50,9 @@ export class FlacEncoder implements SoundEncoder {
     bits.write(0b0000_1000, 8);
     for (const byte of utf8Number(this.#frames)) bits.write(byte, 8);
     this.#frames += 1;
-    bits.write(to - from - 1, 16);
+    bits.write(pcm.length - 1, 16);
     bits.write(crc(bits.bytes(), 8, 0x07), 8);
-    subframe(bits, pcm.subarray(from, to));
+    subframe(bits, pcm);
     bits.align();
     bits.write(crc(bits.bytes(), 16, 0x8005), 16);
     return bits.bytes();

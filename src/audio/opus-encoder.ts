@@ -1,5 +1,6 @@
 import { Application, createEncoder, type OpusEncoderHandle, type SampleRate } from "libopus-wasm";
 import { OggPages } from "./ogg-pages.ts";
+import { SampleBlocks } from "./sample-blocks.ts";
 import type { SoundEncoder } from "./sound-encoder.ts";
 
 /** In bit/s: speech at full quality. */
@@ -25,7 +26,7 @@ class OpusEncoder implements SoundEncoder {
   readonly #pages = new OggPages();
   readonly #rate: number;
   readonly #preSkip: number;
-  #rest = new Int16Array();
+  readonly #blocks: SampleBlocks;
   /** Samples that went in. */
   #samples = 0;
   #frames = 0;
@@ -33,6 +34,7 @@ class OpusEncoder implements SoundEncoder {
   constructor(encoder: OpusEncoderHandle, rate: number) {
     this.#encoder = encoder;
     this.#rate = rate;
+    this.#blocks = new SampleBlocks(encoder.frameSize);
     this.#preSkip = this.#at48k(encoder.getLookahead());
     const head = this.#pages.page([opusHead(this.#preSkip, rate)], 0n);
     this.head = Buffer.concat([head, this.#pages.page([opusTags()], 0n)]);
@@ -53,16 +55,7 @@ class OpusEncoder implements SoundEncoder {
   }
 
   #encodeWhole(pcm: Int16Array, isEnd: boolean): Uint8Array {
-    const { frameSize } = this.#encoder;
-    const all = new Int16Array(this.#rest.length + pcm.length);
-    all.set(this.#rest);
-    all.set(pcm, this.#rest.length);
-    const packets: Uint8Array[] = [];
-    let at = 0;
-    for (; at + frameSize <= all.length; at += frameSize) {
-      packets.push(this.#encoder.encode(all.subarray(at, at + frameSize)));
-    }
-    this.#rest = all.slice(at);
+    const packets = this.#blocks.push(pcm).map((block) => this.#encoder.encode(block));
     this.#frames += packets.length;
     if (packets.length === 0) return new Uint8Array();
     const encoded = BigInt(Math.round(this.#frames * FRAME_S * OPUS_RATE));

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { outcomeOf, startCommand } from "../../test/command.ts";
 import { temporaryFolder } from "../../test/database.ts";
 import { type RealCatalog, realCatalog } from "../../test/real-catalog.ts";
 import { BUILTIN_CATALOG } from "../models/builtin-catalog.ts";
 import { readMeasurements } from "../models/measurements.ts";
 
-const MAIN = join(import.meta.dir, "..", "main.ts");
 const temporary = temporaryFolder();
 const models = join(temporary.path, "data", "models");
 let catalog: RealCatalog;
@@ -20,24 +20,9 @@ afterAll(async () => {
   temporary[Symbol.dispose]();
 });
 
-async function run(source: string | undefined, ...args: string[]) {
-  const child = Bun.spawn([process.execPath, MAIN, "models", ...args], {
-    cwd: join(import.meta.dir, "../.."),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: {
-      PATH: Bun.env["PATH"] ?? "",
-      HOME: temporary.path,
-      DATA_DIR: join(temporary.path, "data"),
-      ...(source !== undefined && { MODELS_CATALOG: source }),
-    },
-  });
-  const [out, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return { code: await child.exited, out, errors };
+function run(source: string | undefined, ...args: string[]) {
+  const variables: Record<string, string> = source ? { MODELS_CATALOG: source } : {};
+  return outcomeOf(startCommand(["models", ...args], temporary.path, variables));
 }
 
 const figures = z.object({
@@ -100,7 +85,7 @@ test("downloaded models are loaded and measured, and their figures are stored", 
   expect(Object.keys(readMeasurements(models)).toSorted()).toEqual(ids.toSorted());
 }, 120_000);
 
-test("a model that cannot be loaded is told with its reason, and the others are measured", async () => {
+test("a model that cannot be loaded is listed with its reason, and the others are measured", async () => {
   const path = join(models, "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf");
   writeFileSync(path, Buffer.alloc(Bun.file(path).size));
   const { code, out } = await run(catalog.path, "bench", "smollm2-135m", "piper-joe-medium");

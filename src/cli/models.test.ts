@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { outcomeOf, startCommand } from "../../test/command.ts";
 import { temporaryFolder } from "../../test/database.ts";
 import { bytesOf, ModelServer, tinyModel } from "../../test/model-server.ts";
 
-const MAIN = join(import.meta.dir, "..", "main.ts");
 const GGUF = bytesOf(400_000, 7);
 
 const folder = temporaryFolder();
@@ -26,30 +26,12 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-/** The real program, as a shell runs it. */
 function start(args: string[]) {
-  return Bun.spawn([process.execPath, MAIN, "models", ...args], {
-    cwd: join(import.meta.dir, "../.."),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: {
-      PATH: Bun.env["PATH"] ?? "",
-      HOME: folder.path,
-      DATA_DIR: join(folder.path, "data"),
-      MODELS_CATALOG: join(folder.path, "catalog.json"),
-    },
-  });
+  const variables = { MODELS_CATALOG: join(folder.path, "catalog.json") };
+  return startCommand(["models", ...args], folder.path, variables);
 }
 
-async function run(...args: string[]) {
-  const child = start(args);
-  const [out, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return { code: await child.exited, out, errors };
-}
+const run = (...args: string[]) => outcomeOf(start(args));
 
 const listing = z.object({
   folder: z.string(),

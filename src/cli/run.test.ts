@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { outcomeOf, startCommand } from "../../test/command.ts";
 import { testBinary } from "../../test/livekit-binary.ts";
 import { type StandIn, startStandIn } from "../../test/stand-in/openai.ts";
 import { VERSION } from "../version.ts";
 
-const MAIN = join(import.meta.dir, "..", "main.ts");
 const report = z.object({
   status: z.enum(["ok", "warning", "failed"]),
   checks: z.array(
@@ -34,25 +34,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The real program, as a shell runs it. */
-async function parley(args: string[], variables: Record<string, string> = {}) {
-  const child = Bun.spawn([process.execPath, MAIN, ...args], {
-    cwd: join(import.meta.dir, "../.."),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: {
-      PATH: Bun.env["PATH"] ?? "",
-      HOME: folder,
-      DATA_DIR: join(folder, "data"),
-      ...variables,
-    },
-  });
-  const [out, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return { code: await child.exited, out, errors };
+function parley(args: string[], variables: Record<string, string> = {}) {
+  return outcomeOf(startCommand(args, folder, variables));
 }
 
 async function doctor(variables: Record<string, string>) {

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { STAGES } from "./stage.ts";
 
+/** The address of Hugging Face, where most models are published. */
+export const HUGGING_FACE = "https://huggingface.co";
+
 export const MODEL_SIZES = ["small", "medium", "large"] as const;
 
 /** It names a folder, so it cannot contain a path. */

@@ -1,4 +1,5 @@
 import { languageName } from "../domain/language.ts";
+import { subtitleTime, webVttText } from "../lib/subtitles.ts";
 import { type Segment, textOf } from "./utterance.ts";
 
 /** The whole of what was heard in a recording. */
@@ -63,7 +64,7 @@ function segmentObject({ text, start, end }: Segment, id: number) {
 export function srt(segments: readonly Segment[]): string {
   return segments
     .map(({ text, start, end }, i) => {
-      const times = `${clock(start, ",")} --> ${clock(end, ",")}`;
+      const times = `${timeOf(start, ",")} --> ${timeOf(end, ",")}`;
       return `${i + 1}\n${times}\n${text}\n\n`;
     })
     .join("");
@@ -72,16 +73,11 @@ export function srt(segments: readonly Segment[]): string {
 /** Subtitles in WebVTT (https://www.w3.org/TR/webvtt1/). */
 export function vtt(segments: readonly Segment[]): string {
   const cues = segments.map(({ text, start, end }) => {
-    // An arrow would be taken for times, and the other signs for markup.
-    const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    return `${clock(start, ".")} --> ${clock(end, ".")}\n${escaped}\n\n`;
+    return `${timeOf(start, ".")} --> ${timeOf(end, ".")}\n${webVttText(text)}\n\n`;
   });
   return `WEBVTT\n\n${cues.join("")}`;
 }
 
-function clock(seconds: number, point: string): string {
-  const ms = Math.round(seconds * 1000);
-  const two = (value: number) => String(Math.floor(value)).padStart(2, "0");
-  const rest = String(ms % 1000).padStart(3, "0");
-  return `${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${two((ms / 1000) % 60)}${point}${rest}`;
+function timeOf(seconds: number, separator: "." | ","): string {
+  return subtitleTime(Math.round(seconds * 1000), separator);
 }

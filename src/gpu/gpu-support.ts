@@ -90,7 +90,7 @@ export class GpuStatus implements AsyncDisposable {
     this.settled = this.#prepare();
   }
 
-  /** What language models use, or what keeps them from using the GPU; undefined if none is wished. */
+  /** What language models use, or what keeps them from using the GPU; undefined if no GPU is asked for. */
   get text(): string | undefined {
     return this.#text;
   }

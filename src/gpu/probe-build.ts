@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { linesOf } from "../lib/child-output.ts";
+import { parseJson } from "../lib/json.ts";
 
 /** How long a probe may take, in ms: drivers compile shaders at their first start. */
 const PROBE_TIMEOUT_MS = 60_000;
@@ -18,7 +19,7 @@ export type Probe = { devices: readonly string[] } | { problem: string };
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|software/i;
 
 interface ProbeOptions {
-  /** Where the process starts; nobody's `.env` may be there. */
+  /** Where the process starts; it must not contain a `.env`. */
   folder: string;
   environment: Record<string, string>;
   timeoutMs?: number;
@@ -72,14 +73,6 @@ function judge(report: string): Probe {
   const [software] = parsed.data.devices;
   if (software === undefined) return { problem: "no device was found" };
   return { problem: `the only device is ${software}, which computes on the processor` };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 async function lastLine(stream: ReadableStream<Uint8Array>): Promise<string> {

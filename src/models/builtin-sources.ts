@@ -1,4 +1,4 @@
-import type { ModelFile, ModelSource } from "../domain/catalog.ts";
+import { HUGGING_FACE, type ModelFile, type ModelSource } from "../domain/catalog.ts";
 
 export const MIB = 2 ** 20;
 
@@ -19,7 +19,7 @@ export const CC_BY = {
  */
 export function huggingFace(repository: string, revision: string, list: string): ModelFile[] {
   return files(list, (path) => [
-    { url: `https://huggingface.co/${repository}/resolve/${revision}/${path}` },
+    { url: `${HUGGING_FACE}/${repository}/resolve/${revision}/${path}` },
   ]);
 }
 

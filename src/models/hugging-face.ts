@@ -1,4 +1,4 @@
-const PUBLIC = "https://huggingface.co";
+import { HUGGING_FACE } from "../domain/catalog.ts";
 
 export interface HuggingFace {
   /** Hugging Face itself or a mirror of it, without a slash at the end. */
@@ -7,7 +7,7 @@ export interface HuggingFace {
 }
 
 /** Without a mirror or an account. */
-export const PUBLIC_HUGGING_FACE: HuggingFace = { endpoint: PUBLIC, token: undefined };
+export const PUBLIC_HUGGING_FACE: HuggingFace = { endpoint: HUGGING_FACE, token: undefined };
 
 /**
  * Where a file is requested: at the mirror instead of Hugging Face, and with the token there and
@@ -17,7 +17,9 @@ export function requestFor(
   address: string,
   { endpoint, token }: HuggingFace,
 ): { url: string; headers?: Record<string, string> } {
-  const url = address.startsWith(`${PUBLIC}/`) ? endpoint + address.slice(PUBLIC.length) : address;
+  const url = address.startsWith(`${HUGGING_FACE}/`)
+    ? endpoint + address.slice(HUGGING_FACE.length)
+    : address;
   if (token === undefined || !url.startsWith(`${endpoint}/`)) return { url };
   return { url, headers: { Authorization: `Bearer ${token}` } };
 }

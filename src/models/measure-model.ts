@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Failure, messageOf } from "../errors.ts";
+import { linesOf } from "../lib/child-output.ts";
 import { parseJson } from "../lib/json.ts";
 import { readWav } from "../lib/wav.ts";
 
@@ -166,14 +167,4 @@ async function post(
     "upstream_failed",
     data?.error.message ?? `the engine answered ${response.status}`,
   );
-}
-
-async function* linesOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  if (rest) yield rest;
 }

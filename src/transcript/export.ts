@@ -1,5 +1,6 @@
 import type { Session } from "../domain/session.ts";
 import type { Segment } from "../domain/transcript.ts";
+import { clock, subtitleTime, webVttText } from "../lib/subtitles.ts";
 
 export const EXPORT_FORMATS = ["txt", "md", "vtt", "srt", "json", "csv"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -79,18 +80,6 @@ function oneLine(text: string): string {
     .trim();
 }
 
-/** `HH:MM:SS`; from 100 hours on, the hours have more digits. */
-function clock(ms: number): string {
-  const twoDigits = (value: number) => String(Math.floor(value)).padStart(2, "0");
-  const parts = [ms / 3_600_000, (ms / 60_000) % 60, (ms / 1000) % 60];
-  return parts.map(twoDigits).join(":");
-}
-
-/** The clock with milliseconds after `separator`, as subtitle formats write times. */
-function timestamp(ms: number, separator: "." | ","): string {
-  return `${clock(ms)}${separator}${String(ms % 1000).padStart(3, "0")}`;
-}
-
 function toText(session: Head, lines: Line[]): string {
   const head = `${oneLine(session.room)}, ${new Date(session.started_at).toISOString()}`;
   const body = lines.map(({ segment, start, speaker, text }) => {
@@ -120,19 +109,15 @@ function markdown(text: string): string {
 
 function toWebVtt(_session: Head, lines: Line[]): string {
   const cues = lines.map(({ start, end, speaker, text }) => {
-    const time = `${timestamp(start, ".")} --> ${timestamp(end, ".")}`;
-    return `${time}\n<v ${webVtt(speaker)}>${webVtt(text)}`;
+    const time = `${subtitleTime(start, ".")} --> ${subtitleTime(end, ".")}`;
+    return `${time}\n<v ${webVttText(speaker)}>${webVttText(text)}`;
   });
   return `${["WEBVTT", ...cues].join("\n\n")}\n`;
 }
 
-function webVtt(text: string): string {
-  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-}
-
 function toSubRip(_session: Head, lines: Line[]): string {
   const cues = lines.map(({ start, end, speaker, text }, index) => {
-    const time = `${timestamp(start, ",")} --> ${timestamp(end, ",")}`;
+    const time = `${subtitleTime(start, ",")} --> ${subtitleTime(end, ",")}`;
     return `${index + 1}\n${time}\n${subRip(speaker)}: ${subRip(text)}\n`;
   });
   return cues.join("\n");
@@ -173,8 +158,8 @@ function toCsv(_session: Head, lines: Line[]): string {
   const head = ["seq", "start", "end", "role", "identity", "text", "interrupted"];
   const rows = lines.map(({ segment, start, end, text }) => [
     String(segment.seq),
-    timestamp(start, "."),
-    timestamp(end, "."),
+    subtitleTime(start, "."),
+    subtitleTime(end, "."),
     segment.role,
     csvText(oneLine(segment.identity)),
     csvText(text),

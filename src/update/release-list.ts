@@ -1,6 +1,7 @@
 import { createPublicKey, verify } from "node:crypto";
 import { z } from "zod";
 import { Failure } from "../errors.ts";
+import { parseJson } from "../lib/json.ts";
 
 /** What an executable contains: see `scripts/build.ts`. */
 export const RELEASE_VARIANTS = ["slim", "full", "offline"] as const;
@@ -57,7 +58,7 @@ export function readReleaseList(
         "later, since a release may just be published, and report this if it stays",
     );
   }
-  const parsed = releaseList.safeParse(parseJson(bytes));
+  const parsed = releaseList.safeParse(parseJson(new TextDecoder().decode(bytes)));
   if (!parsed.success) {
     throw new Failure(
       "unavailable",
@@ -79,14 +80,6 @@ export function readReleaseList(
     );
   }
   return list;
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 /** The file of a list for a platform and variant. @throws Failure unless there is exactly one */
