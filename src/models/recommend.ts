@@ -4,7 +4,7 @@ import { STAGES, type Stage } from "../domain/stage.ts";
 import { formatBytes } from "../lib/words.ts";
 import type { Machine } from "./machine.ts";
 import { estimated } from "./speed-probe.ts";
-import { type Verdict, verdictOn } from "./verdict.ts";
+import { findingOn, type Verdict, verdictOn } from "./verdict.ts";
 
 export interface Recommended {
   id: string;
@@ -22,6 +22,8 @@ export interface Recommendation {
 interface Candidate {
   model: CatalogModel;
   verdict: Verdict;
+  /** The verdict without advice to choose another model. */
+  finding: string;
   memory: number;
 }
 
@@ -70,8 +72,13 @@ function candidates(catalog: Catalog, stage: Stage, machine: Machine, language: 
   const knowing = all.filter((model) => knows(model, language));
   const judged = (knowing.length > 0 ? knowing : all).map((model): Candidate => {
     const measured = machine.measured[model.id];
-    const verdict = verdictOn(stage, measured ?? estimated(model, machine.speed));
-    return { model, verdict, memory: Math.max(model.memory, measured?.memory ?? 0) };
+    const figures = measured ?? estimated(model, machine.speed);
+    return {
+      model,
+      verdict: verdictOn(stage, figures),
+      finding: findingOn(stage, figures),
+      memory: Math.max(model.memory, measured?.memory ?? 0),
+    };
   });
   return judged.toSorted(
     (a, b) => GRADES.indexOf(a.verdict.grade) - GRADES.indexOf(b.verdict.grade) || bySize(a, b),
@@ -120,7 +127,7 @@ function warningOf(
   );
   const [first] = slow;
   if (first) {
-    return `This machine is too slow for a conversation with ${first.model.name}. ${first.verdict.words.replace(/(: c|\. C)hoose a smaller .*$/, ".")} ${ADVICE}`;
+    return `This machine is too slow for a conversation with ${first.model.name}. ${first.finding} ${ADVICE}`;
   }
   const ignorant = chosen.find(({ model }) => !knows(model, language));
   return ignorant && `${understands(ignorant.model, language)} ${ADVICE}`;

@@ -23,44 +23,65 @@ const END_OF_TURN_MS = 300;
 
 /** @param stage what the model does @param figures measured or estimated */
 export function verdictOn(stage: Stage, figures: Figures): Verdict {
+  const { grade, finding, advice = "." } = judgementOn(stage, figures);
+  return { grade, words: `${finding}${advice}` };
+}
+
+/** What a person would notice, in a sentence without advice; of the same model and figures. */
+export function findingOn(stage: Stage, figures: Figures): string {
+  return `${judgementOn(stage, figures).finding}.`;
+}
+
+interface Judgement {
+  grade: Verdict["grade"];
+  /** Without the full stop. */
+  finding: string;
+  /** What to do, with the mark before it. */
+  advice?: string;
+}
+
+function judgementOn(stage: Stage, figures: Figures): Judgement {
   if (stage === "llm") return ofLanguageModel(figures);
   const { realTimeFactor } = figures;
   if (realTimeFactor === undefined) return UNKNOWN;
   return stage === "tts" ? ofVoice(realTimeFactor) : ofRecogniser(realTimeFactor);
 }
 
-const UNKNOWN: Verdict = { grade: "unknown", words: "It has not been measured." };
+const UNKNOWN: Judgement = { grade: "unknown", finding: "It has not been measured" };
 
-function ofLanguageModel(figures: Figures): Verdict {
+function ofLanguageModel(figures: Figures): Judgement {
   const { promptTokensPerSecond: reads, generationTokensPerSecond: writes } = figures;
   if (reads === undefined || writes === undefined) return UNKNOWN;
   if (writes < SPOKEN_TOKENS_PER_SECOND) {
     return {
       grade: "too slow",
-      words: "It writes more slowly than a voice speaks: choose a smaller one.",
+      finding: "It writes more slowly than a voice speaks",
+      advice: ": choose a smaller one.",
     };
   }
   const first = answerMs(figures);
   const instructions = (1000 * INSTRUCTION_TOKENS) / reads;
-  const words = `It answers after ${seconds(first)}; instructions of ${INSTRUCTION_TOKENS} tokens take ${seconds(instructions)} once.`;
-  if (first < 1500 && writes >= 2 * SPOKEN_TOKENS_PER_SECOND) return { grade: "good", words };
-  if (first < 4000) return { grade: "usable", words };
-  return { grade: "too slow", words: `It answers after ${seconds(first)}: choose a smaller one.` };
+  const answers = `It answers after ${seconds(first)}`;
+  const finding = `${answers}; instructions of ${INSTRUCTION_TOKENS} tokens take ${seconds(instructions)} once`;
+  if (first < 1500 && writes >= 2 * SPOKEN_TOKENS_PER_SECOND) return { grade: "good", finding };
+  if (first < 4000) return { grade: "usable", finding };
+  return { grade: "too slow", finding: answers, advice: ": choose a smaller one." };
 }
 
-function ofVoice(factor: number): Verdict {
-  if (factor < 0.5) return { grade: "good", words: "It speaks without pauses." };
+function ofVoice(factor: number): Judgement {
+  if (factor < 0.5) return { grade: "good", finding: "It speaks without pauses" };
   if (factor < 0.9) {
-    return { grade: "usable", words: "It speaks without pauses while nothing else is computed." };
+    return { grade: "usable", finding: "It speaks without pauses while nothing else is computed" };
   }
-  return { grade: "too slow", words: "It speaks with pauses: choose a smaller voice." };
+  const finding = "It speaks with pauses";
+  return { grade: "too slow", finding, advice: ": choose a smaller voice." };
 }
 
-function ofRecogniser(factor: number): Verdict {
-  const words = `It understands ${UTTERANCE_MS / 1000} seconds of speech in ${seconds(factor * UTTERANCE_MS)}.`;
-  if (factor < 0.25) return { grade: "good", words };
-  if (factor < 0.7) return { grade: "usable", words };
-  return { grade: "too slow", words: `${words} Choose a smaller one.` };
+function ofRecogniser(factor: number): Judgement {
+  const finding = `It understands ${UTTERANCE_MS / 1000} seconds of speech in ${seconds(factor * UTTERANCE_MS)}`;
+  if (factor < 0.25) return { grade: "good", finding };
+  if (factor < 0.7) return { grade: "usable", finding };
+  return { grade: "too slow", finding, advice: ". Choose a smaller one." };
 }
 
 /** From the question to the end of the first sentence, in ms. */
