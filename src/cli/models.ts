@@ -26,6 +26,9 @@ const USAGE = `usage: parley models [list [--json]]
 `;
 /** What `pull` calls the library for the GPU, which is no model. */
 const GPU = "gpu";
+/** What `pull` calls the models that suit this machine. */
+const RECOMMENDED = "recommended";
+const NOTHING: Recommendation = { models: {}, warning: undefined };
 /** The exit code that shells report for a program that Ctrl-C stopped. */
 const INTERRUPTED = 130;
 const TERMINAL_UPDATE_MS = 100;
@@ -62,7 +65,8 @@ export async function models(
         catalog,
         { folder, huggingFace: config.huggingFace },
         ids.filter((id) => id !== GPU),
-        await recommendation(),
+        // The machine is measured for it, which other downloads need not wait for.
+        ids.includes(RECOMMENDED) ? await recommendation() : NOTHING,
       );
     case "remove":
       return remove(catalog, folder, ids);
@@ -154,8 +158,8 @@ function pull(
   { models: best, warning }: Recommendation,
 ): Promise<number> {
   const recommended = Object.values(best).map(({ id }) => id);
-  const wanted = ids.flatMap((id) => (id === "recommended" ? recommended : [id]));
-  if (warning && ids.includes("recommended")) process.stderr.write(`${warning}\n`);
+  const wanted = ids.flatMap((id) => (id === RECOMMENDED ? recommended : [id]));
+  if (warning) process.stderr.write(`${warning}\n`);
   const chosen = wanted.map((id) => findModel(catalog, id));
   return untilStopped("the next pull resumes this download", async (signal) => {
     for (const model of chosen) {

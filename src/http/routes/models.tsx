@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { CatalogList } from "../../../views/fragments/catalog.tsx";
 import type { Shell } from "../../../views/layout.tsx";
 import { ModelsPage } from "../../../views/models.tsx";
-import { type ModelService, modelId } from "../../domain/catalog.ts";
+import { type ListedModel, type ModelService, modelId } from "../../domain/catalog.ts";
 import { canonicalTag } from "../../domain/language.ts";
 import type { ProviderSettingsService } from "../../domain/provider.ts";
 import type { Speaker } from "../../domain/speaker.ts";
@@ -14,7 +14,7 @@ import { readerLanguage } from "../request.ts";
 export interface ModelDeps {
   models: ModelService;
   providers: ProviderSettingsService;
-  /** What language models compute on, for people; undefined if no GPU is wished. */
+  /** What language models compute on, for people; undefined if no GPU is asked for. */
   gpuNotice?: (() => string | undefined) | undefined;
   shell: Shell;
 }
@@ -25,14 +25,16 @@ export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps):
   app.get("/models", async (c) => {
     c.header("Cache-Control", "no-store");
     const language = languageOf(c);
+    const { models: listed, warning } = await listOrReason(models, language ?? readerLanguage(c));
     return c.html(
       <ModelsPage
         shell={shell}
         overview={providers.overview()}
         speechToSpeech={providers.speechToSpeech()}
         hasOpenAiKey={providers.hasOpenAiKey}
-        speakers={await chosenSpeakers(models, providers)}
-        {...(await listOrReason(models, language ?? readerLanguage(c)))}
+        speakers={await chosenSpeakers(listed, providers)}
+        models={listed}
+        warning={warning}
         language={language}
         folder={models.folder}
         gpu={gpuNotice?.()}
@@ -74,10 +76,9 @@ export function modelRoutes({ models, providers, gpuNotice, shell }: ModelDeps):
 
 /** The speakers of the voice that the page's form begins with. */
 async function chosenSpeakers(
-  models: ModelService,
+  listed: readonly ListedModel[] | string,
   providers: ProviderSettingsService,
 ): Promise<Speaker[]> {
-  const listed = (await listOrReason(models, undefined)).models;
   if (typeof listed === "string") return [];
   const voices = listed.filter(({ model, state }) => {
     return model.stage === "tts" && state.state === "present";
