@@ -28,6 +28,7 @@ export class AnswerStream implements Disposable {
   #state = "loading the model";
   #progressAt = () => performance.now();
   #wroteAt = 0;
+  #promptTokens = 0;
 
   constructor(head: AnswerHead, write: (text: string) => void) {
     this.#head = head;
@@ -49,8 +50,6 @@ export class AnswerStream implements Disposable {
     };
   }
 
-  #promptTokens = 0;
-
   /** The request waits for its turn. @param progressAt when the model last did anything */
   waiting(promptTokens: number, progressAt: () => number): void {
     this.#promptTokens = promptTokens;
@@ -62,8 +61,8 @@ export class AnswerStream implements Disposable {
   end(answer: Answer, withUsage: boolean): void {
     for (const [index, { name, params }] of answer.calls.entries()) {
       // A function without parameters has no arguments to stream.
-      const isWritten = this.#calls[index]?.text !== undefined && this.#calls[index].text !== "";
-      if (!isWritten) this.#call({ index, name, text: JSON.stringify(params ?? {}) });
+      if (!this.#calls[index]?.text)
+        this.#call({ index, name, text: JSON.stringify(params ?? {}) });
     }
     this.#delta({}, answer.finish);
     if (withUsage) this.#chunk([], { usage: usageOf(answer), timings: timingsOf(answer) });

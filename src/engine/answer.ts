@@ -73,16 +73,21 @@ export interface Means {
  * @throws the signal's reason; what was read stays in the KV cache
  */
 export async function answer(
-  request: AnswerRequest,
+  request: AnswerRequest & { client: string },
   prompt: Prompt,
   { sequence }: Slot,
   { library, reader, contextTokens, grammar, bias }: Means,
   { signal, onText, onCall, onProgress }: Listener,
 ): Promise<Answer> {
   const { tokens, items, chatWrapper } = prompt;
-  const client = request.client ?? "";
   // The last token is read with the answer, since its result is the first token of it.
-  const reading = await reader.read(sequence, tokens.slice(0, -1), client, signal, onProgress);
+  const reading = await reader.read(
+    sequence,
+    tokens.slice(0, -1),
+    request.client,
+    signal,
+    onProgress,
+  );
   const result = {
     text: "",
     calls: [],
