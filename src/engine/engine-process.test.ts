@@ -192,12 +192,14 @@ test("a model that cannot be loaded goes with its conversation, and is not in th
 });
 
 test("models that are used again in time stay", async () => {
-  await using engine = start("well", [STT], { keepAliveMs: 1000 });
-  await engine.ready(["stt"]);
+  await using engine = start("well", [STT, LLM], { keepAliveMs: 300 });
+  await engine.ready(["stt", "llm"]);
   const pid = engine.pidOf("stt");
+  const unused = engine.pidOf("llm");
   engine.use([]);
   engine.use([STT]);
-  await Bun.sleep(1200);
+  // Both were unused at the same time, so this one would end with the other.
+  await gone(unused);
   expect(engine.pidOf("stt")).toBe(pid);
 });
 
@@ -207,6 +209,7 @@ test("each model stays for its own time, whichever was used longer", async () =>
   await engine.ready(["llm"]);
   const pid = engine.pidOf("llm");
   engine.use([other]);
+  // In the middle of the first model's time, so that the times of both overlap.
   await Bun.sleep(700);
   const unusedAt = performance.now();
   engine.use([]);

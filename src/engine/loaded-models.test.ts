@@ -57,6 +57,7 @@ test("a model that nobody uses for a while is freed, and loaded again when it is
   });
   const lease = await models.acquire("llm", LLM.id);
   (await models.acquire("llm", LLM.id))[Symbol.dispose]();
+  // Longer than the idle time, after which a model without a lease would be released.
   await Bun.sleep(60);
   expect(events).toEqual(["loading", "loaded"]);
   lease[Symbol.dispose]();
