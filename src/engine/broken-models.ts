@@ -16,7 +16,7 @@ export class BrokenModels {
   /**
    * Remembers that a model ended its process.
    *
-   * @param why the message for whoever wants to use it
+   * @param why the message for the person who wants to use it
    * @param isFinal whether another attempt would only take as long
    */
   add(model: LocalModel, why: string, isFinal: boolean): void {

@@ -20,7 +20,7 @@ export interface Reading {
 /**
  * Reads prompts into the KV cache in small steps, one at a time for a model. So those who already
  * speak get their next token after each step, a request that is aborted leaves what was read for the
- * next try, and a client can be told how far the reading is.
+ * next try, and a client can see how far the reading is.
  */
 export class PromptReader {
   readonly #steps = new FairQueue();

@@ -167,7 +167,7 @@ test("clear forgets the speech so far", async () => {
 });
 
 describe("settings that change in the middle of speech", () => {
-  test("begin nobody's speech twice", async () => {
+  test("do not let speech begin twice", async () => {
     const client = new Client();
     client.append(tone(1));
     for (const threshold of [0.4, 0.6]) {

@@ -324,7 +324,7 @@ export class RealtimeSession {
     }
   }
 
-  /** Other settings apply from the next silence on, so that nobody's speech begins twice. */
+  /** Other settings apply from the next silence on, so that speech is not reported to begin twice. */
   #currentDetector(tools: AudioTools) {
     const { detection } = this.#settings;
     const current = this.#detector;

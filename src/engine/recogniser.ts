@@ -54,7 +54,7 @@ const MAX_SPAN_S = 24;
  */
 const MAX_MOONSHINE_SPAN_S = 8;
 
-/** These tell no times: Whisper's files from sherpa-onnx lack the outputs that would. */
+/** These report no times: Whisper's files from sherpa-onnx lack the outputs that would. */
 const WITHOUT_TIMES: ReadonlySet<LocalSttModel["kind"]> = new Set([
   "moonshine",
   "whisper",
@@ -125,11 +125,11 @@ async function loadOffline(sherpa: Sherpa, model: OfflineModel, threads: number,
     let result = await decode(samples);
     // A model that fell into a loop mostly does not a moment later in its audio.
     if (withoutLoops(result.text) !== result.text) result = await decode(samples.subarray(NUDGE));
-    const told = /[a-z]{2,3}/.exec(result.lang ?? "")?.[0];
+    const detected = /[a-z]{2,3}/.exec(result.lang ?? "")?.[0];
     return {
       text: written(withoutLoops(result.text.trim()), true),
       words: timedWords(result, samples.length / RECOGNISER_RATE),
-      language: heardAs(told, language || undefined),
+      language: heardAs(detected, language || undefined),
     };
   };
 }

@@ -42,7 +42,7 @@ const STAGE_NAMES: Record<Stage, string> = {
   llm: "language models",
   tts: "voices",
 };
-/** How often `ready` tries again when the child ends; a model that ends it is told after two. */
+/** How often `ready` tries again when the child ends; a model that ends it is reported after two. */
 const MAX_ATTEMPTS = 3;
 /** How long a child whose connection broke may take to exit. */
 const EXIT_TIMEOUT_MS = 2000;

@@ -133,7 +133,7 @@ function engineApp(options: EngineServerOptions): Hono {
     throw refusal("not_found", `There is no ${c.req.method} ${c.req.path} here.`);
   });
   app.get("/health", (c) => c.json({ status: "ok" }));
-  // Whoever has the key may use it in any page; without one, only pages of this machine may.
+  // With the key any page may use the engine; where there is none, only pages of this machine may.
   app.use(cors({ origin: (origin) => (apiKey || isLocal(origin) ? origin : null) }));
   const metrics = new EngineMetrics(models);
   app.use(metrics.middleware);

@@ -94,7 +94,7 @@ function codeOf(asked: string | undefined, param: string): string | undefined {
 /**
  * What a model says it has heard.
  *
- * @returns a function of the language that it told with a text and of the one it was set to
+ * @returns a function of the language that it detected in a text and of the one it was set to
  */
 export function heardLanguage(model: LocalSttModel) {
   const known = languagesOf(model);
@@ -102,6 +102,6 @@ export function heardLanguage(model: LocalSttModel) {
   const takesLanguage = ["whisper", "canary", "sense-voice"].includes(model.kind);
   // A model that detects nothing takes what it hears for English.
   const otherwise = model.kind === "canary" ? "en" : undefined;
-  return (told: string | undefined, asked: string | undefined): string | undefined =>
-    only ?? told ?? (takesLanguage ? asked : undefined) ?? otherwise;
+  return (detected: string | undefined, asked: string | undefined): string | undefined =>
+    only ?? detected ?? (takesLanguage ? asked : undefined) ?? otherwise;
 }

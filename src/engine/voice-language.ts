@@ -43,8 +43,8 @@ export interface LanguageWish {
 }
 
 /**
- * The language that a multilingual voice has to be told, in its own words; undefined for a voice of
- * one language. A wish for a language that the voice does not speak counts as none.
+ * The language that a multilingual voice is set to, by its own name; undefined for a voice of one
+ * language. A language that the voice does not speak counts as none.
  *
  * @param detect finds the language of a text in Latin letters
  * @throws Failure `invalid` if the model's files lack what the language needs

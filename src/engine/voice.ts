@@ -88,8 +88,8 @@ export async function loadVoice(
   return {
     speak(text, { voice, language, speed, ...turn }) {
       const { speaker, sid } = chosenSpeaker(speakers, voice);
-      const wish = { text, speaker, language };
-      const lang = spokenLanguage(model, wish, (written) => languageOf(written, null));
+      const wanted = { text, speaker, language };
+      const lang = spokenLanguage(model, wanted, (written) => languageOf(written, null));
       const config: GenerationConfig = {
         sid: recordings === undefined ? sid : 0,
         speed,
